@@ -1,0 +1,335 @@
+"""The dose account: what one pump delivered, from its cumulative volume counter.
+
+A counter tells more than a rate: when a message is lost or late, the next one still says how much
+was pumped. So the account is built from *samples* of the counter, named `(boot, seq)`, and
+what it knows depends only on which samples it has seen, never on the order in which they came.
+
+* Samples form **runs** that are joined to one another (infusion/counter.py). In an undisturbed
+  infusion there is one run for the whole therapy; a gap, a new concentration or a restart of the
+  pump begins another. The dose never changes because of a counter that cannot be right.
+* When there are more than `RUNS_MAX` runs, the oldest is folded into the **floor**: its volume is
+  kept, but samples older than the floor are refused as too late.
+* A **mark** is the account as it stood at one sample. Marks are kept a minute, five minutes and
+  an hour apart, as far back as the windows reach. A window begins at a sample that really exists,
+  and the expected dose is taken over exactly the same interval, so nothing is interpolated.
+
+Volumes are whole nanolitres, so totals are exact. While pressure shows an occlusion, what went
+into the line's compliance is *held*: pumped, but not yet delivered.
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+from msgspec import Struct, field
+
+from infusion.counter import (
+    CounterFault,
+    Run,
+    Sample,
+    doubt,
+    extends,
+    join,
+    merge,
+    new_run,
+    same_boot,
+)
+from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND, dose_iu
+
+RUNS_MAX = 16
+RECENT_MAX = 8
+# A flow is observed over at least this long: messages at one instant have no flow between them.
+FLOW_MS_MIN = MS_PER_SECOND
+
+WINDOWS_MS = {
+    "5min": 5 * MS_PER_MINUTE,
+    "15min": 15 * MS_PER_MINUTE,
+    "1h": MS_PER_HOUR,
+    "24h": 24 * MS_PER_HOUR,
+}
+# Spacing of the marks and how many spacings are kept: each reaches past the window it serves.
+RINGS = (
+    (MS_PER_MINUTE, 17),
+    (5 * MS_PER_MINUTE, 14),
+    (MS_PER_HOUR, 26),
+)
+
+
+class Mark(NamedTuple):
+    """The account as it stood at one sample: everything pumped up to it, and what was held."""
+
+    key: int
+    time_ms: int
+    pumped_nl: int
+    pumped_iu: float
+    held_iu: float
+
+
+class Interval(NamedTuple):
+    """What was delivered between two samples: IU, pumped less held.
+
+    `samples` counts the messages that the pump sent in it; None across a restart of the pump.
+    """
+
+    from_ms: int
+    to_ms: int
+    delivered_iu: float
+    pumped_nl: int
+    samples: int | None
+
+
+class Account(Struct):
+    """What one pump delivered. Mutable, plain, and small enough to be stored and moved."""
+
+    runs: list[Run] = field(default_factory=list)
+    floor: Run | None = None
+    floor_nl: int = 0
+    floor_iu: float = 0.0
+    # What all runs but the last add up to, with the floor: derived, kept because it seldom changes.
+    settled_nl: int = 0
+    settled_iu: float = 0.0
+    rings: tuple[dict[int, Mark], ...] = field(default_factory=lambda: tuple({} for _ in RINGS))
+    recent: list[Mark] = field(default_factory=list)
+    # The first sample of the therapy; `first_therapy` while the counter never served another one,
+    # so that what it counted before the account began belongs to this therapy too.
+    origin: Mark | None = None
+    first_therapy: bool = True
+    still_since_ms: int = 0
+    fault: CounterFault | None = None
+    accepted: int = 0
+    duplicates: int = 0
+    late: int = 0
+    too_late: int = 0
+
+    @property
+    def pumped_nl(self) -> int:
+        """Everything the pump pumped, over all epochs, in nL."""
+        if not self.runs:
+            return self.floor_nl
+        last = self.runs[-1]
+        return self.settled_nl + last.last_nl - last.first_nl
+
+    @property
+    def pumped_iu(self) -> float:
+        """Everything the pump pumped, in IU: each volume at the concentration it had."""
+        if not self.runs:
+            return self.floor_iu
+        last = self.runs[-1]
+        return self.settled_iu + dose_iu(last.last_nl - last.first_nl, last.concentration_iu_ml)
+
+    @property
+    def edge(self) -> Mark | None:
+        """The newest sample."""
+        return self.recent[-1] if self.recent else None
+
+
+def book(account: Account, sample: Sample, rate_max_ml_h: float) -> bool:
+    """Take a sample into the account; False when it was known already or came too late.
+
+    `rate_max_ml_h` is the pump's highest rate: a counter that gains faster is not believed.
+    """
+    runs = account.runs
+    key = sample.key
+    if account.floor is not None and key <= account.floor.last_key:
+        account.too_late += 1
+        return False
+    if runs and key <= runs[-1].last_key:
+        if any(run.first_key <= key <= run.last_key for run in runs):
+            account.duplicates += 1
+            return False
+        _book_late(account, sample, rate_max_ml_h)
+        account.late += 1
+    elif runs and extends(runs[-1], sample, rate_max_ml_h):
+        last = runs[-1]
+        last.last_key, last.last_ms, last.last_nl = key, sample.time_ms, sample.volume_nl
+        _mark(account, sample, account.pumped_nl, account.pumped_iu)
+    else:
+        runs.append(new_run(sample))
+        _find(account, len(runs) - 1, rate_max_ml_h)
+        _fold(account, rate_max_ml_h)
+        _mark(account, sample, account.pumped_nl, account.pumped_iu)
+    account.accepted += 1
+    return True
+
+
+def window(account: Account, length_ms: int) -> Interval | None:
+    """The newest interval of at least `length_ms` that ends at the newest sample.
+
+    It is longer by up to the spacing of the marks, and shorter when the therapy is younger.
+    None while there are not two samples to hold against one another.
+    """
+    edge = account.edge
+    if edge is None:
+        return None
+    begin = account.origin
+    target_ms = edge.time_ms - length_ms
+    for (spacing_ms, kept), ring in zip(RINGS, account.rings, strict=True):
+        if length_ms > spacing_ms * (kept - 2):
+            continue
+        cell = target_ms // spacing_ms
+        for back in range(kept):
+            mark = ring.get(cell - back)
+            if mark is not None and mark.time_ms <= target_ms:
+                begin = mark if begin is None or mark.key > begin.key else begin
+                break
+        break
+    if begin is None or begin.key >= edge.key:
+        return None
+    return between(begin, edge)
+
+
+def therapy(account: Account) -> Interval | None:
+    """The interval from the beginning of the therapy to the newest sample."""
+    if account.edge is None or account.origin is None:
+        return None
+    begin = account.origin
+    if account.first_therapy:
+        begin = begin._replace(pumped_nl=0, pumped_iu=0.0, held_iu=0.0)
+    return between(begin, account.edge)
+
+
+def between(begin: Mark, end: Mark) -> Interval:
+    """What was delivered from one mark to another."""
+    return Interval(
+        from_ms=begin.time_ms,
+        to_ms=end.time_ms,
+        delivered_iu=end.pumped_iu - begin.pumped_iu - (end.held_iu - begin.held_iu),
+        pumped_nl=end.pumped_nl - begin.pumped_nl,
+        samples=end.key - begin.key if same_boot(begin.key, end.key) else None,
+    )
+
+
+def last_interval(account: Account) -> Interval | None:
+    """From the newest sample back to the nearest one that is at least a second older.
+
+    None when there is none among the recent samples.
+    """
+    edge = account.edge
+    if edge is None:
+        return None
+    for mark in reversed(account.recent):
+        if edge.time_ms - mark.time_ms >= FLOW_MS_MIN:
+            return between(mark, edge)
+    return None
+
+
+def begin_therapy(account: Account) -> None:
+    """Count a new therapy from the newest sample on."""
+    account.first_therapy = account.origin is None
+    account.origin = account.edge
+
+
+def missing(account: Account) -> int:
+    """How many sequence numbers are missing between the runs, within boots."""
+    runs = account.runs if account.floor is None else [account.floor, *account.runs]
+    return sum(
+        after.first_key - before.last_key - 1
+        for before, after in pairwise(runs)
+        if same_boot(before.last_key, after.first_key)
+    )
+
+
+def _find(account: Account, index: int, rate_max_ml_h: float) -> None:
+    """Name what cannot be about the counter where a run follows the one before it."""
+    before = account.runs[index - 1] if index else account.floor
+    after = account.runs[index]
+    if before is None or not same_boot(before.last_key, after.first_key) or after.cleared:
+        return
+    kind = doubt(before, after.first_nl, after.first_ms, rate_max_ml_h)
+    newest = account.fault
+    if kind is not None and (newest is None or after.first_ms >= newest.time_ms):
+        account.fault = CounterFault(kind, after.first_ms, after.first_nl - before.last_nl)
+
+
+def _fold(account: Account, rate_max_ml_h: float) -> None:
+    """Fold the oldest runs into the floor, and sum up all runs but the last."""
+    while len(account.runs) > RUNS_MAX:
+        oldest = account.runs.pop(0)
+        volume_nl, dose = join(account.floor, oldest, rate_max_ml_h)
+        account.floor_nl += volume_nl + oldest.last_nl - oldest.first_nl
+        body_iu = dose_iu(oldest.last_nl - oldest.first_nl, oldest.concentration_iu_ml)
+        account.floor_iu += dose + body_iu
+        account.floor = oldest
+    account.settled_nl, account.settled_iu = _sum_before(
+        account, account.runs[-1].first_key, rate_max_ml_h
+    )
+
+
+def _sum_before(account: Account, key: int, rate_max_ml_h: float) -> tuple[int, float]:
+    """All that was pumped up to the first sample of the run that begins at `key`: nL and IU."""
+    total_nl, total_iu = account.floor_nl, account.floor_iu
+    before = account.floor
+    for run in account.runs:
+        join_nl, join_iu = join(before, run, rate_max_ml_h)
+        total_nl += join_nl
+        total_iu += join_iu
+        if run.first_key == key:
+            break
+        total_nl += run.last_nl - run.first_nl
+        total_iu += dose_iu(run.last_nl - run.first_nl, run.concentration_iu_ml)
+        before = run
+    return total_nl, total_iu
+
+
+def _book_late(account: Account, sample: Sample, rate_max_ml_h: float) -> None:
+    """Put a sample into the gap where it belongs, and move the marks after it by the difference."""
+    was_nl, was_iu = account.pumped_nl, account.pumped_iu
+    runs = account.runs
+    index = next(i for i, run in enumerate(runs) if run.first_key > sample.key)
+    before = runs[index - 1] if index else None
+    if before is not None and extends(before, sample, rate_max_ml_h):
+        before.last_key, before.last_ms = sample.key, sample.time_ms
+        before.last_nl = sample.volume_nl
+        index -= 1
+    else:
+        runs.insert(index, new_run(sample))
+        _find(account, index, rate_max_ml_h)
+    own_nl, own_iu = _sum_before(account, runs[index].first_key, rate_max_ml_h)
+    own_nl += runs[index].last_nl - runs[index].first_nl
+    own_iu += dose_iu(runs[index].last_nl - runs[index].first_nl, runs[index].concentration_iu_ml)
+    if not merge(runs, index, rate_max_ml_h):
+        _find(account, index + 1, rate_max_ml_h)
+    _fold(account, rate_max_ml_h)
+    _shift(account, sample.key, account.pumped_nl - was_nl, account.pumped_iu - was_iu)
+    _mark(account, sample, own_nl, own_iu)
+
+
+def _shift(account: Account, key: int, volume_nl: int, dose: float) -> None:
+    """Move every mark after a sample by what that sample changed."""
+    if not volume_nl and not dose:
+        return
+
+    def moved(mark: Mark) -> Mark:
+        if mark.key <= key:
+            return mark
+        return mark._replace(pumped_nl=mark.pumped_nl + volume_nl, pumped_iu=mark.pumped_iu + dose)
+
+    for ring in account.rings:
+        for cell, mark in ring.items():
+            ring[cell] = moved(mark)
+    account.recent = [moved(mark) for mark in account.recent]
+    if account.origin is not None:
+        account.origin = moved(account.origin)
+
+
+def _mark(account: Account, sample: Sample, pumped_nl: int, pumped_iu: float) -> None:
+    """Remember the account as it stands at a sample: the newest of each cell stays."""
+    mark = Mark(sample.key, sample.time_ms, pumped_nl, pumped_iu, sample.held_iu)
+    for (spacing_ms, kept), ring in zip(RINGS, account.rings, strict=True):
+        cell = sample.time_ms // spacing_ms
+        known = ring.get(cell)
+        if known is None:
+            ring[cell] = mark
+            if len(ring) > kept:
+                del ring[min(ring)]
+        elif known.key < mark.key:
+            ring[cell] = mark
+    recent = account.recent
+    if recent and mark.key < recent[-1].key:
+        recent.append(mark)
+        recent.sort()
+    else:
+        if not recent or recent[-1].pumped_nl != pumped_nl:
+            account.still_since_ms = sample.time_ms
+        recent.append(mark)
+    if len(recent) > RECENT_MAX:
+        del recent[0]

@@ -1,0 +1,73 @@
+"""Alarms that a pump raises itself: their keys on the wire, priorities and IEEE 11073 names.
+
+Priorities and what the pump does follow the alarm catalogue that the project proposes (modelled
+on IEC 60601-1-8, IEC 60601-2-24 and published manuals; continuous heparin makes an empty
+reservoir a high-priority alarm). REFIDs are from the ISO/IEEE 11073-10101 event list; where no
+REFID could be confirmed the name is kept and no number is given anywhere.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Priority(StrEnum):
+    """How soon somebody must act, modelled on IEC 60601-1-8; ordered by `rank`."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """3 for high, 2 for medium, 1 for low."""
+        return _RANKS[self]
+
+
+_RANKS = {Priority.HIGH: 3, Priority.MEDIUM: 2, Priority.LOW: 1}
+
+
+class DeviceAlarm(Struct, frozen=True):
+    """One alarm of a pump: wire key, IEEE 11073 REFID, priority, whether the pump stops, words."""
+
+    key: str
+    refid: str
+    priority: Priority
+    stops_delivery: bool
+    words: str
+
+
+DEVICE_ALARMS: dict[str, DeviceAlarm] = {
+    alarm.key: alarm
+    for alarm in (
+        DeviceAlarm(
+            "downstream-occlusion",
+            "MDC_EVT_FLUID_LINE_OCCL",
+            Priority.HIGH,
+            True,
+            "downstream occlusion",
+        ),
+        DeviceAlarm(
+            "upstream-occlusion",
+            "MDC_EVT_FLUID_LINE_OCCL_PROXIMAL",
+            Priority.HIGH,
+            True,
+            "upstream occlusion",
+        ),
+        DeviceAlarm("air-in-line", "MDC_EVT_FLUID_LINE_AIR", Priority.HIGH, True, "air in line"),
+        DeviceAlarm("free-flow", "MDC_EVT_PUMP_FLOW_FREE", Priority.HIGH, True, "free flow"),
+        DeviceAlarm("reservoir-empty", "MDC_EVT_EMPTY", Priority.HIGH, True, "reservoir empty"),
+        DeviceAlarm("reservoir-low", "MDC_EVT_SUPPLY_LO", Priority.MEDIUM, False, "reservoir low"),
+        DeviceAlarm(
+            "infusion-complete", "MDC_EVT_PUMP_VOL_TBI_COMP", Priority.HIGH, True, "VTBI infused"
+        ),
+        DeviceAlarm(
+            "battery-depleted", "MDC_EVT_BATT_FAIL", Priority.HIGH, True, "battery depleted"
+        ),
+        DeviceAlarm("battery-low", "MDC_EVT_BATT_LO", Priority.MEDIUM, False, "battery low"),
+        DeviceAlarm("door-open", "MDC_EVT_DOOR_POSN_ERR", Priority.HIGH, True, "door open"),
+        DeviceAlarm(
+            "system-malfunction", "MDC_EVT_EQUIP_MALF", Priority.HIGH, True, "system malfunction"
+        ),
+    )
+}

@@ -1,0 +1,129 @@
+"""The volume counter of a pump: samples of it, runs of samples, and what lies between two runs.
+
+A **run** is a stretch of samples without a missing sequence number, at one concentration, whose
+counter only grew. Two runs that follow one another are **joined**: what the counter gained between
+them was pumped too. A new boot, or a counter that the user cleared, starts a new epoch, in which
+the counter began at zero. A counter that ran backwards, or gained more than the pump can pump in
+that time, adds nothing, and is a named fault.
+"""
+
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+from infusion.units import MS_PER_HOUR, NL_PER_ML, dose_iu
+
+SEQUENCE_BITS = 42
+# What a counter may gain beyond the pump's highest rate before it is impossible: one priming
+# stroke and rounding. A choice of this project, far below a harmful dose of a premixed bag.
+GAIN_SLACK_NL = NL_PER_ML // 2
+
+
+def sample_key(boot: int, seq: int) -> int:
+    """The identity of a pump's message as one number that grows with boot, then with seq."""
+    return boot << SEQUENCE_BITS | seq
+
+
+class Sample(NamedTuple):
+    """One reading of the counter. `cleared` marks the event by which the user set it to zero."""
+
+    key: int
+    time_ms: int
+    volume_nl: int
+    concentration_iu_ml: float
+    held_iu: float
+    cleared: bool
+
+
+class CounterFault(NamedTuple):
+    """Something about the counter that cannot be: when it was seen and by how much."""
+
+    kind: Literal["backwards", "impossible"]
+    time_ms: int
+    volume_nl: int
+
+
+class Run(Struct, gc=False):
+    """Samples in unbroken sequence at one concentration. `cleared` as in the first sample."""
+
+    first_key: int
+    last_key: int
+    first_ms: int
+    last_ms: int
+    first_nl: int
+    last_nl: int
+    concentration_iu_ml: float
+    cleared: bool
+
+
+def new_run(sample: Sample) -> Run:
+    """A run of one sample."""
+    return Run(
+        first_key=sample.key,
+        last_key=sample.key,
+        first_ms=sample.time_ms,
+        last_ms=sample.time_ms,
+        first_nl=sample.volume_nl,
+        last_nl=sample.volume_nl,
+        concentration_iu_ml=sample.concentration_iu_ml,
+        cleared=sample.cleared,
+    )
+
+
+def same_boot(key: int, other: int) -> bool:
+    """Whether two sample keys are of one boot."""
+    return key >> SEQUENCE_BITS == other >> SEQUENCE_BITS
+
+
+def extends(run: Run, sample: Sample, rate_max_ml_h: float) -> bool:
+    """Whether a sample is the next of a run, with nothing to explain between them."""
+    return (
+        sample.key == run.last_key + 1
+        and sample.concentration_iu_ml == run.concentration_iu_ml
+        and not sample.cleared
+        and doubt(run, sample.volume_nl, sample.time_ms, rate_max_ml_h) is None
+    )
+
+
+def doubt(
+    run: Run, volume_nl: int, time_ms: int, rate_max_ml_h: float
+) -> Literal["backwards", "impossible"] | None:
+    """What cannot be about a counter that follows a run in the same epoch, if anything."""
+    gain_nl = volume_nl - run.last_nl
+    if gain_nl < 0:
+        return "backwards"
+    if gain_nl <= GAIN_SLACK_NL:
+        return None
+    length_ms = max(0, time_ms - run.last_ms)
+    if gain_nl - GAIN_SLACK_NL > rate_max_ml_h * NL_PER_ML * length_ms / MS_PER_HOUR:
+        return "impossible"
+    return None
+
+
+def join(before: Run | None, after: Run, rate_max_ml_h: float) -> tuple[int, float]:
+    """What was pumped between two runs that follow one another: nL and IU.
+
+    Before the first run of an epoch the counter began at zero. Where the concentration changed in
+    between, the change itself is the sample that tells, so the volume before it had the old one.
+    """
+    if before is None or not same_boot(before.last_key, after.first_key) or after.cleared:
+        return after.first_nl, dose_iu(after.first_nl, after.concentration_iu_ml)
+    if doubt(before, after.first_nl, after.first_ms, rate_max_ml_h) is not None:
+        return 0, 0.0
+    gain_nl = after.first_nl - before.last_nl
+    return gain_nl, dose_iu(gain_nl, before.concentration_iu_ml)
+
+
+def merge(runs: list[Run], index: int, rate_max_ml_h: float) -> bool:
+    """Make a run and its follower one when nothing is missing or in doubt between them."""
+    run, after = runs[index], runs[index + 1]
+    if (
+        after.first_key != run.last_key + 1
+        or after.concentration_iu_ml != run.concentration_iu_ml
+        or after.cleared
+        or doubt(run, after.first_nl, after.first_ms, rate_max_ml_h) is not None
+    ):
+        return False
+    run.last_key, run.last_ms, run.last_nl = after.last_key, after.last_ms, after.last_nl
+    del runs[index + 1]
+    return True

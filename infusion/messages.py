@@ -1,0 +1,331 @@
+"""Contract v1: every message that crosses the broker, and the topics it crosses on.
+
+Payloads are JSON. Unknown fields are ignored, so a newer minor version does no harm; bad values
+are refused with a `MessageError` that names the field. Anything that is published is one of the
+Structs below. See docs/contract.md for the table of topics, QoS and retention.
+"""
+
+from enum import StrEnum
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from infusion.alarms import Priority
+from infusion.errors import MessageError
+from infusion.prescription import (
+    ConcentrationIuMl,
+    Name,
+    Prescription,
+    TimeMs,
+    WeightKg,
+)
+
+CONTRACT = "1"
+CONTENT_TYPE = "application/json"
+PREFIX = "infusion/v1"
+# The site under which monitors announce themselves; no pump can live there.
+MONITOR_SITE = "monitor"
+
+PAYLOAD_BYTES_MAX = 16_384
+ORDER_BYTES_MAX = 131_072
+TOPIC_LENGTH_MAX = 256
+ALARMS_MAX = 32
+
+VolumeMl = Annotated[float, Meta(ge=0, le=1_000_000)]
+FlowMlH = Annotated[float, Meta(ge=0, le=10_000)]
+PressureMmHg = Annotated[float, Meta(ge=-1_000, le=10_000)]
+Counter = Annotated[int, Meta(ge=0, le=2**53)]
+# A boot and a sequence number are packed into one 64-bit key, so each has its own bound.
+Boot = Annotated[int, Meta(ge=0, le=2**20 - 1)]
+Sequence = Annotated[int, Meta(ge=0, le=2**42 - 1)]
+Word = Annotated[str, Meta(min_length=1, max_length=64)]
+Text = Annotated[str, Meta(max_length=256)]
+
+
+class Kind(StrEnum):
+    """The last level of a topic: what sort of message it carries."""
+
+    TELEMETRY = "telemetry"
+    EVENT = "event"
+    PRESENCE = "presence"
+    TRUTH = "truth"
+    ORDER = "order"
+    ALERTS = "alerts"
+    ALERT_LOG = "alert-log"
+    MONITOR_PRESENCE = "monitor-presence"
+
+
+class Topic(Struct, frozen=True):
+    """A topic of contract v1: `infusion/v1/{site}/{name}/{kind}`.
+
+    `name` is a pump, a therapy (for orders) or a monitor instance.
+    """
+
+    kind: Kind
+    site: str
+    name: str
+
+    def __str__(self) -> str:
+        kind = Kind.PRESENCE if self.kind is Kind.MONITOR_PRESENCE else self.kind
+        return f"{PREFIX}/{self.site}/{self.name}/{kind.value}"
+
+
+def subscription(kind: Kind, *, site: str = "+", name: str = "+") -> str:
+    """The topic filter for a kind of message, over all sites and names unless they are given."""
+    if kind is Kind.MONITOR_PRESENCE:
+        site = MONITOR_SITE
+    return str(Topic(kind, site, name))
+
+
+class PumpMessage(Struct, frozen=True, kw_only=True):
+    """What telemetry and events have in common: who, when, and how delivery stands.
+
+    `boot` counts restarts, `seq` counts the messages of one boot by one. `volume_ml` is cumulative
+    since the boot and never decreases in it, unless the user clears the counter (an event).
+    """
+
+    pump: Name
+    boot: Boot
+    seq: Sequence
+    time_ms: TimeMs
+    status: Literal["infusing", "not-infusing"]
+    delivery: Literal["delivering", "not-delivering", "transitioning", "kvo"]
+    reason: Word | None = None
+    rate_ml_h: FlowMlH
+    flow_ml_h: FlowMlH
+    volume_ml: VolumeMl
+    segment_ml: VolumeMl
+    concentration_iu_ml: ConcentrationIuMl
+    therapy: Name | None = None
+    order_version: Counter = 0
+    alarms: Annotated[tuple[Word, ...], Meta(max_length=ALARMS_MAX)] = ()
+
+
+class Telemetry(PumpMessage, frozen=True, kw_only=True, gc=False):
+    """The whole state of a pump, at equal intervals and at once on any change of state."""
+
+    vtbi_ml: VolumeMl
+    vtbi_remaining_ml: VolumeMl
+    weight_kg: WeightKg
+    dose_rate_iu_kg_h: Annotated[float, Meta(ge=0, le=1_000_000)]
+    reservoir_ml: VolumeMl
+    pressure_mmhg: PressureMmHg
+    air_ul: Annotated[float, Meta(ge=0, le=1_000_000)]
+    battery: Annotated[float, Meta(ge=0, le=1)]
+    power: Literal["mains", "battery"]
+
+
+class Event(PumpMessage, frozen=True, kw_only=True):
+    """Something that happened: IHE IPEC delivery events, alarms on and off, user actions.
+
+    `event` is an IEEE 11073 REFID. For an alarm, `alarm` is its key in `alarms` and `phase` says
+    whether it began or ended. `source` and `mode` are the active source and the delivery mode in
+    IPEC terms, without their common prefixes.
+    """
+
+    event: Word
+    phase: Literal["start", "end"] | None = None
+    alarm: Word | None = None
+    source: Word = "primary"
+    mode: Word = "continuous"
+    detail: Text = ""
+
+
+class Presence(Struct, frozen=True, kw_only=True):
+    """Whether a pump is connected; retained, and also its will. Not counted in `seq`."""
+
+    pump: Name
+    boot: Boot
+    state: Literal["online", "offline"]
+    time_ms: TimeMs
+    firmware: Word
+    profile: Word
+    interval_s: Annotated[float, Meta(gt=0, le=86_400)]
+    rate_max_ml_h: Annotated[float, Meta(gt=0, le=10_000)]
+
+
+class MonitorPresence(Struct, frozen=True, kw_only=True):
+    """The heartbeat of a monitor; retained, and also its will. `beat` counts by one."""
+
+    instance: Name
+    state: Literal["online", "offline"]
+    time_ms: TimeMs
+    beat: Counter
+
+
+class Truth(Struct, frozen=True, kw_only=True):
+    """What really happened in a simulated pump; never used by a monitor, only to grade one."""
+
+    pump: Name
+    time_ms: TimeMs
+    pumped_ml: VolumeMl
+    held_ml: VolumeMl
+    patient_ml: VolumeMl
+    faults: tuple[Word, ...] = ()
+
+
+class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why an alert stands: what was seen, what was expected, and the limit between them.
+
+    `unit` belongs to `observed`, `expected`, `low` and `high` (the bounds while data is missing).
+    `from_ms` to `to_ms` is the interval looked at, `samples` the messages used in it.
+    """
+
+    observed: float | None = None
+    expected: float | None = None
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    limit: str = ""
+    from_ms: int | None = None
+    to_ms: int | None = None
+    samples: int | None = None
+    detail: str = ""
+
+
+class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One alert as it stands. `id` derives from pump, rule and onset, so a repeat has the same.
+
+    `version` counts its changes from 1. Times are on the pump's own clock: `onset_ms` when the
+    condition began, `raised_ms` when it had lasted long enough, `cleared_ms` when it was over.
+    `suppresses` names rules whose alerts this one hides as its consequences.
+    """
+
+    id: str
+    site: str
+    pump: str
+    therapy: str | None = None
+    rule: str
+    category: str
+    title: str
+    priority: Priority
+    state: Literal["raised", "cleared"]
+    version: int
+    onset_ms: int
+    raised_ms: int
+    changed_ms: int
+    cleared_ms: int | None = None
+    evidence: Evidence
+    suppresses: tuple[str, ...] = ()
+
+
+class OpenAlerts(Struct, frozen=True, kw_only=True):
+    """Every open alert of one pump; retained. `version` grows with each change."""
+
+    site: str
+    pump: str
+    version: int
+    alerts: tuple[Alert, ...]
+
+
+Change = Literal["raised", "escalated", "deescalated", "updated", "cleared"]
+
+
+class AlertChange(Struct, frozen=True, kw_only=True):
+    """One change of one alert. `(alert.id, alert.version)` names it: a repeat is the same change.
+
+    `change` is `raised`, `escalated` or `deescalated` (only the priority differs), `updated`
+    (what it suppresses differs) or `cleared`. `list_version` is the version of the pump's open
+    list that holds the change.
+    """
+
+    change: Change
+    list_version: int
+    alert: Alert
+
+
+Message = (
+    Telemetry | Event | Presence | MonitorPresence | Truth | Prescription | OpenAlerts | AlertChange
+)
+
+_TYPES: dict[Kind, Any] = {
+    Kind.TELEMETRY: Telemetry,
+    Kind.EVENT: Event,
+    Kind.PRESENCE: Presence,
+    Kind.TRUTH: Truth,
+    Kind.ORDER: Prescription,
+    Kind.ALERTS: OpenAlerts,
+    Kind.ALERT_LOG: AlertChange,
+    Kind.MONITOR_PRESENCE: MonitorPresence,
+}
+_DECODERS = {kind: msgspec.json.Decoder(type_) for kind, type_ in _TYPES.items()}
+_NAME_FIELD = {
+    Kind.TELEMETRY: "pump",
+    Kind.EVENT: "pump",
+    Kind.PRESENCE: "pump",
+    Kind.TRUTH: "pump",
+    Kind.ALERTS: "pump",
+    Kind.ORDER: "therapy",
+    Kind.MONITOR_PRESENCE: "instance",
+}
+# What one message of a kind may weigh. A monitor's own messages hold lists, so they may be long.
+_BYTES_MAX = {
+    Kind.ORDER: ORDER_BYTES_MAX,
+    Kind.ALERTS: ORDER_BYTES_MAX,
+    Kind.ALERT_LOG: ORDER_BYTES_MAX,
+}
+_KINDS: dict[str, Kind] = {k.value: k for k in Kind if k is not Kind.MONITOR_PRESENCE}
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode(message: Message) -> bytes:
+    """The JSON payload of a message."""
+    return _ENCODER.encode(message)
+
+
+@lru_cache(maxsize=65_536)
+def parse_topic(topic: str) -> Topic:
+    """Read a topic of contract v1.
+
+    Raises `MessageError` (kind `topic`) for anything else.
+    """
+    parts = topic.split("/")
+    if len(topic) > TOPIC_LENGTH_MAX or len(parts) != 5 or "/".join(parts[:2]) != PREFIX:
+        raise MessageError("topic", f"topic {topic[:TOPIC_LENGTH_MAX]!r} is not {PREFIX}/…/…/…")
+    _, _, site, name, leaf = parts
+    kind = _KINDS.get(leaf)
+    if site == MONITOR_SITE and kind is not None:
+        kind = Kind.MONITOR_PRESENCE if kind is Kind.PRESENCE else None
+    if kind is None:
+        known = ", ".join(sorted(_KINDS))
+        raise MessageError("topic", f"topic {topic!r} ends in {leaf!r}; it must be one of {known}")
+    for label, value in (("site", site), ("name", name)):
+        try:
+            msgspec.convert(value, Name)
+        except msgspec.ValidationError:
+            text = f"topic {topic!r}: the {label} {value!r} is not letters, digits, '.', '_', '-'"
+            raise MessageError("topic", text) from None
+    return Topic(kind, site, name)
+
+
+def decode(topic: Topic, payload: bytes, *, contract: str | None = None) -> Message:
+    """Read the payload of a message that came on a topic.
+
+    `contract` is the MQTT user property of that name; without it (MQTT 3.1.1 has none) the
+    contract in the topic stands. Raises `MessageError` of kind `contract` (unknown major
+    version), `oversize`, `payload` (not JSON, a field missing or a bad value: the text names the
+    field) or `identity` (the payload names another pump, therapy or instance than the topic).
+    """
+    if contract is not None and contract.split(".", 1)[0] != CONTRACT:
+        raise _error("contract", topic, f"contract {contract!r} is unknown; {CONTRACT} is spoken")
+    limit = _BYTES_MAX.get(topic.kind, PAYLOAD_BYTES_MAX)
+    if len(payload) > limit:
+        raise _error("oversize", topic, f"{len(payload)} bytes are more than {limit}")
+    try:
+        message: Message = _DECODERS[topic.kind].decode(payload)
+    except msgspec.DecodeError as error:
+        raise _error("payload", topic, str(error)) from None
+    except RecursionError:
+        raise _error("payload", topic, "nested too deeply") from None
+    field = _NAME_FIELD.get(topic.kind)
+    if field is not None and getattr(message, field) != topic.name:
+        text = f"the payload says {field} {getattr(message, field)!r}"
+        raise _error("identity", topic, text)
+    return message
+
+
+def _error(kind: str, topic: Topic, text: str) -> MessageError:
+    is_pump = topic.kind in (Kind.TELEMETRY, Kind.EVENT, Kind.PRESENCE)
+    return MessageError(kind, f"{topic}: {text}", pump=topic.name if is_pump else None)
