@@ -1,0 +1,50 @@
+"""Messages from the broker as an event log: batches in order of arrival, acknowledged when done.
+
+Nothing is acknowledged before the store has it, and no more than `receive_max` messages are held
+unacknowledged: when the store is slow, the broker keeps the queue, not this process.
+"""
+
+from collections.abc import Callable
+
+from infusion.messages import Kind, subscription
+from link import Link, Message, Subscription
+from monitor.runner import Batch, Entry
+
+BATCH_MAX = 1_000
+
+# The monitor's own presence comes back on PRESENCE: the heartbeat that proves the broker delivers.
+SUBSCRIPTIONS = tuple(
+    Subscription(subscription(kind))
+    for kind in (Kind.TELEMETRY, Kind.EVENT, Kind.PRESENCE, Kind.ORDER)
+)
+
+
+class LinkIntake:
+    """The `EventLog` port on a link. `now_ms` tells the time of receipt on the monitor's clock."""
+
+    def __init__(self, link: Link, now_ms: Callable[[], int]) -> None:
+        self._link = link
+        self._now_ms = now_ms
+
+    async def take(self) -> Batch:
+        """Wait for messages. Raises LinkError when the broker refuses the link for good."""
+        messages = await self._link.receive(BATCH_MAX)
+        received_ms = self._now_ms()
+        entries = tuple(
+            Entry(received_ms, message.topic, message.payload, _contract(message))
+            for message in messages
+        )
+        return Batch(entries, messages)
+
+    def done(self, batch: Batch) -> None:
+        """Acknowledge a batch."""
+        messages = batch.token
+        assert isinstance(messages, list)
+        self._link.acknowledge(messages)
+
+
+def _contract(message: Message) -> str | None:
+    for name, value in message.user_properties:
+        if name == "contract":
+            return value
+    return None

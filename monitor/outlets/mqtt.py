@@ -1,0 +1,71 @@
+"""Alerts on MQTT: each change once on the alert log, and the open list of a pump, retained.
+
+The log is said in order. A change counts as said when the broker has acknowledged it and every
+change before it; after a crash the ones not counted are said again, with the same id and version.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+import structlog
+
+from infusion.messages import CONTENT_TYPE, CONTRACT, Kind, OpenAlerts, Topic, encode
+from link import Link
+from monitor.runner import NumberedChange
+
+log = structlog.get_logger()
+
+PROPERTIES = (("contract", CONTRACT),)
+
+
+class MqttSink:
+    """The `AlertSink` port on a link."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._said_number = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    def begin(self, said_number: int) -> None:
+        """Go on after what an earlier run has said."""
+        self._said_number = said_number
+
+    async def settle(self, timeout_s: float) -> None:
+        """Wait until the broker has everything. Raises LinkError when it has not in time."""
+        await self._link.drain(timeout_s)
+
+    @property
+    def said_number(self) -> int:
+        """Every change up to this number has been acknowledged by the broker."""
+        waiting = self._waiting
+        while waiting and waiting[0][1].done():
+            number, future = waiting.popleft()
+            # A broker that refuses a change refuses it for good (a limit, an access list): the
+            # store keeps it, this log tells of it, and what comes after it is not held up.
+            error = future.exception()
+            if error is not None:
+                log.error("change refused by the broker", number=number, error=str(error))
+            self._said_number = number
+        return self._said_number
+
+    async def say(self, changes: Sequence[NumberedChange], lists: Sequence[OpenAlerts]) -> None:
+        """Publish changes and lists, waiting while the link has no room. Raises LinkError."""
+        for numbered in changes:
+            alert = numbered.change.alert
+            topic = Topic(Kind.ALERT_LOG, alert.site, alert.pump)
+            future = await self._publish(topic, encode(numbered.change), retain=False)
+            self._waiting.append((numbered.number, future))
+        for open_ in lists:
+            topic = Topic(Kind.ALERTS, open_.site, open_.pump)
+            await self._publish(topic, encode(open_), retain=True)
+
+    async def _publish(self, topic: Topic, payload: bytes, *, retain: bool) -> asyncio.Future[None]:
+        await self._link.room()
+        return self._link.publish(
+            str(topic),
+            payload,
+            retain=retain,
+            content_type=CONTENT_TYPE,
+            user_properties=PROPERTIES,
+        )

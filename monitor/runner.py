@@ -1,0 +1,321 @@
+"""Drives the pure core over one partition of the pumps, and declares the ports it needs for that.
+
+A batch goes through in one order, always: take what has arrived, step the core, commit once, then
+acknowledge, then say the alerts. A crash at any point repeats a batch or a publication; the
+identity of a message `(pump, boot, seq)` and of a change `(alert, version)` make that harmless.
+
+The state after a batch is the snapshot before it plus the batch, so that a restart loads the last
+snapshot, steps the core over the batches since (with the times of receipt they had), and stands
+exactly where the process stood that was killed. On one machine there is one partition, on SQLite
+(monitor/store.py); the ports leave room for others.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+from msgspec import Struct, field, msgpack, structs
+
+from infusion.errors import MessageError
+from infusion.messages import TOPIC_LENGTH_MAX, AlertChange, OpenAlerts, decode, parse_topic
+from infusion.monitor import Clock, Monitor, MonitorSettings, PumpState
+from infusion.prescription import Prescription
+
+log = structlog.get_logger()
+
+# A snapshot is written this often, and whenever this many batches wait to be covered by one.
+SNAPSHOT_MS = 10_000
+SNAPSHOT_BATCHES_MAX = 2_000
+# How long a normal end waits until the broker has received what was said.
+SETTLE_S = 1.0
+# So much of a refused message is kept for a look at it.
+REFUSED_BYTES_MAX = 4_096
+
+
+class Entry(Struct, frozen=True, gc=False, array_like=True):
+    """One message as it arrived: when (monitor's clock), on which topic, in which contract."""
+
+    received_ms: int
+    topic: str
+    payload: bytes
+    contract: str | None
+
+
+class Batch(Struct, frozen=True):
+    """What was taken at once; `token` belongs to the event log that gave it."""
+
+    entries: tuple[Entry, ...]
+    token: object = None
+
+
+class Refused(Struct, frozen=True):
+    """A message that contract v1 does not allow, kept for a look at it."""
+
+    received_ms: int
+    topic: str
+    payload: bytes
+    kind: str
+    text: str
+
+
+class NumberedChange(Struct, frozen=True):
+    """A change of an alert with its place in the change log, which counts from 1."""
+
+    number: int
+    change: AlertChange
+
+
+class Snapshot(Struct, frozen=True):
+    """The pumps and orders that changed since the snapshot before, as they stand now."""
+
+    clock: Clock
+    pumps: dict[str, bytes]
+    orders: dict[str, Prescription]
+
+
+class Commit(Struct, frozen=True):
+    """What one batch adds to the store, all of it or nothing."""
+
+    position: int
+    entries: tuple[Entry, ...]
+    changes: tuple[NumberedChange, ...]
+    refused: tuple[Refused, ...]
+    said_number: int
+    snapshot: Snapshot | None
+
+
+class Stored(Struct):
+    """What a store gives back: the last snapshot, the batches since, the changes not yet said."""
+
+    position: int = 0
+    clock: Clock = field(default_factory=Clock)
+    pumps: list[PumpState] = field(default_factory=list)
+    orders: dict[str, Prescription] = field(default_factory=dict)
+    batches: list[tuple[int, tuple[Entry, ...]]] = field(default_factory=list)
+    unsaid: list[NumberedChange] = field(default_factory=list)
+    next_number: int = 1
+    said_number: int = 0
+
+
+class EventLog(Protocol):
+    """Port: messages in batches, in order."""
+
+    async def take(self) -> Batch:
+        """Wait for the next batch; it is never empty."""
+
+    def done(self, batch: Batch) -> None:
+        """The batch is committed and need not be given again."""
+
+
+class Store(Protocol):
+    """Port: snapshots and the log between them, owned by one runner at a time."""
+
+    async def load(self) -> Stored:
+        """Take ownership, and give what is there. Raises StoreError."""
+
+    async def commit(self, commit: Commit) -> None:
+        """Keep it durably. Raises StoreError, also when another runner has taken ownership."""
+
+
+class AlertSink(Protocol):
+    """Port: where changes of alerts are said."""
+
+    @property
+    def said_number(self) -> int:
+        """Every change up to this number has been said and received."""
+
+    def begin(self, said_number: int) -> None:
+        """Go on after what an earlier run has said."""
+
+    async def settle(self, timeout_s: float) -> None:
+        """Wait until all that was said is received, or for so long."""
+
+    async def say(self, changes: Sequence[NumberedChange], lists: Sequence[OpenAlerts]) -> None:
+        """Say changes in order, and the open lists that they lead to."""
+
+
+def step(
+    monitor: Monitor, entries: Sequence[Entry], touched_orders: set[str]
+) -> tuple[list[AlertChange], list[Refused]]:
+    """Step the core over messages as they arrived; orders that came are added to a set.
+
+    The same entries on the same state give the same changes: the log is replayed with this.
+    """
+    changes: list[AlertChange] = []
+    refused: list[Refused] = []
+    for entry in entries:
+        site: str | None = None
+        try:
+            topic = parse_topic(entry.topic)
+            site = topic.site
+            message = decode(topic, entry.payload, contract=entry.contract)
+            changes += monitor.receive(message, site, entry.received_ms)
+        except MessageError as error:
+            changes += monitor.refuse(error, site, entry.received_ms)
+            refused.append(_refusal(entry, error))
+            continue
+        if isinstance(message, Prescription):
+            touched_orders.add(f"{site}/{message.therapy}")
+    return changes, refused
+
+
+def _refusal(entry: Entry, error: MessageError) -> Refused:
+    return Refused(
+        received_ms=entry.received_ms,
+        topic=entry.topic[:TOPIC_LENGTH_MAX],
+        payload=entry.payload[:REFUSED_BYTES_MAX],
+        kind=error.kind,
+        text=str(error),
+    )
+
+
+class Totals(Struct):
+    """What the runner has done since it started; each only grows."""
+
+    messages: int = 0
+    batches: int = 0
+    changes: int = 0
+    refused: int = 0
+    snapshots: int = 0
+
+
+class PartitionRunner:
+    """One partition: one core, one event log, one store, one sink."""
+
+    def __init__(
+        self, settings: MonitorSettings, source: EventLog, store: Store, sink: AlertSink
+    ) -> None:
+        self.monitor = Monitor(settings)
+        self.totals = Totals()
+        # Set when the broker may have forgotten the open lists: all are said with the next batch.
+        self.relist = False
+        self._source = source
+        self._store = store
+        self._sink = sink
+        self._position = 0
+        self._next_number = 1
+        self._touched_orders: set[str] = set()
+        self._snapshot_clock_ms = 0
+        self._uncovered = 0
+        self._taking: asyncio.Future[Batch] | None = None
+        self._stop = asyncio.Event()
+
+    async def resume(self) -> None:
+        """Stand where the last run stood, and say what it had not said. Raises StoreError."""
+        stored = await self._store.load()
+        self.monitor.restore(
+            stored.clock, [(key.split("/")[0], order) for key, order in stored.orders.items()]
+        )
+        for state in stored.pumps:
+            self.monitor.restore_pump(state)
+        for position, entries in stored.batches:
+            step(self.monitor, entries, self._touched_orders)
+            self._position = position
+        self._position = max(self._position, stored.position)
+        self._next_number = stored.next_number
+        self._uncovered = len(stored.batches)
+        self._snapshot_clock_ms = self.monitor.clock.received_ms
+        log.info(
+            "resumed",
+            position=self._position,
+            pumps=len(self.monitor.pumps),
+            replayed_batches=len(stored.batches),
+            unsaid_changes=len(stored.unsaid),
+        )
+        self._sink.begin(stored.said_number)
+        await self._sink.say(stored.unsaid, self.open_lists())
+
+    def open_lists(self) -> list[OpenAlerts]:
+        """The list of every pump that ever had an alert: what a broker must hold retained."""
+        return [
+            self.monitor.open_alerts(key)
+            for key, state in self.monitor.pumps.items()
+            if state.board.version
+        ]
+
+    async def run(self) -> None:
+        """Handle batches until `stop`. Raises StoreError and LinkError."""
+        while not self._stop.is_set():
+            self._taking = asyncio.ensure_future(self._source.take())
+            try:
+                batch = await self._taking
+            except asyncio.CancelledError:
+                if self._stop.is_set():
+                    break
+                raise
+            await self.handle(batch)
+        await self._sink.settle(SETTLE_S)
+        await self._commit((), [], [], snapshot=True)
+
+    def stop(self) -> None:
+        """End `run` after the batch in hand; the state is then stored as a whole."""
+        self._stop.set()
+        if self._taking is not None:
+            self._taking.cancel()
+
+    async def handle(self, batch: Batch) -> None:
+        """Take one batch through: core, commit, acknowledge, say."""
+        changes, refused = step(self.monitor, batch.entries, self._touched_orders)
+        numbered = await self._commit(batch.entries, changes, refused, snapshot=self._is_due())
+        self._source.done(batch)
+        self.totals.messages += len(batch.entries)
+        self.totals.batches += 1
+        self.totals.changes += len(changes)
+        self.totals.refused += len(refused)
+        if self.relist:
+            self.relist = False
+            await self._sink.say(numbered, self.open_lists())
+        elif numbered:
+            keys = dict.fromkeys(f"{c.alert.site}/{c.alert.pump}" for c in changes)
+            await self._sink.say(numbered, [self.monitor.open_alerts(key) for key in keys])
+
+    def _is_due(self) -> bool:
+        """Whether a snapshot should cover the batches since the last one."""
+        waited_ms = self.monitor.clock.received_ms - self._snapshot_clock_ms
+        stall_ms = self.monitor.settings.stall_ms
+        return (
+            abs(waited_ms) * 1_000 >= SNAPSHOT_MS * stall_ms
+            or self._uncovered >= SNAPSHOT_BATCHES_MAX
+        )
+
+    async def _commit(
+        self,
+        entries: tuple[Entry, ...],
+        changes: list[AlertChange],
+        refused: list[Refused],
+        *,
+        snapshot: bool,
+    ) -> tuple[NumberedChange, ...]:
+        self._position += 1
+        numbered = tuple(
+            NumberedChange(number, change)
+            for number, change in enumerate(changes, start=self._next_number)
+        )
+        self._next_number += len(numbered)
+        await self._store.commit(
+            Commit(
+                position=self._position,
+                entries=entries,
+                changes=numbered,
+                refused=tuple(refused),
+                said_number=self._sink.said_number,
+                snapshot=self._snapshot() if snapshot else None,
+            )
+        )
+        self._uncovered += 0 if snapshot else 1
+        return numbered
+
+    def _snapshot(self) -> Snapshot:
+        monitor = self.monitor
+        snapshot = Snapshot(
+            clock=structs.replace(monitor.clock),
+            pumps={key: msgpack.encode(monitor.pumps[key]) for key in monitor.touched},
+            orders={key: monitor.orders[key].prescription for key in self._touched_orders},
+        )
+        monitor.touched.clear()
+        self._touched_orders.clear()
+        self._snapshot_clock_ms = monitor.clock.received_ms
+        self._uncovered = 0
+        self.totals.snapshots += 1
+        return snapshot

@@ -1,0 +1,231 @@
+"""The monitor as a process: what is started, in which order, and how it ends.
+
+    store ── load ──► runner ◄── batches ── intake ◄── link ◄── broker
+                        │                                        ▲
+                        └── changes ── outlets/mqtt ── link ─────┘
+
+The monitor publishes its presence as a heartbeat and subscribes to it: each beat that comes back
+proves that the broker delivers, and lets the partition clock advance even when every pump is
+silent. Its will says "offline".
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from msgspec import Struct, structs
+
+from infusion.dose import THERAPY, Dose, doses
+from infusion.errors import LinkError
+from infusion.messages import (
+    CONTENT_TYPE,
+    CONTRACT,
+    MONITOR_SITE,
+    Alert,
+    Kind,
+    MonitorPresence,
+    PumpMessage,
+    Topic,
+    encode,
+)
+from infusion.monitor import MonitorSettings, PumpState
+from link import Link, LinkSettings, Will, open_link
+from monitor.intake import SUBSCRIPTIONS, LinkIntake
+from monitor.outlets.mqtt import MqttSink
+from monitor.runner import PartitionRunner, Totals
+from monitor.store import SqliteStore
+
+log = structlog.get_logger()
+
+BEAT_S = 0.5
+CONNECT_TIMEOUT_S = 30.0
+# How long the broker keeps messages for a monitor that is away.
+SESSION_EXPIRY_S = 7 * 24 * 3600
+RECEIVE_MAX = 2_000
+STALL_S = 1.0
+
+
+class ServiceSettings(Struct, frozen=True, kw_only=True):
+    """What a monitor process must be told. `store` None keeps everything in memory."""
+
+    link: LinkSettings
+    instance: str = "monitor-1"
+    store: Path | None = None
+    speed: float = 1.0
+    core: MonitorSettings = MonitorSettings()
+
+
+class PumpView(Struct, frozen=True):
+    """One pump as a reader wants to see it. `dose` is over the whole therapy."""
+
+    site: str
+    pump: str
+    therapy: str | None
+    edge: PumpMessage | None
+    age_ms: int
+    online: bool | None
+    dose: Dose | None
+    alerts: tuple[Alert, ...]
+
+
+class Status(Struct, frozen=True):
+    """The monitor as it stands: its pumps, and its counts since it started."""
+
+    connected: bool
+    totals: Totals
+    duplicates: int
+    late: int
+    stalled_ms: int
+    pumps: tuple[PumpView, ...]
+
+
+def scaled_clock(speed: float) -> Callable[[], int]:
+    """A clock in Unix milliseconds that starts now and runs `speed` times as fast as time."""
+    began_ns = time.monotonic_ns()
+    began_ms = time.time_ns() // 1_000_000
+    return lambda: began_ms + int((time.monotonic_ns() - began_ns) * speed) // 1_000_000
+
+
+class MonitorService:
+    """One monitor. `run` works until `stop`; `status` may be asked at any time in between.
+
+    `now_ms` is the monitor's clock; by default it starts now and runs at `settings.speed`.
+    """
+
+    def __init__(
+        self, settings: ServiceSettings, *, now_ms: Callable[[], int] | None = None
+    ) -> None:
+        self._settings = settings
+        self._now_ms = now_ms or scaled_clock(settings.speed)
+        self._presence_topic = str(Topic(Kind.MONITOR_PRESENCE, MONITOR_SITE, settings.instance))
+        self._beats = 0
+        self._link: Link | None = None
+        self._runner: PartitionRunner | None = None
+        self._stopping = asyncio.Event()
+        # Set once the monitor is connected, has resumed its state, and takes messages.
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until `stop`. Raises LinkError and StoreError where it cannot go on."""
+        settings = self._settings
+        link = open_link(
+            structs.replace(
+                settings.link,
+                client_id=f"dripwatch-monitor-{settings.instance}",
+                session_expiry_s=SESSION_EXPIRY_S,
+                receive_max=RECEIVE_MAX,
+            ),
+            subscriptions=SUBSCRIPTIONS,
+            will=Will(
+                topic=self._presence_topic,
+                payload=self._presence("offline"),
+                retain=True,
+                content_type=CONTENT_TYPE,
+                user_properties=(("contract", CONTRACT),),
+            ),
+            on_connect=self._on_connect,
+        )
+        core = structs.replace(settings.core, stall_ms=round(STALL_S * 1_000 * settings.speed))
+        async with SqliteStore(settings.store) as store, link:
+            self._link = link
+            runner = PartitionRunner(core, LinkIntake(link, self._now_ms), store, MqttSink(link))
+            await link.connected(CONNECT_TIMEOUT_S)
+            await runner.resume()
+            self._runner = runner
+            await self._work(runner, link)
+            self._say_presence(link, "offline")
+        log.info("stopped", messages=runner.totals.messages, changes=runner.totals.changes)
+
+    def stop(self) -> None:
+        """Ask `run` to end: what is in hand is finished, stored and said."""
+        self._stopping.set()
+
+    def status(self) -> Status:
+        """The monitor as it stands now; before it is ready there are no pumps."""
+        runner, link = self._runner, self._link
+        if runner is None or link is None:
+            return Status(False, Totals(), 0, 0, 0, ())
+        states = runner.monitor.pumps.values()
+        return Status(
+            connected=link.is_connected,
+            totals=runner.totals,
+            duplicates=sum(state.account.duplicates for state in states),
+            late=sum(state.account.late for state in states),
+            stalled_ms=runner.monitor.clock.stalled_ms,
+            pumps=tuple(self._view(runner, state) for state in states),
+        )
+
+    async def _work(self, runner: PartitionRunner, link: Link) -> None:
+        """Run until asked to stop, or until any part fails; the first failure is raised."""
+        beating = asyncio.create_task(self._beat(link), name="heartbeat")
+        running = asyncio.create_task(runner.run(), name="runner")
+        stopping = asyncio.create_task(self._stopping.wait(), name="stop")
+        self.ready.set()
+        log.info("ready", instance=self._settings.instance, broker=link.settings.address)
+        try:
+            await asyncio.wait((beating, running, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            runner.stop()
+            beating.cancel()
+            stopping.cancel()
+            ended = await asyncio.gather(running, beating, stopping, return_exceptions=True)
+        for outcome in ended:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    async def _beat(self, link: Link) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            if link.is_connected:
+                self._say_presence(link, "online")
+
+    def _on_connect(self, session_present: bool) -> None:
+        assert self._link is not None
+        self._say_presence(self._link, "online")
+        if not session_present and self._runner is not None:
+            self._runner.relist = True
+
+    def _say_presence(self, link: Link, state: str) -> None:
+        try:
+            link.publish(
+                self._presence_topic,
+                self._presence(state),
+                retain=True,
+                content_type=CONTENT_TYPE,
+                user_properties=(("contract", CONTRACT),),
+            )
+        except LinkError as error:
+            # A full outbox, or a link that ended: the runner meets the same and says so.
+            log.warning("heartbeat not sent", error=str(error))
+
+    def _presence(self, state: str) -> bytes:
+        self._beats += 1
+        return encode(
+            MonitorPresence(
+                instance=self._settings.instance,
+                state="online" if state == "online" else "offline",
+                time_ms=self._now_ms(),
+                beat=self._beats,
+            )
+        )
+
+    def _view(self, runner: PartitionRunner, state: PumpState) -> PumpView:
+        monitor = runner.monitor
+        at_ms = monitor.pump_ms(state)
+        dose = None
+        if state.edge is not None:
+            order = monitor.orders.get(f"{state.site}/{state.edge.therapy}")
+            if order is not None:
+                dose = doses(state.account, state.edge, order.timeline, at_ms).get(THERAPY)
+        return PumpView(
+            site=state.site,
+            pump=state.pump,
+            therapy=state.edge.therapy if state.edge is not None else None,
+            edge=state.edge,
+            age_ms=at_ms - (state.edge.time_ms if state.edge is not None else state.awaited_ms),
+            online=None if state.presence is None else state.presence.state == "online",
+            dose=dose,
+            alerts=monitor.open_alerts(f"{state.site}/{state.pump}").alerts,
+        )

@@ -1,0 +1,247 @@
+"""The store of one machine: SQLite, in a thread of its own.
+
+One commit holds a batch, the changes it led to and, now and then, a snapshot of the pumps that
+changed; it is durable (WAL, `synchronous = FULL`) before anything is acknowledged. Batches that a
+snapshot covers are deleted. The change log is kept, up to `CHANGES_MAX` rows, each change once.
+
+A store is owned by the process that opened it last: every commit compares the owner's number and
+sets it, so an older process that still lives is refused instead of mixing its state in.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import msgspec
+from msgspec import msgpack
+
+from infusion.errors import StoreError
+from infusion.messages import AlertChange
+from infusion.monitor import Clock, PumpState
+from infusion.prescription import Prescription
+from monitor.runner import Commit, Entry, NumberedChange, Stored
+
+T = TypeVar("T")
+
+SCHEMA = 1
+BUSY_TIMEOUT_S = 10.0
+CHANGES_MAX = 1_000_000
+REFUSED_MAX = 1_000
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE batch (position INTEGER PRIMARY KEY, entries BLOB NOT NULL);
+CREATE TABLE pump (key TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE prescription (key TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE change (
+    number INTEGER PRIMARY KEY,
+    alert TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    change BLOB NOT NULL,
+    UNIQUE (alert, version)
+);
+CREATE TABLE refused (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    received_ms INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL
+);
+"""
+_ENTRIES = msgpack.Decoder(tuple[Entry, ...])
+_PUMP = msgpack.Decoder(PumpState)
+_PRESCRIPTION = msgpack.Decoder(Prescription)
+_CHANGE = msgpack.Decoder(AlertChange)
+_CLOCK = msgpack.Decoder(Clock)
+
+
+class SqliteStore:
+    """The `Store` port on a SQLite file; `path` None keeps everything in memory.
+
+    Used as an async context manager. All errors come as `StoreError`, which names the file.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._database: sqlite3.Connection | None = None
+        self._owner = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._call(self._close)
+        self._thread.shutdown()
+
+    async def load(self) -> Stored:
+        """Take ownership, and give what is there. Raises StoreError."""
+        return await self._call(self._load)
+
+    async def commit(self, commit: Commit) -> None:
+        """Keep a commit durably, all of it or nothing. Raises StoreError."""
+        await self._call(lambda: self._commit(commit))
+
+    async def changes(self) -> list[NumberedChange]:
+        """The whole change log, oldest first."""
+        return await self._call(lambda: self._changes_after(0))
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.Error as error:
+            raise StoreError(f"store {self._path or 'in memory'}: {error}") from error
+        except msgspec.DecodeError as error:
+            raise StoreError(f"store {self._path}: a row cannot be read: {error}") from error
+
+    def _close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._path is not None and not self._path.parent.is_dir():
+            text = f"store {self._path}: the folder {self._path.parent} does not exist; create it"
+            raise StoreError(text)
+        database = sqlite3.connect(
+            self._path or ":memory:",
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        self._database = database
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        (schema,) = database.execute("PRAGMA user_version").fetchone()
+        if schema == 0:
+            database.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT")
+        elif schema != SCHEMA:
+            raise StoreError(
+                f"store {self._path}: made by another version (schema {schema}, this one reads"
+                f" {SCHEMA}); give another path, or move the file away"
+            )
+        return database
+
+    def _load(self) -> Stored:
+        database = self._open()
+        database.execute("BEGIN IMMEDIATE")
+        self._owner = self._number(database, "owner") + 1
+        self._set(database, "owner", self._owner)
+        database.execute("COMMIT")
+        said = self._number(database, "said")
+        clock = database.execute("SELECT value FROM meta WHERE key = 'clock'").fetchone()
+        (last,) = database.execute("SELECT COALESCE(MAX(number), 0) FROM change").fetchone()
+        return Stored(
+            position=self._number(database, "position"),
+            clock=_CLOCK.decode(clock[0]) if clock else Clock(),
+            pumps=[_PUMP.decode(row[0]) for row in database.execute("SELECT state FROM pump")],
+            orders={
+                key: _PRESCRIPTION.decode(state)
+                for key, state in database.execute("SELECT key, state FROM prescription")
+            },
+            batches=[
+                (position, _ENTRIES.decode(entries))
+                for position, entries in database.execute(
+                    "SELECT position, entries FROM batch ORDER BY position"
+                )
+            ],
+            unsaid=self._changes_after(said),
+            next_number=last + 1,
+            said_number=said,
+        )
+
+    def _commit(self, commit: Commit) -> None:
+        database = self._database
+        if database is None:
+            raise StoreError(f"store {self._path}: closed")
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            if self._number(database, "owner") != self._owner:
+                raise StoreError(f"store {self._path}: another monitor has opened it; stop one")
+            self._write(database, commit)
+            database.execute("COMMIT")
+        except BaseException:
+            database.execute("ROLLBACK")
+            raise
+
+    def _write(self, database: sqlite3.Connection, commit: Commit) -> None:
+        if commit.entries:
+            row = (commit.position, msgpack.encode(commit.entries))
+            database.execute("INSERT INTO batch VALUES (?, ?)", row)
+        for numbered in commit.changes:
+            alert = numbered.change.alert
+            database.execute(
+                "INSERT INTO change VALUES (?, ?, ?, ?)",
+                (numbered.number, alert.id, alert.version, msgpack.encode(numbered.change)),
+            )
+        for refused in commit.refused:
+            database.execute(
+                "INSERT INTO refused (received_ms, topic, payload, kind, text)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (refused.received_ms, refused.topic, refused.payload, refused.kind, refused.text),
+            )
+        self._set(database, "said", commit.said_number)
+        self._set(database, "alive_ms", time.time_ns() // 1_000_000)
+        if commit.snapshot is not None:
+            self._write_snapshot(database, commit)
+
+    def _write_snapshot(self, database: sqlite3.Connection, commit: Commit) -> None:
+        """The pumps and orders as they stand, instead of the batches that led there."""
+        snapshot = commit.snapshot
+        assert snapshot is not None
+        database.executemany("REPLACE INTO pump VALUES (?, ?)", snapshot.pumps.items())
+        database.executemany(
+            "REPLACE INTO prescription VALUES (?, ?)",
+            [(key, msgpack.encode(order)) for key, order in snapshot.orders.items()],
+        )
+        self._set(database, "clock", msgpack.encode(snapshot.clock))
+        self._set(database, "position", commit.position)
+        database.execute("DELETE FROM batch WHERE position <= ?", (commit.position,))
+        database.execute(
+            "DELETE FROM refused WHERE number <= (SELECT MAX(number) FROM refused) - ?",
+            (REFUSED_MAX,),
+        )
+        database.execute(
+            "DELETE FROM change WHERE number <= MIN(?, (SELECT MAX(number) FROM change) - ?)",
+            (commit.said_number, CHANGES_MAX),
+        )
+
+    def _changes_after(self, number: int) -> list[NumberedChange]:
+        if self._database is None:
+            raise StoreError(f"store {self._path}: closed")
+        rows = self._database.execute(
+            "SELECT number, change FROM change WHERE number > ? ORDER BY number", (number,)
+        )
+        return [NumberedChange(number, _CHANGE.decode(change)) for number, change in rows]
+
+    @staticmethod
+    def _number(database: sqlite3.Connection, key: str) -> int:
+        row = database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return int(row[0]) if row else 0
+
+    @staticmethod
+    def _set(database: sqlite3.Connection, key: str, value: Any) -> None:
+        database.execute("REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def alive_ms(path: Path) -> int | None:
+    """When the monitor of a store last committed (Unix milliseconds); None if it never has.
+
+    Raises StoreError when there is no such store. The file is opened for reading only.
+    """
+    if not path.is_file():
+        raise StoreError(f"store {path}: there is no such file; is a monitor running on it?")
+    try:
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
+        try:
+            row = database.execute("SELECT value FROM meta WHERE key = 'alive_ms'").fetchone()
+        finally:
+            database.close()
+    except sqlite3.Error as error:
+        raise StoreError(f"store {path}: {error}") from error
+    return int(row[0]) if row else None
