@@ -13,51 +13,51 @@ DEFAULT_URL = "mqtt://127.0.0.1:1883"
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
-class BrokerAddress(Struct, frozen=True, kw_only=True):
-    """How to reach a broker: `mqtt://[user@]host[:port]`, or `mqtts://` over TLS.
+class LinkOptions(Struct, frozen=True, kw_only=True):
+    """[link]: the files that belong to a broker's URL. The three PEM files are for `mqtts`."""
 
-    The password is read from `password_file`; the three PEM files belong to `mqtts`.
-    """
-
-    url: str = DEFAULT_URL
-    mqtt: Literal["5", "3.1.1"] = "5"
     password_file: str | None = None
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
 
 
-def link_settings(address: BrokerAddress, read_text: Callable[[str], str]) -> LinkSettings:
-    """The settings of a link to this broker; the caller adds a client id and limits.
+def link_settings(
+    url: str,
+    mqtt: Literal["5", "3.1.1"],
+    options: LinkOptions,
+    read_text: Callable[[str], str],
+) -> LinkSettings:
+    """The settings of a link to the broker at `url`; the caller adds a client id and limits.
 
     `read_text` reads a file. Raises ConfigError that says what is wrong with the address.
     """
     try:
-        parts = urlsplit(address.url)
+        parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise _bad(address.url, str(error)) from None
+        raise _bad(url, str(error)) from None
     if parts.scheme not in _PORTS:
-        raise _bad(address.url, f"the scheme is {parts.scheme!r}, not mqtt or mqtts")
+        raise _bad(url, f"the scheme is {parts.scheme!r}, not mqtt or mqtts")
     if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
-        raise _bad(address.url, "it must be a host, and a port if you like, without a path")
+        raise _bad(url, "it must be a host, and a port if you like, without a path")
     password = unquote(parts.password) if parts.password else None
-    if address.password_file is not None:
-        password = _password(address.password_file, read_text)
+    if options.password_file is not None:
+        password = _password(options.password_file, read_text)
     if password is not None and not parts.username:
-        raise _bad(address.url, "a password needs a user name: mqtt://user@host")
+        raise _bad(url, "a password needs a user name: mqtt://user@host")
     tls = None
     if parts.scheme == "mqtts":
-        tls = Tls(ca_file=address.ca_file, cert_file=address.cert_file, key_file=address.key_file)
-    elif address.ca_file or address.cert_file or address.key_file:
-        raise _bad(address.url, "certificates are for mqtts://")
+        tls = Tls(ca_file=options.ca_file, cert_file=options.cert_file, key_file=options.key_file)
+    elif options.ca_file or options.cert_file or options.key_file:
+        raise _bad(url, "certificates are for mqtts://")
     return LinkSettings(
         host=parts.hostname,
         port=port or _PORTS[parts.scheme],
         username=unquote(parts.username) if parts.username else None,
         password=password,
         tls=tls,
-        mqtt=address.mqtt,
+        mqtt=mqtt,
     )
 
 

@@ -10,13 +10,13 @@ silent. Its will says "offline".
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 from msgspec import Struct, structs
 
+from host.clock import scaled_clock
 from infusion.dose import THERAPY, Dose, doses
 from infusion.errors import LinkError
 from infusion.messages import (
@@ -81,13 +81,6 @@ class Status(Struct, frozen=True):
     pumps: tuple[PumpView, ...]
 
 
-def scaled_clock(speed: float) -> Callable[[], int]:
-    """A clock in Unix milliseconds that starts now and runs `speed` times as fast as time."""
-    began_ns = time.monotonic_ns()
-    began_ms = time.time_ns() // 1_000_000
-    return lambda: began_ms + int((time.monotonic_ns() - began_ns) * speed) // 1_000_000
-
-
 class MonitorService:
     """One monitor. `run` works until `stop`; `status` may be asked at any time in between.
 
@@ -131,9 +124,6 @@ class MonitorService:
         async with SqliteStore(settings.store) as store, link:
             self._link = link
             runner = PartitionRunner(core, LinkIntake(link, self._now_ms), store, MqttSink(link))
-            await link.connected(CONNECT_TIMEOUT_S)
-            await runner.resume()
-            self._runner = runner
             await self._work(runner, link)
             self._say_presence(link, "offline")
         log.info("stopped", messages=runner.totals.messages, changes=runner.totals.changes)
@@ -160,20 +150,30 @@ class MonitorService:
     async def _work(self, runner: PartitionRunner, link: Link) -> None:
         """Run until asked to stop, or until any part fails; the first failure is raised."""
         beating = asyncio.create_task(self._beat(link), name="heartbeat")
-        running = asyncio.create_task(runner.run(), name="runner")
+        running = asyncio.create_task(self._drive(runner, link), name="runner")
         stopping = asyncio.create_task(self._stopping.wait(), name="stop")
-        self.ready.set()
-        log.info("ready", instance=self._settings.instance, broker=link.settings.address)
         try:
             await asyncio.wait((beating, running, stopping), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            runner.stop()
+            if self.ready.is_set():
+                runner.stop()
+            else:
+                running.cancel()
             beating.cancel()
             stopping.cancel()
             ended = await asyncio.gather(running, beating, stopping, return_exceptions=True)
         for outcome in ended:
             if isinstance(outcome, Exception):
                 raise outcome
+
+    async def _drive(self, runner: PartitionRunner, link: Link) -> None:
+        """Connect, resume what the store holds, then take messages until stopped."""
+        await link.connected(CONNECT_TIMEOUT_S)
+        await runner.resume()
+        self._runner = runner
+        self.ready.set()
+        log.info("ready", instance=self._settings.instance, broker=link.settings.address)
+        await runner.run()
 
     async def _beat(self, link: Link) -> None:
         while True:

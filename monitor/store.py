@@ -23,7 +23,7 @@ from infusion.errors import StoreError
 from infusion.messages import AlertChange
 from infusion.monitor import Clock, PumpState
 from infusion.prescription import Prescription
-from monitor.runner import Commit, Entry, NumberedChange, Stored
+from monitor.runner import Commit, Entry, NumberedChange, Refused, Stored
 
 T = TypeVar("T")
 
@@ -90,6 +90,10 @@ class SqliteStore:
     async def changes(self) -> list[NumberedChange]:
         """The whole change log, oldest first."""
         return await self._call(lambda: self._changes_after(0))
+
+    async def refused(self) -> list[Refused]:
+        """The refused messages that are kept, oldest first."""
+        return await self._call(self._refused)
 
     async def _call(self, work: Callable[[], T]) -> T:
         try:
@@ -218,6 +222,14 @@ class SqliteStore:
             "SELECT number, change FROM change WHERE number > ? ORDER BY number", (number,)
         )
         return [NumberedChange(number, _CHANGE.decode(change)) for number, change in rows]
+
+    def _refused(self) -> list[Refused]:
+        if self._database is None:
+            raise StoreError(f"store {self._path}: closed")
+        rows = self._database.execute(
+            "SELECT received_ms, topic, payload, kind, text FROM refused ORDER BY number"
+        )
+        return [Refused(*row) for row in rows]
 
     @staticmethod
     def _number(database: sqlite3.Connection, key: str) -> int:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from infusion.errors import ConfigError
 
-_PACKAGE = Path(__file__).resolve().parent
+# The folder that holds the packages: a checkout, or the site-packages of an installed wheel.
+_ROOT = Path(__file__).resolve().parent.parent
 
 
 def config_path(name: str) -> Path:
@@ -24,10 +25,11 @@ def config_path(name: str) -> Path:
 def _config_folder() -> Path:
     # The wheel's folder comes first: beside an installed package, a folder named config may be
     # anybody's, while a checkout has none inside dripwatch/.
-    for folder in (_PACKAGE / "config", _PACKAGE.parent / "config"):
+    candidates = (_ROOT / "dripwatch" / "config", _ROOT / "config")
+    for folder in candidates:
         if folder.is_dir():
             return folder
+    looked = " and ".join(str(folder) for folder in candidates)
     raise ConfigError(
-        f"the folder config/ was not found; looked for {_PACKAGE / 'config'} and "
-        f"{_PACKAGE.parent / 'config'}; install dripwatch again"
+        f"the folder config/ was not found; looked for {looked}; install dripwatch again"
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dripwatch.resources import config_path
+from host.resources import config_path
 from infusion.errors import ConfigError
 
 

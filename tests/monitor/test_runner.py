@@ -1,0 +1,203 @@
+"""The runner over a real store: whatever dies wherever, nothing is lost and nothing is said twice."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from infusion.messages import AlertChange, OpenAlerts
+from infusion.monitor import Monitor, MonitorSettings, PumpState
+from monitor.runner import Batch, Entry, NumberedChange, PartitionRunner, step
+from monitor.store import SqliteStore
+from tests.monitor.streams import ward
+
+CORE = MonitorSettings(stall_ms=60_000)
+ENTRIES = tuple(Entry(at_ms, topic, payload, "1") for at_ms, topic, payload in ward())
+
+
+class Crash(BaseException):
+    """The process dies here: nothing that would follow happens."""
+
+
+class Broker:
+    """The wire and the crash: gives batches until they are done, hears what is said.
+
+    `crash_after` counts down over every step that a batch takes; at 0 the process dies.
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.sizes = sizes
+        self.position = 0
+        self.clock_ms = 0
+        self.batches = 0
+        self.log: dict[tuple[str, int], AlertChange] = {}
+        self.lists: dict[str, OpenAlerts] = {}
+        self.numbers: list[int] = []
+        self.said_number = 0
+        self.crash_after: int | None = None
+
+    def danger(self) -> None:
+        if self.crash_after is None:
+            return
+        self.crash_after -= 1
+        if self.crash_after < 0:
+            raise Crash
+
+    async def take(self) -> Batch:
+        self.danger()
+        size = self.sizes[self.batches % len(self.sizes)]
+        entries = ENTRIES[self.position : self.position + size]
+        # What is given again is received again: time of receipt never goes back.
+        given = tuple(
+            msgspec.structs.replace(entry, received_ms=max(entry.received_ms, self.clock_ms))
+            for entry in entries
+        )
+        self.clock_ms = given[-1].received_ms
+        return Batch(given)
+
+    def done(self, batch: Batch) -> None:
+        self.danger()
+        self.batches += 1
+        self.position += len(batch.entries)
+
+    def begin(self, said_number: int) -> None:
+        self.said_number = said_number
+
+    async def settle(self, timeout_s: float) -> None:
+        assert timeout_s > 0
+
+    async def say(self, changes: Sequence[NumberedChange], lists: Sequence[OpenAlerts]) -> None:
+        for numbered in changes:
+            self.danger()
+            alert = numbered.change.alert
+            known = self.log.setdefault((alert.id, alert.version), numbered.change)
+            assert known == numbered.change, "the same change was told in two ways"
+            self.numbers.append(numbered.number)
+            self.said_number = numbered.number
+        for open_ in lists:
+            self.danger()
+            self.lists[f"{open_.site}/{open_.pump}"] = open_
+
+    @property
+    def at_end(self) -> bool:
+        return self.position >= len(ENTRIES)
+
+
+def reference() -> tuple[Monitor, list[AlertChange]]:
+    """What the core says of the same entries in one go."""
+    monitor = Monitor(CORE)
+    changes, refused = step(monitor, ENTRIES, set())
+    assert not refused
+    return monitor, changes
+
+
+async def live(broker: Broker, path: Path) -> PartitionRunner:
+    """One life of the process: resume, handle batches to the end; may raise Crash."""
+    async with SqliteStore(path) as store:
+        runner = PartitionRunner(CORE, broker, store, broker)
+        await runner.resume()
+        while not broker.at_end:
+            await runner.handle(await broker.take())
+        runner.stop()
+        await runner.run()
+        return runner
+
+
+async def lives(broker: Broker, path: Path, crashes: Sequence[int]) -> PartitionRunner:
+    """Live and die as often as told, then live to the end."""
+    for crash_after in crashes:
+        broker.crash_after = crash_after
+        try:
+            return await live(broker, path)
+        except Crash:
+            continue
+    broker.crash_after = None
+    return await live(broker, path)
+
+
+def pumped(monitor: Monitor) -> dict[str, tuple[int, float]]:
+    return {
+        key: (state.account.pumped_nl, state.account.pumped_iu)
+        for key, state in monitor.pumps.items()
+    }
+
+
+def stored(monitor: Monitor) -> dict[str, PumpState]:
+    """The pumps as a store would give them back."""
+    return {
+        key: msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=PumpState)
+        for key, state in monitor.pumps.items()
+    }
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    sizes=st.lists(st.integers(40, 400), min_size=1, max_size=6),
+    crashes=st.lists(st.integers(0, 40), max_size=12),
+)
+async def test_a_crash_anywhere_loses_nothing_and_says_nothing_new(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], crashes: list[int]
+) -> None:
+    """However often it dies, the log, the lists and the accounts are those of one long life."""
+    broker = Broker(sizes)
+    runner = await lives(broker, tmp_path_factory.mktemp("store") / "m.sqlite3", crashes)
+    monitor, changes = reference()
+    assert list(broker.log.values()) == changes
+    assert sorted(set(broker.numbers)) == list(range(1, len(changes) + 1))
+    assert pumped(runner.monitor) == pumped(monitor)
+    assert broker.lists == {
+        key: monitor.open_alerts(key) for key, state in monitor.pumps.items() if state.board.version
+    }
+
+
+async def test_the_state_after_a_restart_is_the_state_before_it(tmp_path: Path) -> None:
+    """A graceful end stores every pump as a whole; the next life stands exactly there."""
+    first = await live(Broker([100]), tmp_path / "m.sqlite3")
+    quiet = Broker([100])
+    quiet.position = len(ENTRIES)
+    second = await live(quiet, tmp_path / "m.sqlite3")
+    assert stored(first.monitor) == stored(second.monitor)
+    assert not quiet.numbers
+
+
+async def test_the_open_lists_are_said_again_when_the_broker_forgot_them(tmp_path: Path) -> None:
+    """A broker that lost its retained messages gets every list with the next batch."""
+    broker = Broker([len(ENTRIES) - 5, 5])
+    async with SqliteStore(tmp_path / "m.sqlite3") as store:
+        runner = PartitionRunner(CORE, broker, store, broker)
+        await runner.resume()
+        await runner.handle(await broker.take())
+        known = dict(broker.lists)
+        broker.lists.clear()
+        runner.relist = True
+        await runner.handle(await broker.take())
+        assert set(broker.lists) == set(known)
+
+
+async def test_what_is_refused_is_counted_kept_and_changes_nothing(tmp_path: Path) -> None:
+    """Bad messages among good ones leave the good ones as they are."""
+    good = ENTRIES[:40]
+    bad = (
+        Entry(good[-1].received_ms, "infusion/v1/home/P-01/telemetry", b"{", "1"),
+        Entry(good[-1].received_ms, "infusion/v1/home/P-01/telemetry", good[2].payload, "2"),
+        Entry(good[-1].received_ms, "elsewhere", b"{}", "1"),
+        Entry(good[-1].received_ms, "infusion/v1/home/P-06/telemetry", b"\xff" * 20_000, "1"),
+    )
+    broker = Broker([1])
+    async with SqliteStore(tmp_path / "m.sqlite3") as store:
+        runner = PartitionRunner(CORE, broker, store, broker)
+        await runner.resume()
+        await runner.handle(Batch(good))
+        known = pumped(runner.monitor)
+        await runner.handle(Batch(bad))
+        assert pumped(runner.monitor) == known
+        assert runner.totals.refused == 4
+        assert runner.monitor.refused == {"payload": 1, "contract": 1, "topic": 1, "oversize": 1}
+        rows = await store.refused()
+    assert [row.kind for row in rows] == ["payload", "contract", "topic", "oversize"]
+    assert len(rows[-1].payload) == 4_096

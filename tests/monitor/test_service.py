@@ -1,0 +1,229 @@
+"""The monitor as a process, on real brokers: alerts out, presence, restarts, kill -9."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from infusion.messages import (
+    AlertChange,
+    Kind,
+    MonitorPresence,
+    OpenAlerts,
+    decode,
+    parse_topic,
+    subscription,
+)
+from infusion.monitor import Monitor, MonitorSettings
+from link import Link, LinkSettings, Message, Subscription, open_link
+from monitor.runner import Entry, step
+from monitor.service import MonitorService, ServiceSettings
+from monitor.store import SqliteStore
+from tests.brokers import BrokerProcess, Embedded, Mosquitto
+from tests.monitor.streams import Wire, ward
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+WAIT_S = 15.0
+
+
+@pytest.fixture(params=["embedded", "mosquitto"])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BrokerProcess]:
+    """A running broker of each kind."""
+    process = Embedded() if request.param == "embedded" else Mosquitto(tmp_path)
+    process.start()
+    yield process
+    process.stop()
+
+
+@contextlib.asynccontextmanager
+async def peer(broker: BrokerProcess, *kinds: Kind, name: str = "peer") -> AsyncIterator[Link]:
+    """A link that listens to some kinds of messages and publishes for pumps."""
+    settings = LinkSettings(
+        host=broker.host, port=broker.port, client_id=name, session_expiry_s=600
+    )
+    subscriptions = [Subscription(subscription(kind)) for kind in kinds]
+    async with open_link(settings, subscriptions=subscriptions) as link:
+        await link.connected(WAIT_S)
+        yield link
+
+
+async def play(link: Link, wire: Wire, *, pace_s: float = 0.0) -> None:
+    """Publish a stream in order; with a pace, one minute of the pumps' time in so many seconds."""
+    last_ms = wire[0][0]
+    for at_ms, topic, payload in wire:
+        if pace_s and at_ms - last_ms >= 10_000:
+            await asyncio.sleep(pace_s * (at_ms - last_ms) / 60_000)
+            last_ms = at_ms
+        await link.room()
+        link.publish(topic, payload, user_properties=(("contract", "1"),))
+    await link.drain(WAIT_S)
+
+
+def expected(wire: Wire) -> tuple[Monitor, list[AlertChange]]:
+    """What the core says of a stream that is received message by message."""
+    monitor = Monitor(MonitorSettings(stall_ms=60_000))
+    entries = [Entry(at_ms, topic, payload, "1") for at_ms, topic, payload in wire]
+    changes, refused = step(monitor, entries, set())
+    assert not refused
+    return monitor, changes
+
+
+def by_pump(changes: list[AlertChange]) -> dict[str, list[AlertChange]]:
+    found: dict[str, list[AlertChange]] = {}
+    for change in changes:
+        found.setdefault(change.alert.pump, []).append(change)
+    return found
+
+
+async def collect(link: Link, count: int) -> list[Message]:
+    """Messages until there are so many of them."""
+    found: list[Message] = []
+    async with asyncio.timeout(WAIT_S):
+        while len(found) < count:
+            batch = await link.receive()
+            link.acknowledge(batch)
+            found += batch
+    return found
+
+
+def changes_of(messages: list[Message]) -> list[AlertChange]:
+    found = []
+    for message in messages:
+        change = decode(parse_topic(message.topic), message.payload)
+        assert isinstance(change, AlertChange)
+        found.append(change)
+    return found
+
+
+async def test_alerts_reach_the_log_and_the_retained_lists(
+    broker: BrokerProcess, tmp_path: Path
+) -> None:
+    """The log on a real broker is what the core says; a late joiner gets every open list."""
+    whole = ward()
+    wire = [entry for entry in whole if entry[0] <= whole[0][0] + 25 * 60_000]
+    _, told = expected(wire)
+    service = MonitorService(service_settings(broker, tmp_path))
+    async with peer(broker, Kind.ALERT_LOG) as link:
+        running = asyncio.create_task(service.run())
+        await asyncio.wait_for(service.ready.wait(), WAIT_S)
+        await play(link, wire)
+        heard = changes_of(await collect(link, len(told)))
+        assert by_pump(heard) == by_pump(told)
+        async with peer(broker, Kind.ALERTS, name="late") as late:
+            pumps = {change.alert.pump for change in told}
+            for message in await collect(late, len(pumps)):
+                open_ = decode(parse_topic(message.topic), message.payload)
+                assert isinstance(open_, OpenAlerts)
+                assert message.retain
+                assert open_.version == len(by_pump(told)[open_.pump])
+        service.stop()
+        await asyncio.wait_for(running, WAIT_S)
+
+
+async def test_the_monitor_says_when_it_comes_and_goes(
+    broker: BrokerProcess, tmp_path: Path
+) -> None:
+    """Presence: a heartbeat while it lives, "offline" at a normal end and, by the will, at death."""
+    service = MonitorService(service_settings(broker, tmp_path))
+    async with peer(broker, Kind.MONITOR_PRESENCE) as link:
+        running = asyncio.create_task(service.run())
+        states = [presence.state for presence in presences(await collect(link, 3))]
+        assert states == ["online"] * 3
+        service.stop()
+        await asyncio.wait_for(running, WAIT_S)
+        await until_offline(link)
+        process = start(broker, tmp_path / "second.sqlite3")
+        try:
+            assert presences(await collect(link, 2))[-1].state == "online"
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        await until_offline(link)
+
+
+async def until_offline(link: Link) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while presences(await collect(link, 1))[-1].state == "online":
+            pass
+
+
+def presences(messages: list[Message]) -> list[MonitorPresence]:
+    found = []
+    for message in messages:
+        presence = decode(parse_topic(message.topic), message.payload)
+        assert isinstance(presence, MonitorPresence)
+        found.append(presence)
+    return found
+
+
+async def test_kill_9_anywhere_says_each_alert_once_and_loses_no_dose(tmp_path: Path) -> None:
+    """Twenty kills while six pumps publish: log and accounts are those of a run without kills.
+
+    The stream has no silent pump: an absence is timed while the monitor lives, so how late it is
+    raised depends on how long the monitor was dead.
+    """
+    wire = ward()
+    monitor, told = expected(wire)
+    chance = random.Random()
+    store = tmp_path / "monitor.sqlite3"
+    with Mosquitto(tmp_path) as broker:
+        async with peer(broker, Kind.ALERT_LOG) as link:
+            # The session must exist before the first pump speaks, as at a first installation.
+            await stop_gracefully(start(broker, store), broker)
+            playing = asyncio.create_task(play(link, wire, pace_s=0.7))
+            for _ in range(20):
+                process = start(broker, store)
+                await asyncio.sleep(chance.uniform(0.3, 1.7))
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            await playing
+            process = start(broker, store)
+            heard: dict[tuple[str, int], AlertChange] = {}
+            async with asyncio.timeout(30):
+                while len(heard) < len(told):
+                    for change in changes_of(await collect(link, 1)):
+                        key = (change.alert.id, change.alert.version)
+                        assert heard.setdefault(key, change) == change
+            await stop_gracefully(process, broker)
+    assert by_pump(list(heard.values())) == by_pump(told)
+    async with SqliteStore(store) as stored:
+        pumps = {f"{pump.site}/{pump.pump}": pump for pump in (await stored.load()).pumps}
+        log = [numbered.change for numbered in await stored.changes()]
+    assert by_pump(log) == by_pump(told)
+    for pump, state in monitor.pumps.items():
+        assert pumps[pump].account.pumped_nl == state.account.pumped_nl
+        assert pumps[pump].account.pumped_iu == pytest.approx(state.account.pumped_iu, rel=1e-9)
+        assert pumps[pump].board == state.board
+
+
+async def stop_gracefully(process: subprocess.Popen[bytes], broker: BrokerProcess) -> None:
+    """Wait until a monitor is at work, then end it with SIGTERM; it must end well."""
+    async with peer(broker, Kind.MONITOR_PRESENCE, name="watch") as link:
+        async with asyncio.timeout(WAIT_S):
+            for _ in range(3):
+                while presences(await collect(link, 1))[-1].state == "offline":
+                    pass
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(process.wait, WAIT_S) == 0
+
+
+def service_settings(broker: BrokerProcess, folder: Path) -> ServiceSettings:
+    return ServiceSettings(
+        link=LinkSettings(host=broker.host, port=broker.port),
+        store=folder / "monitor.sqlite3",
+        speed=60.0,
+    )
+
+
+def start(broker: BrokerProcess, store: Path) -> subprocess.Popen[bytes]:
+    """A monitor as a process of its own."""
+    command = [sys.executable, "-m", "monitor", "--speed", "60"]
+    command += ["--broker", f"mqtt://{broker.host}:{broker.port}", "--store", str(store)]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=dict(os.environ))

@@ -1,0 +1,96 @@
+"""The SQLite store: durable, owned by one, and clear about what is wrong with it."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from infusion.errors import StoreError
+from monitor.runner import Commit, Entry
+from monitor.store import SqliteStore, alive_ms
+
+
+def commit(position: int) -> Commit:
+    return Commit(
+        position=position,
+        entries=(Entry(position, "topic", b"payload", None),),
+        changes=(),
+        refused=(),
+        said_number=0,
+        snapshot=None,
+    )
+
+
+async def test_what_was_committed_is_there_again(tmp_path: Path) -> None:
+    """Batches without a snapshot come back in order, as they were."""
+    path = tmp_path / "m.sqlite3"
+    async with SqliteStore(path) as store:
+        await store.load()
+        for position in (1, 2, 3):
+            await store.commit(commit(position))
+    async with SqliteStore(path) as store:
+        stored = await store.load()
+    assert stored.batches == [(n, commit(n).entries) for n in (1, 2, 3)]
+
+
+async def test_the_second_owner_locks_the_first_one_out(tmp_path: Path) -> None:
+    """Two monitors on one store cannot both write: the older one is told."""
+    path = tmp_path / "m.sqlite3"
+    async with SqliteStore(path) as first, SqliteStore(path) as second:
+        await first.load()
+        await first.commit(commit(1))
+        await second.load()
+        with pytest.raises(StoreError, match="another monitor has opened it"):
+            await first.commit(commit(2))
+        await second.commit(commit(2))
+
+
+async def test_a_failed_commit_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A batch that cannot be written as a whole is not written at all."""
+    path = tmp_path / "m.sqlite3"
+    async with SqliteStore(path) as store:
+        await store.load()
+        await store.commit(commit(1))
+        with pytest.raises(StoreError, match="UNIQUE constraint failed"):
+            await store.commit(commit(1))
+        await store.commit(commit(2))
+        assert [position for position, _ in (await store.load()).batches] == [1, 2]
+
+
+async def test_errors_name_the_file(tmp_path: Path) -> None:
+    """No folder, another schema, not a database: each says which file and what to do."""
+    async with SqliteStore(tmp_path / "none" / "m.sqlite3") as store:
+        with pytest.raises(StoreError, match=r"none/m.sqlite3: the folder .* does not exist"):
+            await store.load()
+    other = tmp_path / "other.sqlite3"
+    database = sqlite3.connect(other)
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    async with SqliteStore(other) as store:
+        with pytest.raises(StoreError, match="schema 99, this one reads 1"):
+            await store.load()
+    text = tmp_path / "text.sqlite3"
+    text.write_text("this is no database, but it is long enough to look like one" * 20)
+    async with SqliteStore(text) as store:
+        with pytest.raises(StoreError, match=r"text.sqlite3: file is not a database"):
+            await store.load()
+
+
+async def test_health_reads_when_the_last_commit_was(tmp_path: Path) -> None:
+    """The time of the last commit is there for another process to read."""
+    path = tmp_path / "m.sqlite3"
+    with pytest.raises(StoreError, match="no such file"):
+        alive_ms(path)
+    async with SqliteStore(path) as store:
+        await store.load()
+        assert alive_ms(path) is None
+        await store.commit(commit(1))
+        assert alive_ms(path) is not None
+
+
+async def test_in_memory_store_works_like_the_file() -> None:
+    """`dripwatch up` keeps its store in memory; the same code serves it."""
+    async with SqliteStore(None) as store:
+        await store.load()
+        await store.commit(commit(1))
+        assert (await store.load()).batches == []
