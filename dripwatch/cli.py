@@ -1,0 +1,216 @@
+"""`dripwatch`: the one command that joins the rooms. Each room's own command lives in the room."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import click
+import msgspec
+from msgspec import Meta, Struct
+from rich.console import Console
+
+import monitor.cli
+import simulator.cli
+from dripwatch import summary as summaries
+from dripwatch.up import Up, UpSettings
+from dripwatch.view import NOTICE, told_line
+from dripwatch.watch import watch
+from host.process import (
+    EXIT_FAILED,
+    EXIT_OK,
+    LogLevel,
+    configure_logs,
+    load_settings,
+    read_text,
+    report,
+    run,
+    until_signal,
+)
+from infusion.errors import DripwatchError
+from infusion.messages import AlertChange, encode
+from infusion.settings import Resolved, describe
+from link import EmbeddedBroker, LinkSettings
+from link.address import DEFAULT_URL, LinkOptions, link_settings
+from monitor.cli import MonitorProcess, MonitorSection
+from simulator.service import SimulatorSettings
+
+UP_FILE = "up.toml"
+EMBEDDED_PORT = 1883
+
+
+class UpProcess(Struct, frozen=True, kw_only=True):
+    """All settings of `dripwatch up`. Without `broker`, one is started inside."""
+
+    broker: str | None = None
+    mqtt: Literal["5", "3.1.1"] = "5"
+    speed: Annotated[float, Meta(ge=1, le=1_000)] = 60.0
+    log_level: LogLevel = "warning"
+    link: LinkOptions = LinkOptions()
+    simulator: SimulatorSettings = SimulatorSettings()
+    monitor: MonitorSection = MonitorSection(store=None)
+
+
+def up_settings(file: Path | None, **flags: object) -> Resolved[UpProcess]:
+    """The settings of `dripwatch up`. Raises ConfigError."""
+    return load_settings(UpProcess, default_file=UP_FILE, file=file, flags=flags)
+
+
+@click.group(epilog=NOTICE, context_settings={"max_content_width": 100})
+@click.version_option(package_name="dripwatch")
+def main() -> None:
+    """Simulated heparin pumps on MQTT, and a monitor that watches over their doses."""
+
+
+main.add_command(monitor.cli.command)
+main.add_command(simulator.cli.command)
+
+
+@main.command(epilog=NOTICE)
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file (config/up.toml)")
+@click.option("--pumps", metavar="N", help="how many; 0 takes the scenario's own number")
+@click.option("--scenario", metavar="NAME|FILE", help="a name in config/scenarios, or a file")
+@click.option("--speed", metavar="X", help="how fast the pumps' time runs, 1 to 1000 (60)")
+@click.option("--seed", metavar="N", help="another seed draws other patients and pumps")
+@click.option("--broker", metavar="URL", help="somebody else's broker; without it, one is started")
+@click.option("--mqtt", metavar="VERSION", help="5, or 3.1.1 for brokers that need it (5)")
+@click.option("--store", metavar="FILE", help="keep the monitor's state in a file (in memory)")
+@click.option("--for", "for_s", type=click.FloatRange(min=0), metavar="SECONDS", help="then stop")
+@click.option("--json", "json_file", metavar="FILE", help="write the summary as JSON (- is stdout)")
+@click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (warning)")
+def up(
+    *, config: Path | None, for_s: float | None, json_file: str | None, **flags: str | None
+) -> None:
+    """Everything at once: a broker, pumps, the monitor and a live view. Ctrl-C ends it.
+
+    Exits with 1 when something did not happen as the scenario expects it.
+    """
+    sections = {"pumps": "simulator", "scenario": "simulator", "seed": "simulator"}
+    sections["store"] = "monitor"
+    keys = {f"{sections[key]}.{key}" if key in sections else key: v for key, v in flags.items()}
+    try:
+        process = up_settings(config, **keys).value
+        sys.exit(_up(process, for_s, json_file))
+    except DripwatchError as error:
+        sys.exit(report(error))
+
+
+def _up(process: UpProcess, for_s: float | None, json_file: str | None) -> int:
+    configure_logs(process.log_level)
+    scenario, profile = simulator.cli.read_story(process.simulator)
+    with contextlib.ExitStack() as stack:
+        url = process.broker
+        if url is None:
+            broker = stack.enter_context(EmbeddedBroker(EMBEDDED_PORT))
+            port = broker.port if process.mqtt == "5" else broker.port_311
+            url = f"mqtt://{broker.host}:{port}"
+        settings = UpSettings(
+            scenario=scenario,
+            profile=profile,
+            simulator=process.simulator,
+            speed=process.speed,
+            monitor=monitor.cli.service_settings(
+                MonitorProcess(
+                    broker=url,
+                    mqtt=process.mqtt,
+                    speed=process.speed,
+                    link=process.link,
+                    monitor=process.monitor,
+                )
+            ),
+            for_s=for_s,
+        )
+        # With the summary on standard output, the view is told on standard error.
+        console = Console(stderr=json_file == "-")
+        return run(_show(Up(settings, console), console, json_file))
+
+
+async def _show(everything: Up, console: Console, json_file: str | None) -> int:
+    found: list[summaries.Summary] = []
+
+    async def work() -> None:
+        found.append(await everything.run())
+
+    await until_signal(work(), everything.stop)
+    summary = found[-1]
+    console.print(summaries.render(summary))
+    if json_file is not None:
+        text = msgspec.json.format(msgspec.json.encode(summary)).decode() + "\n"
+        if json_file == "-":
+            click.echo(text, nl=False)
+        else:
+            await asyncio.to_thread(Path(json_file).write_text, text, encoding="utf-8")
+    return EXIT_FAILED if summary.unmet else EXIT_OK
+
+
+@main.command("watch", epilog=NOTICE)
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file (config/monitor.toml)")
+@click.option("--broker", metavar="URL", help=f"mqtt://[user@]host[:port] ({DEFAULT_URL})")
+@click.option("--mqtt", metavar="VERSION", help="5, or 3.1.1 for brokers that need it (5)")
+@click.option("--site", metavar="NAME", default="+", help="only this site (all)")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object a line, as on the wire")
+@click.option("--for", "for_s", type=click.FloatRange(min=0), metavar="SECONDS", help="then stop")
+def watch_command(
+    *, config: Path | None, site: str, as_json: bool, for_s: float | None, **flags: str | None
+) -> None:
+    """The alert stream of a broker, one change a line: first what is open, then what comes."""
+    try:
+        process = monitor.cli.settings(config, **flags).value
+        link = link_settings(process.broker, process.mqtt, process.link, read_text)
+    except DripwatchError as error:
+        sys.exit(report(error))
+    say = _say_json if as_json else _say_line(Console())
+    sys.exit(run(_watch(link, say, site, for_s)))
+
+
+async def _watch(
+    link: LinkSettings, say: Callable[[AlertChange], object], site: str, for_s: float | None
+) -> int:
+    task = asyncio.create_task(watch(link, say, site=site, for_s=for_s))
+    try:
+        await until_signal(task, lambda: _cancel(task))
+    except asyncio.CancelledError:
+        # Asked to stop by a signal, which is how a watch ends.
+        if not task.cancelled():
+            raise
+    return EXIT_OK
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+
+
+def _say_json(change: AlertChange) -> None:
+    click.echo(encode(change))
+
+
+def _say_line(console: Console) -> Callable[[AlertChange], None]:
+    """Lines for people; times of day, because there is no start to count from."""
+    return lambda change: console.print(told_line(change, None))
+
+
+_KINDS: dict[str, Callable[..., Resolved[Any]]] = {
+    "monitor": monitor.cli.settings,
+    "simulator": simulator.cli.settings,
+    "up": up_settings,
+}
+
+
+@main.command("check-config", epilog=NOTICE)
+@click.argument("kind", type=click.Choice(sorted(_KINDS)), required=False)
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file, with a KIND")
+def check_config(*, kind: str | None, config: Path | None) -> None:
+    """Check the settings of a KIND of process (all), and tell where each value comes from."""
+    if config is not None and kind is None:
+        raise click.UsageError("--config belongs to one KIND; say which: " + ", ".join(_KINDS))
+    try:
+        for name in [kind] if kind is not None else sorted(_KINDS):
+            rows = describe(_KINDS[name](config))
+            width = max(len(f"{key} = {value}") for key, value, _ in rows)
+            click.echo(f"{name}:")
+            for key, value, origin in rows:
+                click.echo(f"  {f'{key} = {value}':<{width}}  # {origin}")
+    except DripwatchError as error:
+        sys.exit(report(error))

@@ -1,0 +1,237 @@
+"""Everything in one process: broker, pumps, monitor and a live view. `dripwatch up`.
+
+The parts speak to one another over the broker only, as they would on three machines; the view
+hears the alerts from the broker too. What is shared is the clock, so that the pumps' time and the
+monitor's run equally fast.
+
+At the end the pumps stop first, then the monitor takes in what they said, then all is summed up.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from rich.console import Console
+from rich.live import Live
+
+from dripwatch import summary as summaries
+from dripwatch.view import Frame, clock_text, render, told_line
+from dripwatch.watch import Watch
+from infusion.account import Account
+from infusion.errors import LinkError
+from infusion.messages import AlertChange
+from infusion.units import nanolitres, round_dose_iu
+from monitor.service import MonitorService, ServiceSettings
+from simulator.expectations import judge
+from simulator.fleet import PumpSummary
+from simulator.profile import Profile
+from simulator.scenario import Scenario
+from simulator.service import Simulator, SimulatorSettings
+from simulator.service import Status as SimulatorStatus
+
+T = TypeVar("T")
+
+FRAME_S = 0.25
+# Without a terminal, the state of things is told this often.
+LINE_S = 10.0
+# How long the monitor may take to account for the last messages of the pumps.
+SETTLE_S = 0.5
+POLL_S = 0.02
+TOLD_MAX = 100_000
+
+
+class UpSettings(Struct, frozen=True, kw_only=True):
+    """What `up` must be told, apart from its parts' own settings."""
+
+    scenario: Scenario
+    profile: Profile
+    simulator: SimulatorSettings
+    monitor: ServiceSettings
+    speed: float
+    for_s: float | None = None
+    show: bool = True
+
+
+class Up:
+    """One run. `run` works until `stop`, or for `for_s` seconds, and gives the summary."""
+
+    def __init__(self, settings: UpSettings, console: Console) -> None:
+        self._settings = settings
+        self._console = console
+        self._simulator = Simulator(
+            settings.simulator,
+            settings.monitor.link,
+            settings.scenario,
+            settings.profile,
+            speed=settings.speed,
+        )
+        self._service = MonitorService(settings.monitor, now_ms=self._now_ms)
+        self._told: list[AlertChange] = []
+        self._listening = asyncio.Event()
+        self._began_s = time.monotonic()
+
+    def stop(self) -> None:
+        """Ask `run` to end."""
+        self._simulator.stop()
+
+    async def run(self) -> summaries.Summary:
+        """Raises LinkError, StoreError and ConfigError where a part cannot go on."""
+        monitoring = asyncio.create_task(self._service.run(), name="monitor")
+        listening = asyncio.create_task(self._listen(), name="watch")
+        try:
+            await _first(self._service.ready.wait(), monitoring, listening)
+            await _first(self._listening.wait(), monitoring, listening)
+            showing = asyncio.create_task(self._show(), name="view")
+            try:
+                running = self._simulator.run(for_s=self._settings.for_s)
+                last = await _first(running, monitoring, listening, showing)
+            finally:
+                await _end(showing)
+            await self._settle()
+            return self._sum_up(last)
+        finally:
+            self._service.stop()
+            await _end(listening)
+            await asyncio.wait((monitoring,))
+
+    def _now_ms(self) -> int:
+        """The monitor's clock: the same zero and the same speed as the pumps'."""
+        elapsed_ms = (time.monotonic() - self._began_s) * 1_000
+        return self._simulator.fleet.start_ms + int(elapsed_ms * self._settings.speed)
+
+    async def _listen(self) -> None:
+        """Hear the alerts from the broker, as anybody would."""
+        stream = Watch(self._settings.monitor.link, with_open=False)
+        async for change in stream.changes(on_ready=self._listening.set):
+            if len(self._told) < TOLD_MAX:
+                self._told.append(change)
+
+    async def _show(self) -> None:
+        """The live picture on a terminal; lines elsewhere."""
+        if not self._settings.show:
+            await asyncio.Event().wait()
+        if self._console.is_terminal:
+            with Live(console=self._console, screen=True, auto_refresh=False) as live:
+                while True:
+                    live.update(render(self._frame(), height=self._console.height), refresh=True)
+                    await asyncio.sleep(FRAME_S)
+        await self._show_lines()
+
+    async def _show_lines(self) -> None:
+        shown = 0
+        next_s = 0.0
+        while True:
+            for change in self._told[shown:]:
+                line = told_line(change, self._simulator.fleet.start_ms)
+                self._console.print(line, soft_wrap=True)
+            shown = len(self._told)
+            if time.monotonic() >= next_s:
+                next_s = time.monotonic() + LINE_S
+                frame = self._frame()
+                self._console.print(_line(frame), soft_wrap=True)
+            await asyncio.sleep(FRAME_S)
+
+    def _frame(self) -> Frame:
+        status = self._simulator.status()
+        start_ms = self._simulator.fleet.start_ms
+        return Frame(
+            title=self._settings.scenario.header.title or self._settings.scenario.name,
+            broker=self._settings.monitor.link.address,
+            speed=self._settings.speed,
+            elapsed_ms=status.device_ms - start_ms,
+            start_ms=start_ms,
+            published=status.counters.acknowledged,
+            lag_ms=status.lag_ms,
+            status=self._service.status(),
+            told=tuple(self._told),
+        )
+
+    async def _settle(self) -> None:
+        """Let the monitor take in the pumps' last messages."""
+        pumps = self._simulator.fleet.summary()
+        deadline_s = time.monotonic() + SETTLE_S
+        while time.monotonic() < deadline_s:
+            if all(
+                (account := self._account(pump)) is not None
+                and account.pumped_nl == nanolitres(line.pumped_ml)
+                for pump, line in pumps.items()
+            ):
+                return
+            await asyncio.sleep(POLL_S)
+
+    def _sum_up(self, last: SimulatorStatus) -> summaries.Summary:
+        settings, simulator = self._settings, self._simulator
+        start_ms, end_ms = simulator.fleet.start_ms, simulator.fleet.now_ms
+        status = self._service.status()
+        # The pumps' goodbye is not part of the story, nor is what a monitor makes of it.
+        changes = tuple(change for change in self._told if change.alert.changed_ms <= end_ms)
+        return summaries.Summary(
+            schema=summaries.SCHEMA,
+            version=version("dripwatch"),
+            scenario=settings.scenario.name,
+            seed=settings.simulator.seed,
+            speed=settings.speed,
+            broker=settings.monitor.link.address,
+            wall_s=round(last.elapsed_s, 3),
+            start_ms=start_ms,
+            end_ms=end_ms,
+            published=last.counters.sent,
+            acknowledged=last.counters.acknowledged,
+            received=status.totals.messages,
+            duplicates=status.duplicates,
+            refused=status.totals.refused,
+            lag_max_ms=round(last.lag_max_ms, 1),
+            pumps=tuple(
+                self._pump_line(pump, line) for pump, line in simulator.fleet.summary().items()
+            ),
+            changes=changes,
+            unmet=tuple(judge(settings.scenario, changes, start_ms, end_ms)),
+        )
+
+    def _pump_line(self, pump: str, line: PumpSummary) -> summaries.PumpLine:
+        account = self._account(pump)
+        return summaries.PumpLine(
+            pump=pump,
+            state=line.state.value,
+            pumped_ml=round(line.pumped_ml, 6),
+            held_ml=round(line.held_ml, 6),
+            pumped_iu=round_dose_iu(line.delivered_iu),
+            account_iu=None if account is None else round_dose_iu(account.pumped_iu),
+            prescribed_iu=round_dose_iu(line.prescribed_iu),
+        )
+
+    def _account(self, pump: str) -> Account | None:
+        return self._service.accounts().get(f"{self._settings.simulator.site}/{pump}")
+
+
+def _line(frame: Frame) -> str:
+    """How things stand, for a reader without a terminal."""
+    pumps = frame.status.pumps
+    return (
+        f"{clock_text(frame.elapsed_ms)} {len(pumps)} pumps, {frame.published:,} messages"
+        f" published, {frame.status.totals.messages:,} received,"
+        f" {sum(len(pump.alerts) for pump in pumps)} open alerts"
+    )
+
+
+async def _first(waiting: Coroutine[Any, Any, T], *parts: asyncio.Task[None]) -> T:
+    """Await one thing, unless a part ends before it: then its failure is raised instead."""
+    task = asyncio.create_task(waiting)
+    try:
+        await asyncio.wait((task, *parts), return_when=asyncio.FIRST_COMPLETED)
+        for part in parts:
+            if part.done():
+                part.result()
+                raise LinkError(f"the {part.get_name()} ended before its time")
+        return await task
+    finally:
+        await _end(task)
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait for its end; what went wrong in it has been raised elsewhere."""
+    task.cancel()
+    await asyncio.wait((task,))
