@@ -1,0 +1,267 @@
+"""A fleet of pumps on one clock: physics in arrays, machines one by one, everything in order.
+
+The clock is a grid of `step_s` from the start. In each step physics moves all pumps on at once;
+then the pumps that came to a mark react, then what the scenario has due is done, then the pumps
+whose interval is over report. All of that has the time of the grid point. A fleet holds no other
+clock and no other chance than its seed, so that its output depends on its arguments alone and
+not on how `advance` is called.
+"""
+
+import heapq
+
+import numpy as np
+from msgspec import Struct
+
+from infusion.errors import ConfigError
+from infusion.messages import Kind, Topic, Truth, encode
+from infusion.prescription import Prescription
+from infusion.units import MS_PER_SECOND, nanolitres, round_dose_iu
+from simulator.actions import carry_out
+from simulator.cohort import draw_cohort
+from simulator.machine import POWERED, Mode
+from simulator.physics import step
+from simulator.plan import Announce, Deed, Due, first_orders, patients_of, schedule
+from simulator.profile import Profile
+from simulator.pump import Readings
+from simulator.rig import Rig, Unit
+from simulator.scenario import Scenario
+from simulator.stream import Connect, Disconnect, Outgoing, Output
+
+# The sessions that are no pump's.
+EHR_SESSION = "ehr"
+TRUTH_SESSION = "truth"
+
+
+class PumpSummary(Struct, frozen=True, kw_only=True):
+    """How one pump stands: volumes in truth, dose against order, mode and alarms.
+
+    `pumped_ml = held_ml + patient_ml`. `delivered_iu` is what was pumped, each bag with what it
+    really holds. `dropped` counts messages that its backlog had no room for.
+    """
+
+    pumped_ml: float
+    held_ml: float
+    patient_ml: float
+    delivered_iu: float
+    prescribed_iu: float
+    rate_ml_h: float
+    state: Mode
+    alarms: tuple[str, ...]
+    connected: bool
+    dropped: int
+
+
+class Fleet:
+    """A seeded fleet that runs a scenario; `advance` gives what it says, in order of time."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        profile: Profile,
+        *,
+        pumps: int,
+        start_ms: int,
+        seed: int,
+        interval_s: float = 10.0,
+        step_s: float = 1.0,
+        site: str = "home",
+        truth: bool = False,
+    ) -> None:
+        """A fleet that has not begun; its first `advance` connects it and starts every pump.
+
+        Raises ConfigError where the scenario names a pump beyond `pumps`, where an order makes no
+        sense, or where `interval_s` is no multiple of `step_s`.
+        """
+        step_ms = round(step_s * MS_PER_SECOND)
+        interval_ms = round(interval_s * MS_PER_SECOND)
+        if step_ms < 1 or interval_ms < step_ms or interval_ms % step_ms:
+            raise ConfigError(
+                f"interval_s = {interval_s:g} is no multiple of step_s = {step_s:g}; "
+                "give, for example, interval_s = 10 and step_s = 1"
+            )
+        cohort = draw_cohort(profile, pumps, seed, patients_of(scenario, pumps))
+        orders = first_orders(cohort.assignments, start_ms)
+        self.scenario = scenario
+        self.start_ms = start_ms
+        self.now_ms = start_ms
+        self._site = site
+        self._truth = truth
+        self._step_ms = step_ms
+        self._rig = Rig(profile, cohort, orders, site=site, interval_s=interval_s)
+        self._due = schedule(scenario, orders, start_ms)
+        self._due_number = len(self._due)
+        self._groups = _groups(cohort.phases, interval_ms // step_ms)
+        self._has_begun = False
+        # An order that chance drew or a file gave must fit into the pump.
+        for unit in self._rig.units:
+            self._check_rate(unit)
+
+    def count_boots_from(self, boot: int) -> None:
+        """Let the first boot of every pump be this one, above 0; only before the fleet begins.
+
+        A pump counts its boots over its whole life, and who knows an earlier run takes boot and
+        seq that come again for duplicates.
+        """
+        assert not self._has_begun, "boots are counted from before the first one"
+        assert boot > 0, "boots are counted from 1"
+        for unit in self._rig.units:
+            unit.pump.boot = boot - 1
+
+    @property
+    def refused(self) -> int:
+        """How many actions came to a pump in a mode that has no use for them."""
+        return self._rig.refused
+
+    def advance(self, to_ms: int) -> list[Output]:
+        """Run up to the last grid point at or before `to_ms`; what was said, in order of time."""
+        if not self._has_begun and to_ms >= self.start_ms:
+            self._begin()
+        while self.now_ms + self._step_ms <= to_ms:
+            self.now_ms += self._step_ms
+            self._step()
+        return self._rig.take()
+
+    def close(self) -> list[Output]:
+        """The end of the whole simulation: every pump tells where it stands, and says goodbye.
+
+        Without the last telemetry, what was pumped since the one before would never be known.
+        """
+        for unit in self._rig.units:
+            if unit.is_connected and unit.is_powered:
+                readings = self._rig.readings(unit)
+                self._rig.tell(unit, (unit.pump.telemetry(readings, self.now_ms),))
+            self._rig.link_down(unit, clean=True)
+        if self._has_begun:
+            self._rig.say(Disconnect(EHR_SESSION, self.now_ms, clean=True))
+            if self._truth:
+                self._rig.say(Disconnect(TRUTH_SESSION, self.now_ms, clean=True))
+            self._has_begun = False
+        return self._rig.take()
+
+    def current_orders(self) -> list[Outgoing]:
+        """Every order as it stands, for a monitor that was not there when it was announced."""
+        return [self._order_message(unit.order.prescription) for unit in self._rig.units]
+
+    def summary(self) -> dict[str, PumpSummary]:
+        """How each pump stands, by name, in order."""
+        return {unit.pump.name: self._summary(unit) for unit in self._rig.units}
+
+    def _summary(self, unit: Unit) -> PumpSummary:
+        state, index = self._rig.state, unit.index
+        pumped = float(state.pumped_ml[index])
+        return PumpSummary(
+            pumped_ml=pumped,
+            held_ml=float(state.held_ml[index]),
+            patient_ml=float(state.patient_ml[index]),
+            delivered_iu=round_dose_iu(unit.bag.dose_iu(nanolitres(pumped))),
+            prescribed_iu=round_dose_iu(unit.order.timeline.dose_until_iu(self.now_ms)),
+            rate_ml_h=unit.pump.settings.rate_ml_h,
+            state=unit.pump.mode,
+            alarms=unit.pump.alarms,
+            connected=unit.is_connected,
+            dropped=unit.backlog.dropped,
+        )
+
+    def _begin(self) -> None:
+        """The EHR connects and announces every order, then all pumps boot and start."""
+        self._has_begun = True
+        rig = self._rig
+        rig.now_ms = self.start_ms
+        rig.say(Connect(EHR_SESSION, self.start_ms))
+        for order in self.current_orders():
+            rig.say(order)
+        if self._truth:
+            rig.say(Connect(TRUTH_SESSION, self.start_ms))
+        for unit in rig.units:
+            rig.boot_done(unit, resume=True)
+        self._do_what_is_due()
+
+    def _step(self) -> None:
+        rig = self._rig
+        rig.now_ms = self.now_ms
+        flags = step(rig.state, self._step_ms / MS_PER_SECOND)
+        for index in np.flatnonzero(flags).tolist():
+            rig.look(rig.units[index])
+        self._do_what_is_due()
+        self._report()
+
+    def _do_what_is_due(self) -> None:
+        while self._due and self._due[0].at_ms <= self.now_ms:
+            due = heapq.heappop(self._due)
+            unit = self._rig.units[due.pump]
+            if isinstance(due.deed, Announce):
+                unit.order = due.deed.order
+                self._rig.say(self._order_message(unit.order.prescription))
+                continue
+            later = carry_out(self._rig, unit, due.deed)
+            if later is not None:
+                self._plan(unit, *later)
+
+    def _plan(self, unit: Unit, after_ms: int, deed: Deed) -> None:
+        due = Due(self.now_ms + after_ms, self._due_number, unit.index, deed)
+        self._due_number += 1
+        heapq.heappush(self._due, due)
+
+    def _report(self) -> None:
+        """Telemetry of the pumps whose interval is over, unless they have just told everything."""
+        rig, state = self._rig, self._rig.state
+        number = (self.now_ms - self.start_ms) // self._step_ms
+        group = self._groups[number % len(self._groups)]
+        pumped = state.pumped_ml[group]
+        columns = (
+            group,
+            pumped,
+            state.empty_at_ml[group] - pumped,
+            state.held_ml[group],
+            state.battery[group],
+            state.flow_factor[group],
+        )
+        profile = rig.profile
+        for index, volume, reservoir, held, battery, factor in zip(
+            *(column.tolist() for column in columns), strict=True
+        ):
+            unit = rig.units[index]
+            if unit.pump.mode in POWERED and unit.pump.told_ms != self.now_ms:
+                pressure = profile.venous_pressure_mmhg + held / profile.compliance_ml_mmhg
+                readings = Readings(volume, reservoir, pressure, battery, unit.on_mains, factor)
+                rig.tell(unit, [unit.pump.telemetry(readings, self.now_ms)])
+            if self._truth:
+                self._tell_truth(unit)
+
+    def _tell_truth(self, unit: Unit) -> None:
+        state, index = self._rig.state, unit.index
+        truth = Truth(
+            pump=unit.pump.name,
+            time_ms=self.now_ms,
+            pumped_ml=float(state.pumped_ml[index]),
+            held_ml=float(state.held_ml[index]),
+            patient_ml=float(state.patient_ml[index]),
+            faults=tuple(unit.faults),
+        )
+        topic = unit.topics[Kind.TRUTH]
+        message = Outgoing(TRUTH_SESSION, topic, encode(truth), 0, False, self.now_ms, Kind.TRUTH)
+        self._rig.say(message)
+
+    def _order_message(self, prescription: Prescription) -> Outgoing:
+        topic = str(Topic(Kind.ORDER, self._site, prescription.therapy))
+        payload = encode(prescription)
+        return Outgoing(EHR_SESSION, topic, payload, 1, False, self.now_ms, Kind.ORDER)
+
+    def _check_rate(self, unit: Unit) -> None:
+        """Raises ConfigError where the first order is beyond what the pump can deliver."""
+        prescription = unit.order.prescription
+        ordered = unit.order.timeline.rate_iu_h(self.start_ms) / prescription.concentration_iu_ml
+        limit = self._rig.profile.rate_max_ml_h
+        if ordered > limit:
+            raise ConfigError(
+                f"{self.scenario.name}: [[patient]] {prescription.pump}: the dose needs "
+                f"{ordered:.1f} mL/h, but the pump gives at most {limit:g}"
+            )
+
+
+def _groups(
+    phases: tuple[int, ...], intervals: int
+) -> list[np.ndarray[tuple[int], np.dtype[np.intp]]]:
+    """The pumps that report at each step of an interval: spread out, so that load is even."""
+    phase = np.array(phases, dtype=np.int64) % intervals
+    return [np.flatnonzero(phase == number) for number in range(intervals)]

@@ -1,0 +1,203 @@
+"""Scenarios: timelines in TOML that say what happens to which pump, and what a monitor must find.
+
+A file holds a title and any number of tables; all times are `"HH:MM"` or `"HH:MM:SS"` from the
+start of the scenario. A `pump` is `"P-03"`, a list of such, or `"all"`.
+
+    title = "An occlusion"
+    pumps = 20                 # how many pumps there are, unless the command line says otherwise
+    duration = "01:00"         # how long the scenario goes on
+    quiet = true               # pumps that no expectation names must raise no alert
+
+    [[patient]]                # optional: who is on a pump; what is left out is drawn by chance
+    pump = "P-03"
+    weight_kg = 80
+    dose_iu_kg_h = 15          # or dose_iu_h
+    reservoir_ml = 250
+
+    [[fault]]                  # something breaks: see FAULTS
+    at = "00:04"
+    until = "00:10"
+    pump = "P-03"
+    do = "occlusion"
+
+    [[action]]                 # somebody does something at the pump: see ACTIONS
+    at = "00:11"
+    pump = "P-03"
+    do = "restart"
+
+    [[order]]                  # the prescriber changes the order: see ORDERS
+    at = "00:20"
+    pump = "P-04"
+    do = "rate"
+    dose_iu_kg_h = 14
+    applied_after = "00:05"    # when somebody programs the pump; "never" is possible
+
+    [[expect]]                 # what the monitor must do
+    pump = "P-03"
+    rule = "downstream-occlusion"
+    raised = ["00:05", "00:08"]
+    cleared_by = "00:13"
+
+Everything that is wrong in a file is a ConfigError that names file, table and key.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from infusion.errors import ConfigError
+from infusion.settings import load_toml
+from simulator.entries import (
+    ACTIONS,
+    ALL,
+    FAULTS,
+    NEVER,
+    ORDERS,
+    Entry,
+    Expectation,
+    Order,
+    OrderRate,
+    OrderStart,
+    Patient,
+    ProgramRate,
+)
+from simulator.reading import Offset, nearest, parse_offset, read_table
+
+E = TypeVar("E", bound=Entry)
+
+PUMPS_MAX = 1_000_000
+
+
+class Header(Struct, frozen=True, kw_only=True):
+    """What stands above the tables of a scenario."""
+
+    title: str = ""
+    description: str = ""
+    pumps: Annotated[int, Meta(ge=1, le=PUMPS_MAX)] = 20
+    duration: Offset = Offset(3_600_000)
+    quiet: bool = False
+
+
+class Scenario(Struct, frozen=True, kw_only=True):
+    """A whole scenario. `name` is where it came from, for errors."""
+
+    name: str
+    header: Header = Header()
+    patients: tuple[Patient, ...] = ()
+    faults: tuple[Entry, ...] = ()
+    actions: tuple[Entry, ...] = ()
+    orders: tuple[Order, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+
+
+def read_scenario(data: bytes, name: str) -> Scenario:
+    """The scenario in the bytes of a TOML file called `name`.
+
+    Raises ConfigError that names file, table and key, what is wrong and what would be right.
+    """
+    document = load_toml(data, name)
+    tables: dict[str, list[Mapping[str, Any]]] = {
+        key: [] for key in ("patient", "fault", "action", "order", "expect")
+    }
+    head: dict[str, Any] = {}
+    known_keys = {field.name for field in msgspec.structs.fields(Header)} | tables.keys()
+    for key, value in document.items():
+        if key not in known_keys:
+            raise ConfigError(f"{name}: the key {key!r} is unknown; {nearest(key, known_keys)}")
+        if key not in tables:
+            head[key] = value
+        elif isinstance(value, list) and all(isinstance(item, dict) for item in value):
+            tables[key] = value
+        else:
+            raise ConfigError(f"{name}: {key} is not a list of tables; write [[{key}]] above it")
+    return Scenario(
+        name=name,
+        header=read_table(Header, head, name),
+        patients=tuple(
+            _checked_patient(read_table(Patient, table, place), place)
+            for table, place in _places(name, "patient", tables["patient"])
+        ),
+        faults=_entries(name, "fault", tables["fault"], FAULTS),
+        actions=_entries(name, "action", tables["action"], ACTIONS),
+        orders=_entries(name, "order", tables["order"], ORDERS),
+        expectations=tuple(
+            _checked_expectation(read_table(Expectation, table, place), place)
+            for table, place in _places(name, "expect", tables["expect"])
+        ),
+    )
+
+
+def _places(
+    name: str, key: str, tables: list[Mapping[str, Any]]
+) -> list[tuple[Mapping[str, Any], str]]:
+    return [(table, f"{name}: [[{key}]] {number}") for number, table in enumerate(tables, start=1)]
+
+
+def _entries(
+    name: str, key: str, tables: list[Mapping[str, Any]], kinds: Mapping[str, type[E]]
+) -> tuple[E, ...]:
+    entries = []
+    for table, number in _places(name, key, tables):
+        rest = dict(table)
+        word = rest.pop("do", None)
+        if word is None:
+            raise ConfigError(f"{number}: the key 'do' is missing; known are {', '.join(kinds)}")
+        if not isinstance(word, str) or word not in kinds:
+            raise ConfigError(
+                f"{number}: key 'do': {word!r} is unknown; {nearest(str(word), kinds)}"
+            )
+        place = f"{number} (do = {word!r})"
+        entry = read_table(kinds[word], rest, place)
+        _check_entry(entry, place)
+        entries.append(entry)
+    return tuple(entries)
+
+
+def _check_entry(entry: Entry, place: str) -> None:
+    """What the types alone cannot say. Raises ConfigError."""
+    for pump in (entry.pump,) if isinstance(entry.pump, str) else entry.pump:
+        if pump != ALL:
+            _check_pump(pump, place)
+    until = getattr(entry, "until", None)
+    if until is not None and until <= entry.at:
+        raise ConfigError(f"{place}: key 'until': {until} is not after {entry.at}, when it begins")
+    if isinstance(entry, ProgramRate) and (entry.rate_ml_h is None) == (entry.factor is None):
+        raise ConfigError(f"{place}: give exactly one of 'rate_ml_h' and 'factor'")
+    if isinstance(entry, OrderStart | OrderRate) and (
+        (entry.dose_iu_kg_h is None) == (entry.dose_iu_h is None)
+    ):
+        raise ConfigError(f"{place}: give exactly one of 'dose_iu_kg_h' and 'dose_iu_h'")
+    if isinstance(entry, Order) and entry.applied_after != NEVER:
+        try:
+            parse_offset(entry.applied_after)
+        except ValueError as error:
+            raise ConfigError(f"{place}: key 'applied_after': {error}, or {NEVER!r}") from None
+
+
+def _check_pump(pump: str, place: str) -> None:
+    if not re.fullmatch(r"P-0*[1-9]\d*", pump):
+        raise ConfigError(f"{place}: key 'pump': {pump!r} is no pump; write P-01, P-02 and so on")
+
+
+def _checked_patient(patient: Patient, place: str) -> Patient:
+    _check_pump(patient.pump, place)
+    if patient.dose_iu_kg_h is not None and patient.dose_iu_h is not None:
+        raise ConfigError(f"{place}: give only one of 'dose_iu_kg_h' and 'dose_iu_h'")
+    return patient
+
+
+def _checked_expectation(expectation: Expectation, place: str) -> Expectation:
+    _check_pump(expectation.pump, place)
+    first, last = expectation.raised
+    if last < first:
+        raise ConfigError(
+            f"{place}: key 'raised': {last} is before {first}; the earlier goes first"
+        )
+    if expectation.cleared_by is not None and expectation.cleared_by < first:
+        raise ConfigError(
+            f"{place}: key 'cleared_by': {expectation.cleared_by} is before the alert can be raised"
+        )
+    return expectation

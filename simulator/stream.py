@@ -1,0 +1,88 @@
+"""What comes out of a fleet: messages and connections, as values in order of time."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from infusion.messages import Kind
+
+
+# gc=False is safe: no field can refer back to the value.
+class Outgoing(Struct, frozen=True, gc=False):
+    """One message that leaves the session of a pump, or of another peer, at `time_ms`.
+
+    The payload has the time at which it happened; that is earlier where it had to wait.
+    """
+
+    session: str
+    topic: str
+    payload: bytes
+    qos: Literal[0, 1]
+    retain: bool
+    time_ms: int
+    kind: Kind
+
+
+class Connect(Struct, frozen=True, gc=False):
+    """A session connects, with its will (QoS 1, retained) where it has one."""
+
+    session: str
+    time_ms: int
+    will_topic: str | None = None
+    will_payload: bytes = b""
+
+
+class Disconnect(Struct, frozen=True, gc=False):
+    """A session ends: cleanly, or without a goodbye, so that its will goes out."""
+
+    session: str
+    time_ms: int
+    clean: bool
+
+
+Output = Outgoing | Connect | Disconnect
+
+
+class Backlog:
+    """Messages that wait, in order; when it is full the oldest is dropped and counted."""
+
+    __slots__ = ("_waiting", "dropped", "limit")
+
+    def __init__(self, limit: int) -> None:
+        """Room for `limit` messages."""
+        assert limit >= 1, "a backlog has room for a message"
+        self.limit = limit
+        self.dropped = 0
+        self._waiting: deque[Outgoing] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __iter__(self) -> Iterator[Outgoing]:
+        return iter(self._waiting)
+
+    def append(self, message: Outgoing) -> None:
+        """Put a message at the end."""
+        if len(self._waiting) == self.limit:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._waiting.append(message)
+
+    def put_back(self, message: Outgoing) -> None:
+        """Put a message at the front again; dropped when there is no room, as the oldest."""
+        if len(self._waiting) == self.limit:
+            self.dropped += 1
+        else:
+            self._waiting.appendleft(message)
+
+    def first(self) -> Outgoing:
+        """Take the oldest message; there must be one."""
+        return self._waiting.popleft()
+
+    def clear(self) -> list[Outgoing]:
+        """Take all of them."""
+        messages = list(self._waiting)
+        self._waiting.clear()
+        return messages

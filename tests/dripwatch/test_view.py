@@ -1,0 +1,86 @@
+"""What a person sees in the terminal, at two sizes."""
+
+import io
+
+from inline_snapshot import snapshot
+from rich.console import Console, RenderableType
+
+from dripwatch.view import Frame, render
+from infusion.dose import THERAPY, doses
+from infusion.monitor import Monitor
+from monitor.runner import Totals
+from monitor.service import PumpView, Status
+from tests.infusion.bench import T0, begin, feed
+
+
+def picture(renderable: RenderableType, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(renderable)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def frame() -> Frame:
+    """One pump with a tenfold rate, silent for nine minutes."""
+    paper = begin().run("00:10").set(144.0, rate_ml_h=144.0).run("00:12").mute().run("00:21")
+    monitor, told = feed(paper.stream, until="00:21")
+    return Frame(
+        title="A test",
+        broker="127.0.0.1:1883",
+        speed=60,
+        elapsed_ms=21 * 60_000,
+        start_ms=T0,
+        published=72,
+        lag_ms=0,
+        status=status(monitor),
+        told=tuple(told),
+    )
+
+
+def status(monitor: Monitor) -> Status:
+    (state,) = monitor.pumps.values()
+    assert state.edge is not None
+    (order,) = monitor.orders.values()
+    at_ms = monitor.pump_ms(state)
+    view = PumpView(
+        site=state.site,
+        pump=state.pump,
+        therapy=state.edge.therapy,
+        edge=state.edge,
+        age_ms=at_ms - state.edge.time_ms,
+        online=True,
+        dose=doses(state.account, state.edge, order.timeline, at_ms)[THERAPY],
+        alerts=monitor.open_alerts("home/P-01").alerts,
+    )
+    return Status(True, Totals(messages=75), 0, 0, 0, (view,))
+
+
+def test_a_silent_pump_has_a_range_and_not_a_dose() -> None:
+    """What is unknown is shown as a range; marks and words carry the priority without colour."""
+    assert picture(render(frame(), height=24), 110) == snapshot("""\
+Dripwatch  A test  For testing and training. Not a medical device.
+pumps' time 00:21:00 at 60×   broker 127.0.0.1:1883   messages 75 of 72   open alerts 2
+
+pump  state            mL/h  delivered  prescribed IU           open alerts
+P-01  silent 9 min    144.0  720–2,880            504  unknown   *** rate is not as ordered   * no telemetry
+
+Alerts as they come
+00:10:30  *** HIGH    P-01 raised rate is not as ordered: 144 mL/h; expected 14.4; limit ±5%; programmed 1440…
+00:17:00  *   LOW     P-01 raised no telemetry: 5 min; limit 5 min; since the last message\
+""")
+
+
+def test_eighty_columns_are_enough() -> None:
+    """On a small terminal nothing that matters is cut away."""
+    assert picture(render(frame(), height=24), 80) == snapshot("""\
+Dripwatch  A test  For testing and training. Not a medical device.
+pumps' time 00:21:00 at 60×   broker 127.0.0.1:1883   messages 75 of 72   open …
+
+pump  state            mL/h  delivered  prescribe…           open alerts
+P-01  silent 9 min    144.0  720–2,880         504  unknown   *** rate is not as
+
+Alerts as they come
+00:10:30  *** HIGH    P-01 raised rate is not as ordered: 144 mL/h; expected 14…
+00:17:00  *   LOW     P-01 raised no telemetry: 5 min; limit 5 min; since the l…\
+""")
