@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -65,6 +66,28 @@ def load_settings(
     return resolve(
         kind, file=load_toml(data, name), file_name=name, environment=environment, flags=flags
     )
+
+
+def read_named(name: str, folder: str) -> tuple[bytes, str]:
+    """A TOML file by its path, or by its name in a folder of config/: its bytes, and its name.
+
+    Raises ConfigError that lists the names there are.
+    """
+    path, shown = Path(name), name
+    if not name.endswith(".toml"):
+        known = sorted(file.stem for file in config_path(folder).glob("*.toml"))
+        if name not in known:
+            nearest = get_close_matches(name, known, n=1)
+            hint = f"; the nearest is {nearest[0]}" if nearest else ""
+            raise ConfigError(
+                f"{name!r} is not in config/{folder}{hint}; known: {', '.join(known)};"
+                " a file of your own ends in .toml"
+            )
+        path, shown = config_path(f"{folder}/{name}.toml"), f"config/{folder}/{name}.toml"
+    try:
+        return path.read_bytes(), shown
+    except OSError as error:
+        raise ConfigError(f"{name}: {error.strerror}; give a file, or a name in config/") from None
 
 
 def read_text(path: str) -> str:

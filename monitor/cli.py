@@ -19,7 +19,7 @@ from host.process import (
     run,
     until_signal,
 )
-from infusion.errors import DripwatchError
+from infusion.errors import ConfigError, DripwatchError
 from infusion.monitor import MonitorSettings
 from infusion.prescription import Name
 from infusion.settings import Resolved
@@ -36,10 +36,10 @@ Positive = Annotated[float, Meta(gt=0, le=100_000)]
 
 
 class MonitorSection(Struct, frozen=True, kw_only=True):
-    """[monitor]: see config/monitor.toml."""
+    """[monitor]: see config/monitor.toml. Without a store, the state is kept in memory."""
 
     instance: Name = "monitor-1"
-    store: str = "dripwatch-monitor.sqlite3"
+    store: str | None = "dripwatch-monitor.sqlite3"
     rate_max_ml_h: Positive = MonitorSettings().rate_max_ml_h
     line_compliance_ml_mmhg: Annotated[float, Meta(ge=0, le=1)] = (
         MonitorSettings().line_compliance_ml_mmhg
@@ -70,7 +70,7 @@ def service_settings(process: MonitorProcess) -> ServiceSettings:
     return ServiceSettings(
         link=link_settings(process.broker, process.mqtt, process.link, read_text),
         instance=section.instance,
-        store=Path(section.store),
+        store=Path(section.store) if section.store is not None else None,
         speed=process.speed,
         core=MonitorSettings(
             rate_max_ml_h=section.rate_max_ml_h,
@@ -116,7 +116,7 @@ def command(
     try:
         process = settings(config, **flags).value
         if health:
-            sys.exit(tell_health(Path(process.monitor.store)))
+            sys.exit(tell_health(process.monitor.store))
         service = MonitorService(service_settings(process))
     except DripwatchError as error:
         sys.exit(report(error))
@@ -124,9 +124,11 @@ def command(
     sys.exit(run(_serve(service)))
 
 
-def tell_health(store: Path) -> int:
+def tell_health(store: str | None) -> int:
     """Say whether the monitor of a store is well; the exit code. Raises StoreError."""
-    alive = alive_ms(store)
+    if store is None:
+        raise ConfigError("--health reads the store of a monitor; name it with --store")
+    alive = alive_ms(Path(store))
     if alive is None:
         click.echo(f"not well: no monitor has worked on {store} yet")
         return EXIT_FAILED

@@ -17,6 +17,7 @@ import structlog
 from msgspec import Struct, structs
 
 from host.clock import scaled_clock
+from infusion.account import Account
 from infusion.dose import THERAPY, Dose, doses
 from infusion.errors import LinkError
 from infusion.messages import (
@@ -146,6 +147,12 @@ class MonitorService:
             stalled_ms=runner.monitor.clock.stalled_ms,
             pumps=tuple(self._view(runner, state) for state in states),
         )
+
+    def accounts(self) -> dict[str, Account]:
+        """The dose account of each pump, by `site/pump`."""
+        if self._runner is None:
+            return {}
+        return {key: state.account for key, state in self._runner.monitor.pumps.items()}
 
     async def _work(self, runner: PartitionRunner, link: Link) -> None:
         """Run until asked to stop, or until any part fails; the first failure is raised."""
