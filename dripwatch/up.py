@@ -73,6 +73,11 @@ class Up:
         self._listening = asyncio.Event()
         self._began_s = time.monotonic()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the pumps run."""
+        return self._simulator.started.is_set()
+
     def stop(self) -> None:
         """Ask `run` to end."""
         self._simulator.stop()
@@ -116,7 +121,7 @@ class Up:
         if self._console.is_terminal:
             with Live(console=self._console, screen=True, auto_refresh=False) as live:
                 while True:
-                    live.update(render(self._frame(), height=self._console.height), refresh=True)
+                    live.update(render(self.frame(), height=self._console.height), refresh=True)
                     await asyncio.sleep(FRAME_S)
         await self._show_lines()
 
@@ -130,11 +135,12 @@ class Up:
             shown = len(self._told)
             if time.monotonic() >= next_s:
                 next_s = time.monotonic() + LINE_S
-                frame = self._frame()
+                frame = self.frame()
                 self._console.print(_line(frame), soft_wrap=True)
             await asyncio.sleep(FRAME_S)
 
-    def _frame(self) -> Frame:
+    def frame(self) -> Frame:
+        """The picture as it stands now."""
         status = self._simulator.status()
         start_ms = self._simulator.fleet.start_ms
         return Frame(

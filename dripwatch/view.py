@@ -23,8 +23,8 @@ NOTICE = "For testing and training. Not a medical device."
 MARKS = {Priority.HIGH: "***", Priority.MEDIUM: "** ", Priority.LOW: "*  "}
 STYLES = {
     Priority.HIGH: "bold white on #b00020",
-    Priority.MEDIUM: "black on #ffd400",
-    Priority.LOW: "black on cyan",
+    Priority.MEDIUM: "#000000 on #ffd400",
+    Priority.LOW: "#000000 on #5fd7ff",
 }
 # A pump that has not been heard for so long is shown as silent, whatever it last said.
 SILENT_MS = MS_PER_MINUTE
