@@ -72,7 +72,7 @@ def render(summary: Summary) -> RenderableType:
         parts.append(Text("Not as the scenario expects:", style="bold"))
         parts += [Text(f"  {line}") for line in summary.unmet]
     else:
-        parts.append(Text("Everything the scenario expects came true.", style="green"))
+        parts.append(Text("Nothing went otherwise than the scenario expects.", style="green"))
     return Group(*parts)
 
 
