@@ -17,7 +17,6 @@ Volumes are whole nanolitres, so totals are exact. While pressure shows an occlu
 into the line's compliance is *held*: pumped, but not yet delivered.
 """
 
-from itertools import pairwise
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -26,11 +25,11 @@ from infusion.counter import (
     CounterFault,
     Run,
     Sample,
-    doubt,
     extends,
     join,
     merge,
     new_run,
+    newest_fault,
     same_boot,
 )
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND, dose_iu
@@ -93,7 +92,8 @@ class Account(Struct):
     # so that what it counted before the account began belongs to this therapy too.
     origin: Mark | None = None
     first_therapy: bool = True
-    still_since_ms: int = 0
+    # The sample of this boot since which the counter stands where it stands.
+    still: Mark | None = None
     fault: CounterFault | None = None
     accepted: int = 0
     duplicates: int = 0
@@ -143,9 +143,7 @@ def book(account: Account, sample: Sample, rate_max_ml_h: float) -> bool:
         last.last_key, last.last_ms, last.last_nl = key, sample.time_ms, sample.volume_nl
         _mark(account, sample, account.pumped_nl, account.pumped_iu)
     else:
-        runs.append(new_run(sample))
-        _find(account, len(runs) - 1, rate_max_ml_h)
-        _fold(account, rate_max_ml_h)
+        _book_apart(account, sample, rate_max_ml_h)
         _mark(account, sample, account.pumped_nl, account.pumped_iu)
     account.accepted += 1
     return True
@@ -154,27 +152,25 @@ def book(account: Account, sample: Sample, rate_max_ml_h: float) -> bool:
 def window(account: Account, length_ms: int) -> Interval | None:
     """The newest interval of at least `length_ms` that ends at the newest sample.
 
-    It is longer by up to the spacing of the marks, and shorter when the therapy is younger.
-    None while there are not two samples to hold against one another.
+    It is longer by up to the spacing of the marks, or by a gap in which its beginning would lie,
+    and shorter when the therapy is younger. None while there are not two samples to hold against
+    one another.
     """
     edge = account.edge
     if edge is None:
         return None
-    begin = account.origin
+    ring = next(
+        ring
+        for (spacing_ms, kept), ring in zip(RINGS, account.rings, strict=True)
+        if length_ms <= spacing_ms * (kept - 2)
+    )
     target_ms = edge.time_ms - length_ms
-    for (spacing_ms, kept), ring in zip(RINGS, account.rings, strict=True):
-        if length_ms > spacing_ms * (kept - 2):
-            continue
-        cell = target_ms // spacing_ms
-        for back in range(kept):
-            mark = ring.get(cell - back)
-            if mark is not None and mark.time_ms <= target_ms:
-                begin = mark if begin is None or mark.key > begin.key else begin
-                break
-        break
-    if begin is None or begin.key >= edge.key:
-        return None
-    return between(begin, edge)
+    begins = [mark for mark in ring.values() if mark.time_ms <= target_ms]
+    if account.origin is not None:
+        begins.append(account.origin)
+    # Marks are ordered by the key of their sample.
+    begin = max(begins, default=edge)
+    return between(begin, edge) if begin.key < edge.key else None
 
 
 def therapy(account: Account) -> Interval | None:
@@ -218,40 +214,64 @@ def begin_therapy(account: Account) -> None:
     account.origin = account.edge
 
 
-def missing(account: Account) -> int:
-    """How many sequence numbers are missing between the runs, within boots."""
-    runs = account.runs if account.floor is None else [account.floor, *account.runs]
-    return sum(
-        after.first_key - before.last_key - 1
-        for before, after in pairwise(runs)
-        if same_boot(before.last_key, after.first_key)
+def shift_times(account: Account, delta_ms: int, last_key: int) -> None:
+    """Move the times of all samples up to `last_key`: the pump's clock was set by so much."""
+
+    def moved(mark: Mark) -> Mark:
+        return mark._replace(time_ms=mark.time_ms + delta_ms) if mark.key <= last_key else mark
+
+    for run in account.runs:
+        if run.last_key <= last_key:
+            run.first_ms += delta_ms
+            run.last_ms += delta_ms
+    for (spacing_ms, _), ring in zip(RINGS, account.rings, strict=True):
+        marks = sorted(map(moved, ring.values()), reverse=True)
+        ring.clear()
+        ring.update((mark.time_ms // spacing_ms, mark) for mark in marks)
+    account.recent = [moved(mark) for mark in account.recent]
+    if account.origin is not None:
+        account.origin = moved(account.origin)
+    if account.still is not None:
+        account.still = moved(account.still)
+    if account.fault is not None and account.fault.key <= last_key:
+        account.fault = account.fault._replace(time_ms=account.fault.time_ms + delta_ms)
+
+
+def _book_apart(account: Account, sample: Sample, rate_max_ml_h: float) -> None:
+    """Begin a new run with the newest sample."""
+    before = account.runs[-1] if account.runs else account.floor
+    after = new_run(sample)
+    join_nl, join_iu = join(before, after, rate_max_ml_h)
+    account.settled_nl, account.settled_iu = (
+        account.pumped_nl + join_nl,
+        account.pumped_iu + join_iu,
     )
+    if before is not None:
+        account.fault = newest_fault([before, after], rate_max_ml_h) or account.fault
+    account.runs.append(after)
+    _fold(account, rate_max_ml_h)
 
 
-def _find(account: Account, index: int, rate_max_ml_h: float) -> None:
-    """Name what cannot be about the counter where a run follows the one before it."""
-    before = account.runs[index - 1] if index else account.floor
-    after = account.runs[index]
-    if before is None or not same_boot(before.last_key, after.first_key) or after.cleared:
-        return
-    kind = doubt(before, after.first_nl, after.first_ms, rate_max_ml_h)
-    newest = account.fault
-    if kind is not None and (newest is None or after.first_ms >= newest.time_ms):
-        account.fault = CounterFault(kind, after.first_ms, after.first_nl - before.last_nl)
+def _find(account: Account, rate_max_ml_h: float) -> None:
+    """Name what cannot be about the counter; a late message may have explained what was named."""
+    floor, known = account.floor, account.fault
+    runs = account.runs if floor is None else [floor, *account.runs]
+    account.fault = newest_fault(runs, rate_max_ml_h)
+    if account.fault is None and known is not None and floor is not None:
+        account.fault = known if known.key <= floor.last_key else None
 
 
 def _fold(account: Account, rate_max_ml_h: float) -> None:
-    """Fold the oldest runs into the floor, and sum up all runs but the last."""
+    """Fold the oldest runs into the floor."""
     while len(account.runs) > RUNS_MAX:
         oldest = account.runs.pop(0)
         volume_nl, dose = join(account.floor, oldest, rate_max_ml_h)
-        account.floor_nl += volume_nl + oldest.last_nl - oldest.first_nl
-        body_iu = dose_iu(oldest.last_nl - oldest.first_nl, oldest.concentration_iu_ml)
-        account.floor_iu += dose + body_iu
+        # Added one by one, as in `_sum_before`, so that folding never changes a total.
+        account.floor_nl += volume_nl
+        account.floor_iu += dose
+        account.floor_nl += oldest.last_nl - oldest.first_nl
+        account.floor_iu += dose_iu(oldest.last_nl - oldest.first_nl, oldest.concentration_iu_ml)
         account.floor = oldest
-    account.settled_nl, account.settled_iu = _sum_before(
-        account, account.runs[-1].first_key, rate_max_ml_h
-    )
 
 
 def _sum_before(account: Account, key: int, rate_max_ml_h: float) -> tuple[int, float]:
@@ -282,13 +302,13 @@ def _book_late(account: Account, sample: Sample, rate_max_ml_h: float) -> None:
         index -= 1
     else:
         runs.insert(index, new_run(sample))
-        _find(account, index, rate_max_ml_h)
     own_nl, own_iu = _sum_before(account, runs[index].first_key, rate_max_ml_h)
     own_nl += runs[index].last_nl - runs[index].first_nl
     own_iu += dose_iu(runs[index].last_nl - runs[index].first_nl, runs[index].concentration_iu_ml)
-    if not merge(runs, index, rate_max_ml_h):
-        _find(account, index + 1, rate_max_ml_h)
+    merge(runs, index, rate_max_ml_h)
+    _find(account, rate_max_ml_h)
     _fold(account, rate_max_ml_h)
+    account.settled_nl, account.settled_iu = _sum_before(account, runs[-1].first_key, rate_max_ml_h)
     _shift(account, sample.key, account.pumped_nl - was_nl, account.pumped_iu - was_iu)
     _mark(account, sample, own_nl, own_iu)
 
@@ -312,24 +332,24 @@ def _shift(account: Account, key: int, volume_nl: int, dose: float) -> None:
 
 
 def _mark(account: Account, sample: Sample, pumped_nl: int, pumped_iu: float) -> None:
-    """Remember the account as it stands at a sample: the newest of each cell stays."""
+    """Remember the account as it stands at a sample: the oldest of each cell stays."""
     mark = Mark(sample.key, sample.time_ms, pumped_nl, pumped_iu, sample.held_iu)
     for (spacing_ms, kept), ring in zip(RINGS, account.rings, strict=True):
         cell = sample.time_ms // spacing_ms
         known = ring.get(cell)
-        if known is None:
+        if known is None or mark.key < known.key:
             ring[cell] = mark
             if len(ring) > kept:
-                del ring[min(ring)]
-        elif known.key < mark.key:
-            ring[cell] = mark
+                # The oldest by its sample: the pump's clock may have been set.
+                del ring[min(ring, key=lambda cell: ring[cell].key)]
     recent = account.recent
     if recent and mark.key < recent[-1].key:
         recent.append(mark)
         recent.sort()
     else:
-        if not recent or recent[-1].pumped_nl != pumped_nl:
-            account.still_since_ms = sample.time_ms
+        before = recent[-1] if recent else None
+        if before is None or before.pumped_nl != pumped_nl or not same_boot(before.key, mark.key):
+            account.still = mark
         recent.append(mark)
     if len(recent) > RECENT_MAX:
         del recent[0]

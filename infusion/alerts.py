@@ -7,18 +7,19 @@ look the rule's verdict is one of four inputs:
 * `BREWING`: it is there, but has not lasted as long as the rule's first level asks.
 * `DUE`: it has lasted long enough; the highest level reached gives the priority.
 * `OVER`: it has been absent (or brewing anew) for the rule's off-delay, by what was *heard* from
-  the pump. Silence therefore never clears an alert.
+  the pump. Silence therefore never clears an alert. A hazard that brews anew is pending at once.
 
                  ABSENT       BREWING      DUE        OVER
-    idle         -            pending      raised     -
+    idle         idle         pending      raised     idle
     pending      idle         pending      raised     idle
     raised       recovering   recovering   raised     idle (cleared)
     recovering   recovering   recovering   raised     idle (cleared)
 
 The onset of an alert is when its hazard began, and its id is made of pump, rule and onset, so the
 same messages give the same ids, after a restart too. An alert whose rule is suppressed by one that
-is already raised stays hidden and is named in the other's `suppresses`; when the other clears and
-the hazard is still there, it comes out.
+is already raised stays hidden and is named in the other's `suppresses`. When the other clears and
+the hazard is still there after `COME_OUT_MS`, it comes out: a pump that was offline would otherwise
+be called silent in the moment between its return and its first message.
 """
 
 from collections.abc import Iterable
@@ -29,7 +30,10 @@ from msgspec import Struct, field
 from infusion.alarms import Priority
 from infusion.hazards import Verdict
 from infusion.messages import Alert, AlertChange, Change, Evidence
-from infusion.rules import RULES, Level, Rule
+from infusion.rules import RULES, Rule
+from infusion.units import MS_PER_MINUTE
+
+COME_OUT_MS = MS_PER_MINUTE
 
 
 class Phase(StrEnum):
@@ -73,14 +77,19 @@ TABLE: dict[tuple[Phase, Input], Phase] = {
 class Track(Struct):
     """One hazard on one pump that is not idle.
 
-    `evidence` is of the last look at which it was due, `alert` what was last said of it aloud.
+    `since_ms` is what the delays count from; it moves with the pump's clock when that is set.
+    `onset_ms` is the same instant as the alert tells it, made once, and distinct for each alert of
+    a rule. `evidence` is of the last look at which it was due, `alert` what was last said of it
+    aloud; a raised one without `alert` is hidden, and `bare_ms` is since when nothing hides it.
     """
 
     phase: Phase
     since_ms: int
     left_ms: int | None = None
     priority: Priority = Priority.LOW
-    raised_ms: int = 0
+    onset_ms: int = 0
+    raised_ms: int | None = None
+    bare_ms: int | None = None
     evidence: Evidence | None = None
     alert: Alert | None = None
 
@@ -92,7 +101,7 @@ class Board(Struct):
     pump: str
     version: int = 0
     tracks: dict[str, Track] = field(default_factory=dict)
-    # The onset of the last alert of each rule that ended: the next one must differ.
+    # The onset of the last alert of each rule that ended: the next one must be another.
     ended_ms: dict[str, int] = field(default_factory=dict)
 
 
@@ -105,14 +114,18 @@ class Look(Struct, frozen=True):
 
 
 def update(board: Board, look: Look, verdicts: Iterable[tuple[Rule, Verdict]]) -> list[AlertChange]:
-    """Take one look's verdicts into the board; what must be said aloud, in order."""
+    """Take one look's verdicts into the board; what must be said aloud, in order.
+
+    What is gone comes first, so that it hides nothing any more.
+    """
     changes: list[AlertChange] = []
-    seen: set[str] = set()
-    for rule, verdict in verdicts:
-        seen.add(rule.key)
+    present = list(verdicts)
+    seen = {rule.key for rule, _ in present}
+    if not board.tracks.keys() <= seen:
+        for key in [key for key in board.tracks if key not in seen]:
+            _step(board, look, RULES[key], None, changes)
+    for rule, verdict in present:
         _step(board, look, rule, verdict, changes)
-    for key in [key for key in board.tracks if key not in seen]:
-        _step(board, look, RULES[key], None, changes)
     return changes
 
 
@@ -120,10 +133,20 @@ def next_look_ms(board: Board) -> int | None:
     """When some alert would be due if nothing more were heard, on the pump's clock."""
     soonest: int | None = None
     for key, track in board.tracks.items():
-        due_ms = _next_level_ms(track, RULES[key].levels)
+        due_ms = _due_ms(track, RULES[key])
         if due_ms is not None and (soonest is None or due_ms < soonest):
             soonest = due_ms
     return soonest
+
+
+def shift(board: Board, delta_ms: int) -> None:
+    """Move what the delays count from: the pump's clock was set by so much."""
+    for track in board.tracks.values():
+        track.since_ms += delta_ms
+        if track.left_ms is not None:
+            track.left_ms += delta_ms
+        if track.bare_ms is not None:
+            track.bare_ms += delta_ms
 
 
 def open_alerts(board: Board) -> tuple[Alert, ...]:
@@ -148,11 +171,16 @@ def explain(evidence: Evidence) -> str:
     return "; ".join(parts)
 
 
-def _next_level_ms(track: Track, levels: tuple[Level, ...]) -> int | None:
+def _due_ms(track: Track, rule: Rule) -> int | None:
+    """When a hazard reaches its next level, or comes out, if nothing more is heard."""
+    if track.phase is Phase.RAISED and track.bare_ms is not None:
+        return track.bare_ms + COME_OUT_MS
+    if rule.observed:
+        return None
     if track.phase is Phase.PENDING:
-        return track.since_ms + levels[0].delay_ms
+        return track.since_ms + rule.levels[0].delay_ms
     if track.phase is Phase.RAISED:
-        for level in levels:
+        for level in rule.levels:
             if level.priority.rank > track.priority.rank:
                 return track.since_ms + level.delay_ms
     return None
@@ -167,8 +195,9 @@ def _step(
 ) -> None:
     """Move one hazard by one look."""
     track = board.tracks.get(rule.key)
-    since_ms = _since(board, look, rule, track, verdict)
-    priority = _priority(look.at_ms - since_ms, rule, verdict)
+    since_ms = _since(look, rule, track, verdict)
+    until_ms = look.heard_ms if rule.observed else look.at_ms
+    priority = _priority(until_ms - since_ms, rule, verdict)
     input_ = _input(look, rule, track, verdict, priority)
     before = track.phase if track is not None else Phase.IDLE
     after = TABLE[before, input_]
@@ -179,6 +208,8 @@ def _step(
     track.phase = after
     if after is Phase.IDLE:
         _end(board, look, rule, track, changes)
+        if verdict is not None:
+            _step(board, look, rule, verdict, changes)
     elif after is Phase.PENDING:
         track.since_ms = since_ms
     elif after is Phase.RECOVERING:
@@ -187,36 +218,26 @@ def _step(
     else:
         assert verdict is not None
         assert priority is not None
-        track.left_ms = None
-        if before in (Phase.IDLE, Phase.PENDING):
-            track.since_ms = since_ms
-            track.raised_ms = look.at_ms
         track.evidence = verdict.evidence
-        if track.alert is None or priority is not track.priority:
-            track.priority = priority
-            _say(board, look, rule, track, changes)
+        if before in (Phase.IDLE, Phase.PENDING):
+            _begin(board, look, rule, track, since_ms)
+        _raise(board, look, rule, priority, changes)
 
 
-def _since(
-    board: Board, look: Look, rule: Rule, track: Track | None, verdict: Verdict | None
-) -> int:
+def _since(look: Look, rule: Rule, track: Track | None, verdict: Verdict | None) -> int:
     """When the hazard began: the first instant of an unbroken one, unless the rule restarts."""
     if track is not None and not (rule.restarts and verdict is not None):
         return track.since_ms
-    since_ms = look.at_ms
     if verdict is not None and verdict.since_ms is not None:
-        since_ms = verdict.since_ms
-    ended_ms = board.ended_ms.get(rule.key)
-    if ended_ms is not None and since_ms <= ended_ms:
-        return ended_ms + 1
-    return since_ms
+        return verdict.since_ms
+    return look.at_ms
 
 
 def _priority(lasted_ms: int, rule: Rule, verdict: Verdict | None) -> Priority | None:
     """The priority of the highest level reached; None when none is reached."""
-    reached = [level.priority for level in rule.levels if lasted_ms >= level.delay_ms]
-    if not reached or verdict is None:
+    if verdict is None or lasted_ms < rule.levels[0].delay_ms:
         return None
+    reached = [level.priority for level in rule.levels if lasted_ms >= level.delay_ms]
     if verdict.priority is not None:
         reached.append(verdict.priority)
     return max(reached, key=lambda priority: priority.rank)
@@ -237,9 +258,9 @@ def _input(
 def _end(board: Board, look: Look, rule: Rule, track: Track, changes: list[AlertChange]) -> None:
     """The hazard is idle again: say so if it had been said aloud, or correct who hides it."""
     del board.tracks[rule.key]
-    if not track.raised_ms:
+    if track.raised_ms is None:
         return
-    board.ended_ms[rule.key] = track.since_ms
+    board.ended_ms[rule.key] = track.onset_ms
     if track.alert is None:
         _retell_suppressors(board, look, rule, changes)
         return
@@ -247,24 +268,50 @@ def _end(board: Board, look: Look, rule: Rule, track: Track, changes: list[Alert
     _append(board, "cleared", alert, changes)
 
 
-def _say(
-    board: Board,
-    look: Look,
-    rule: Rule,
-    track: Track,
-    changes: list[AlertChange],
+def _begin(board: Board, look: Look, rule: Rule, track: Track, since_ms: int) -> None:
+    """The hazard has lasted long enough: it becomes an alert with an onset of its own."""
+    track.since_ms = since_ms
+    track.onset_ms = max(since_ms, board.ended_ms.get(rule.key, -1) + 1)
+    track.raised_ms = look.at_ms
+    # Nothing has hidden it so far, so it need not wait.
+    track.bare_ms = look.at_ms - COME_OUT_MS
+
+
+def _raise(
+    board: Board, look: Look, rule: Rule, priority: Priority, changes: list[AlertChange]
 ) -> None:
-    """Say a raised or changed alert aloud, or let the one that suppresses it name it."""
-    if track.alert is None and _suppressors(board, rule):
-        _retell_suppressors(board, look, rule, changes)
+    """Say an alert aloud, or its new priority, unless another hides it or did until just now."""
+    track = board.tracks[rule.key]
+    track.left_ms = None
+    if track.alert is not None:
+        if priority is not track.priority:
+            _say(board, look, rule, priority, changes)
         return
+    is_hidden = bool(_suppressors(board, rule))
+    if is_hidden:
+        track.bare_ms = None
+    elif track.bare_ms is None:
+        track.bare_ms = look.at_ms
+    if track.bare_ms is not None and look.at_ms - track.bare_ms >= COME_OUT_MS:
+        _say(board, look, rule, priority, changes)
+        return
+    track.priority = priority
+    if is_hidden:
+        _retell_suppressors(board, look, rule, changes)
+
+
+def _say(
+    board: Board, look: Look, rule: Rule, priority: Priority, changes: list[AlertChange]
+) -> None:
+    """Say that an alert is raised, or that its priority is another."""
+    track = board.tracks[rule.key]
     change: Change = "raised"
     if track.alert is not None:
-        more = track.priority.rank > track.alert.priority.rank
-        change = "escalated" if more else "deescalated"
-    alert = _alert(board, look, rule, track)
-    track.alert = alert
-    _append(board, change, alert, changes)
+        change = "escalated" if priority.rank > track.priority.rank else "deescalated"
+    track.priority = priority
+    track.bare_ms = None
+    track.alert = _alert(board, look, rule, track)
+    _append(board, change, track.alert, changes)
 
 
 def _suppressors(board: Board, rule: Rule) -> list[str]:
@@ -282,19 +329,21 @@ def _suppressed(board: Board, key: str) -> tuple[str, ...]:
         sorted(
             other
             for other, track in board.tracks.items()
-            if track.raised_ms and track.alert is None and key in RULES[other].suppressed_by
+            if track.raised_ms is not None
+            and track.alert is None
+            and key in RULES[other].suppressed_by
         )
     )
 
 
 def _retell_suppressors(board: Board, look: Look, rule: Rule, changes: list[AlertChange]) -> None:
+    """Correct what the visible alerts that hide this one say of it."""
     for key in _suppressors(board, rule):
         track = board.tracks[key]
         assert track.alert is not None
-        alert = _alert(board, look, RULES[key], track)
-        if alert.suppresses != track.alert.suppresses:
-            track.alert = alert
-            _append(board, "updated", alert, changes)
+        if _suppressed(board, key) != track.alert.suppresses:
+            track.alert = _alert(board, look, RULES[key], track)
+            _append(board, "updated", track.alert, changes)
 
 
 def _alert(
@@ -305,9 +354,10 @@ def _alert(
     cleared_ms: int | None = None,
 ) -> Alert:
     known = track.alert
+    assert track.raised_ms is not None
     assert track.evidence is not None
     return Alert(
-        id=f"{board.site}.{board.pump}.{rule.key}.{track.since_ms}",
+        id=f"{board.site}/{board.pump}/{rule.key}/{track.onset_ms}",
         site=board.site,
         pump=board.pump,
         therapy=look.therapy if known is None else known.therapy,
@@ -317,7 +367,7 @@ def _alert(
         priority=track.priority,
         state="raised" if cleared_ms is None else "cleared",
         version=1 if known is None else known.version + 1,
-        onset_ms=track.since_ms,
+        onset_ms=track.onset_ms,
         raised_ms=track.raised_ms,
         changed_ms=look.at_ms,
         cleared_ms=cleared_ms,

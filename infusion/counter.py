@@ -4,9 +4,11 @@ A **run** is a stretch of samples without a missing sequence number, at one conc
 counter only grew. Two runs that follow one another are **joined**: what the counter gained between
 them was pumped too. A new boot, or a counter that the user cleared, starts a new epoch, in which
 the counter began at zero. A counter that ran backwards, or gained more than the pump can pump in
-that time, adds nothing, and is a named fault.
+that time, adds nothing, and is a named fault. Where the pump's clock ran backwards, it says
+nothing about the time between, and any gain is believed.
 """
 
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -35,16 +37,23 @@ class Sample(NamedTuple):
     cleared: bool
 
 
-class CounterFault(NamedTuple):
-    """Something about the counter that cannot be: when it was seen and by how much."""
+Doubt = Literal["backwards", "impossible"]
 
-    kind: Literal["backwards", "impossible"]
+
+class CounterFault(NamedTuple):
+    """Something about the counter that cannot be: at which sample, when, and by how much."""
+
+    key: int
+    kind: Doubt
     time_ms: int
     volume_nl: int
 
 
-class Run(Struct, gc=False):
-    """Samples in unbroken sequence at one concentration. `cleared` as in the first sample."""
+class Run(Struct, gc=False, array_like=True):
+    """Samples in unbroken sequence at one concentration. `cleared` as in the first sample.
+
+    Like an array, because up to sixteen of them are stored with each pump.
+    """
 
     first_key: int
     last_key: int
@@ -81,22 +90,39 @@ def extends(run: Run, sample: Sample, rate_max_ml_h: float) -> bool:
         sample.key == run.last_key + 1
         and sample.concentration_iu_ml == run.concentration_iu_ml
         and not sample.cleared
-        and doubt(run, sample.volume_nl, sample.time_ms, rate_max_ml_h) is None
+        and _doubt(sample.volume_nl - run.last_nl, sample.time_ms - run.last_ms, rate_max_ml_h)
+        is None
     )
 
 
-def doubt(
-    run: Run, volume_nl: int, time_ms: int, rate_max_ml_h: float
-) -> Literal["backwards", "impossible"] | None:
-    """What cannot be about a counter that follows a run in the same epoch, if anything."""
-    gain_nl = volume_nl - run.last_nl
-    if gain_nl < 0:
+def gain_nl(before: Run, after: Run) -> int:
+    """What the counter gained between two runs; a new epoch begins at zero."""
+    if after.cleared or not same_boot(before.last_key, after.first_key):
+        return after.first_nl
+    return after.first_nl - before.last_nl
+
+
+def doubt(before: Run, after: Run, rate_max_ml_h: float) -> Doubt | None:
+    """What cannot be about the counter between two runs that follow one another, if anything."""
+    return _doubt(gain_nl(before, after), after.first_ms - before.last_ms, rate_max_ml_h)
+
+
+def _doubt(gained_nl: int, length_ms: int, rate_max_ml_h: float) -> Doubt | None:
+    if gained_nl < 0:
         return "backwards"
-    if gain_nl <= GAIN_SLACK_NL:
+    if gained_nl <= GAIN_SLACK_NL or length_ms < 0:
         return None
-    length_ms = max(0, time_ms - run.last_ms)
-    if gain_nl - GAIN_SLACK_NL > rate_max_ml_h * NL_PER_ML * length_ms / MS_PER_HOUR:
+    if gained_nl - GAIN_SLACK_NL > rate_max_ml_h * NL_PER_ML * length_ms / MS_PER_HOUR:
         return "impossible"
+    return None
+
+
+def newest_fault(runs: list[Run], rate_max_ml_h: float) -> CounterFault | None:
+    """The newest place between runs where the counter cannot be right."""
+    for after, before in pairwise(reversed(runs)):
+        kind = doubt(before, after, rate_max_ml_h)
+        if kind is not None:
+            return CounterFault(after.first_key, kind, after.first_ms, gain_nl(before, after))
     return None
 
 
@@ -106,24 +132,25 @@ def join(before: Run | None, after: Run, rate_max_ml_h: float) -> tuple[int, flo
     Before the first run of an epoch the counter began at zero. Where the concentration changed in
     between, the change itself is the sample that tells, so the volume before it had the old one.
     """
-    if before is None or not same_boot(before.last_key, after.first_key) or after.cleared:
+    if before is None:
         return after.first_nl, dose_iu(after.first_nl, after.concentration_iu_ml)
-    if doubt(before, after.first_nl, after.first_ms, rate_max_ml_h) is not None:
+    if doubt(before, after, rate_max_ml_h) is not None:
         return 0, 0.0
-    gain_nl = after.first_nl - before.last_nl
-    return gain_nl, dose_iu(gain_nl, before.concentration_iu_ml)
+    is_new_epoch = after.cleared or not same_boot(before.last_key, after.first_key)
+    concentration = (after if is_new_epoch else before).concentration_iu_ml
+    gained_nl = gain_nl(before, after)
+    return gained_nl, dose_iu(gained_nl, concentration)
 
 
-def merge(runs: list[Run], index: int, rate_max_ml_h: float) -> bool:
+def merge(runs: list[Run], index: int, rate_max_ml_h: float) -> None:
     """Make a run and its follower one when nothing is missing or in doubt between them."""
     run, after = runs[index], runs[index + 1]
     if (
         after.first_key != run.last_key + 1
         or after.concentration_iu_ml != run.concentration_iu_ml
         or after.cleared
-        or doubt(run, after.first_nl, after.first_ms, rate_max_ml_h) is not None
+        or doubt(run, after, rate_max_ml_h) is not None
     ):
-        return False
+        return
     run.last_key, run.last_ms, run.last_nl = after.last_key, after.last_ms, after.last_nl
     del runs[index + 1]
-    return True

@@ -1,7 +1,8 @@
 """The dose of one pump, held against its prescription over the windows that matter.
 
 While a pump is silent its dose is unknown, and shown as unknown: between nothing more than was
-counted (`low_iu`) and everything that the programmed rate would have given since (`high_iu`).
+counted (`low_iu`) and everything that the programmed rate would have given since, or the order
+where that is more (`high_iu`).
 """
 
 from msgspec import Struct
@@ -65,7 +66,11 @@ def _dose(
 ) -> Dose:
     unknown_ms = at_ms - interval.to_ms
     to_ms = interval.to_ms if unknown_ms <= KNOWN_MS else at_ms
-    missed_iu = edge.rate_ml_h * edge.concentration_iu_ml * (to_ms - interval.to_ms) / MS_PER_HOUR
+    programmed_iu_h = edge.rate_ml_h * edge.concentration_iu_ml
+    missed_iu = max(
+        programmed_iu_h * (to_ms - interval.to_ms) / MS_PER_HOUR,
+        timeline.dose_iu(interval.to_ms, to_ms),
+    )
     return Dose(
         from_ms=from_ms,
         to_ms=to_ms,

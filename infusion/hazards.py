@@ -40,7 +40,8 @@ FLOW_TOLERANCE = 0.10
 # A flow this many times the programmed rate is free flow: proposal of this project.
 FREE_FLOW_FACTOR = 5.0
 FREE_FLOW_BASE_ML_H = 1.0
-# Flow is judged between samples that are not further apart than this.
+# Flow is judged between samples that are not further apart than this, or than the pump's own
+# interval and a half.
 FLOW_INTERVAL_MS_MAX = 2 * MS_PER_MINUTE
 CONCENTRATION_TOLERANCE = 0.01
 # A counter may rest between two strokes of at most this volume (0.05 mL a stroke is a common
@@ -57,18 +58,22 @@ SEEN_MS = 15 * MS_PER_MINUTE
 class Situation(Struct):
     """All that is known of one pump at one instant, for the rules to look at.
 
-    `edge` is the newest live message, `heard_ms` its time (or when the pump was first awaited),
-    `interval` the newest stretch between samples that shows a flow, `standing_ms` since when the
-    pump delivers, or does not. `prescription` is the order
-    for the therapy that the pump names, `ordered` whether any order names this pump.
+    `edge` is the newest live message, `delivering` whether it says that the pump gives what it is
+    programmed to give, `heard_ms` its time (or when the pump was first awaited),
+    `interval` the newest stretch that shows a flow, `faster_ml_h` a higher rate that was
+    programmed in that stretch or since, `standing_ms` since when the pump delivers, or does not.
+    `prescription` is the order for the therapy that the pump names or last named,
+    `ordered` whether any order names this pump.
     """
 
     pump: str
     at_ms: int
     heard_ms: int
     edge: PumpMessage | None
+    delivering: bool
     account: Account
     interval: Interval | None
+    faster_ml_h: float
     standing_ms: int
     presence: Presence | None
     presence_ms: int
@@ -77,6 +82,8 @@ class Situation(Struct):
     ordered: bool
     identity_ms: int | None
     identity_detail: str
+    # What is ordered in `interval`; asked for by two rules, worked out once.
+    expected_iu: float | None = None
 
 
 class Verdict(Struct, frozen=True):
@@ -97,25 +104,34 @@ def is_delivering(message: PumpMessage) -> bool:
     return message.status == "infusing" and message.delivery in ("delivering", "transitioning")
 
 
+def judged_interval(interval: Interval | None, presence: Presence | None) -> Interval | None:
+    """The interval up to the newest message, unless it is too long to speak of a flow."""
+    if interval is None:
+        return None
+    length_ms = interval.to_ms - interval.from_ms
+    if length_ms > FLOW_INTERVAL_MS_MAX:
+        interval_s = presence.interval_s if presence is not None else 0.0
+        if length_ms > 1.5 * interval_s * MS_PER_SECOND:
+            return None
+    return interval
+
+
 def rate_not_as_ordered(now: Situation) -> Verdict | None:
     """The pump is programmed to another dose rate than the order in force."""
     edge, timeline = now.edge, now.timeline
-    if edge is None or timeline is None or not is_delivering(edge):
+    if edge is None or timeline is None or not now.delivering:
         return None
     programmed = edge.rate_ml_h * edge.concentration_iu_ml
     ordered = timeline.base_rate_iu_h(now.at_ms)
     if _near(programmed, ordered, RATE_TOLERANCE):
         return None
     with_bolus = timeline.rate_iu_h(now.at_ms)
-    allowed = [
+    grace_ms = CHANGE_GRACE_MS if ordered else HOLD_GRACE_MS
+    allowed = (
         with_bolus,
         with_bolus - ordered,
-        timeline.base_rate_iu_h(now.at_ms + EARLY_GRACE_MS),
-    ]
-    changed_ms = timeline.base_change_ms(now.at_ms)
-    grace_ms = CHANGE_GRACE_MS if ordered else HOLD_GRACE_MS
-    if changed_ms is not None and now.at_ms - changed_ms < grace_ms:
-        allowed.append(timeline.base_rate_iu_h(changed_ms - 1))
+        *timeline.base_rates_iu_h(now.at_ms - grace_ms, now.at_ms + EARLY_GRACE_MS),
+    )
     if any(rate and _near(programmed, rate, RATE_TOLERANCE) for rate in allowed):
         return None
     gross = not ordered / RATE_GROSS <= programmed <= ordered * RATE_GROSS
@@ -143,7 +159,7 @@ def over_delivery(now: Situation) -> Verdict | None:
 def under_delivery(now: Situation) -> Verdict | None:
     """Less than 90 % of the order (GIP 1.2.3) while the pump says that it delivers."""
     interval, expected = _expected(now)
-    if interval is None or now.edge is None or not is_delivering(now.edge):
+    if interval is None or not now.delivering:
         return None
     if interval.delivered_iu >= expected * (1 - FLOW_TOLERANCE):
         return None
@@ -155,9 +171,9 @@ def _expected(now: Situation) -> tuple[Interval | None, float]:
     interval = now.interval
     if interval is None or now.timeline is None:
         return None, 0.0
-    if interval.to_ms - interval.from_ms > FLOW_INTERVAL_MS_MAX:
-        return None, 0.0
-    return interval, now.timeline.dose_iu(interval.from_ms, interval.to_ms)
+    if now.expected_iu is None:
+        now.expected_iu = now.timeline.dose_iu(interval.from_ms, interval.to_ms)
+    return interval, now.expected_iu
 
 
 def _flow_verdict(interval: Interval, expected: float, limit: str) -> Verdict:
@@ -178,15 +194,13 @@ def free_flow(now: Situation) -> Verdict | None:
     edge, interval = now.edge, now.interval
     if edge is None or interval is None:
         return None
-    length_ms = interval.to_ms - interval.from_ms
-    if length_ms > FLOW_INTERVAL_MS_MAX:
-        return None
-    flow = flow_ml_h(interval.pumped_nl, length_ms)
-    if flow <= FREE_FLOW_FACTOR * max(edge.rate_ml_h, FREE_FLOW_BASE_ML_H):
+    flow = flow_ml_h(interval.pumped_nl, interval.to_ms - interval.from_ms)
+    programmed = max(edge.rate_ml_h, now.faster_ml_h)
+    if flow <= FREE_FLOW_FACTOR * max(programmed, FREE_FLOW_BASE_ML_H):
         return None
     evidence = Evidence(
         observed=round_rate(flow),
-        expected=edge.rate_ml_h,
+        expected=programmed,
         unit="mL/h",
         limit=f">{FREE_FLOW_FACTOR:.0f} × programmed",
         from_ms=interval.from_ms,
@@ -198,7 +212,7 @@ def free_flow(now: Situation) -> Verdict | None:
 
 def not_delivering(now: Situation) -> Verdict | None:
     """The order says deliver, and the pump does not."""
-    if now.edge is None or now.timeline is None or is_delivering(now.edge):
+    if now.edge is None or now.timeline is None or now.delivering:
         return None
     ordered_since_ms = now.timeline.running_since_ms(now.at_ms)
     if ordered_since_ms is None:
@@ -240,7 +254,7 @@ def unknown_pump(now: Situation) -> Verdict | None:
 def unknown_therapy(now: Situation) -> Verdict | None:
     """A pump with an order names a therapy that is not known, or not its own."""
     edge, prescription = now.edge, now.prescription
-    if edge is None or not now.ordered or (edge.therapy is None and not is_delivering(edge)):
+    if edge is None or not now.ordered or (edge.therapy is None and not now.delivering):
         return None
     if edge.therapy is None:
         return Verdict(Evidence(detail="delivering without naming a therapy"))
@@ -254,8 +268,12 @@ def unknown_therapy(now: Situation) -> Verdict | None:
 
 def no_telemetry(now: Situation) -> Verdict | None:
     """Nothing was heard of the pump. Always counting; each message begins the count anew."""
-    interval_s = now.presence.interval_s if now.presence else 0.0
+    interval_s = now.presence.interval_s if now.presence is not None else 0.0
     slack_ms = max(0, round(SILENT_INTERVALS * interval_s * MS_PER_SECOND) - SILENT_MS)
+    since_ms = now.heard_ms + slack_ms
+    if now.at_ms - since_ms < SILENT_MS:
+        # Nobody reads the reason of what is not due; this is asked at each message.
+        return Verdict(_COUNTING, since_ms)
     evidence = Evidence(
         observed=round((now.at_ms - now.heard_ms) / MS_PER_MINUTE, 1),
         unit="min",
@@ -264,26 +282,31 @@ def no_telemetry(now: Situation) -> Verdict | None:
         to_ms=now.at_ms,
         detail="since the last message" if now.edge else "no message yet",
     )
-    return Verdict(evidence, since_ms=now.heard_ms + slack_ms)
+    return Verdict(evidence, since_ms)
+
+
+_COUNTING = Evidence()
 
 
 def pump_offline(now: Situation) -> Verdict | None:
-    """The broker lost the pump's connection, or the pump took its leave."""
+    """The broker lost the pump, or the pump took its leave, and it was not heard since."""
     presence = now.presence
     if presence is None or presence.state == "online":
+        return None
+    if now.edge is not None and now.edge.time_ms > now.presence_ms:
         return None
     return Verdict(Evidence(detail=f"offline, boot {presence.boot}"), since_ms=now.presence_ms)
 
 
 def counter_frozen(now: Situation) -> Verdict | None:
     """The pump says that it delivers, and its counter stands still."""
-    edge = now.edge
-    if edge is None or now.account.edge is None or not is_delivering(edge) or not edge.rate_ml_h:
+    edge, still = now.edge, now.account.still
+    if edge is None or still is None or not now.delivering or not edge.rate_ml_h:
         return None
-    since_ms = max(now.account.still_since_ms, now.standing_ms)
-    still_ms = now.account.edge.time_ms - since_ms
+    since_ms = max(still.time_ms, now.standing_ms)
+    still_ms = edge.time_ms - since_ms
     due_ml = edge.rate_ml_h * still_ms / MS_PER_HOUR
-    if still_ms <= 0 or due_ml <= FROZEN_VOLUME_ML:
+    if due_ml <= FROZEN_VOLUME_ML:
         return None
     evidence = Evidence(
         observed=0.0,
@@ -291,15 +314,18 @@ def counter_frozen(now: Situation) -> Verdict | None:
         unit="mL",
         limit=f"{FROZEN_VOLUME_ML} mL",
         from_ms=since_ms,
-        to_ms=now.account.edge.time_ms,
+        to_ms=edge.time_ms,
     )
     return Verdict(evidence, since_ms=since_ms)
 
 
 def counter_fault(now: Situation) -> Verdict | None:
-    """The counter ran backwards, or faster than the pump can pump."""
+    """The counter ran backwards, or faster than the pump can pump.
+
+    A fault that lies ahead of what was heard is in back-fill, which raises nothing.
+    """
     fault = now.account.fault
-    if fault is None or now.heard_ms - fault.time_ms >= SEEN_MS:
+    if fault is None or not 0 <= now.heard_ms - fault.time_ms < SEEN_MS:
         return None
     what = {
         "backwards": "the counter ran backwards",

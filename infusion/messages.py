@@ -134,7 +134,12 @@ class Event(PumpMessage, frozen=True, kw_only=True):
 
 
 class Presence(Struct, frozen=True, kw_only=True):
-    """Whether a pump is connected; retained, and also its will. Not counted in `seq`."""
+    """Whether a pump is connected; retained, and also its will. Not counted in `seq`.
+
+    Of two, the one with the later `(boot, time_ms)` holds. A will is made before its connection,
+    so it has the `time_ms` of the `online` that opens the connection, and of equals the one that
+    comes last holds.
+    """
 
     pump: Name
     boot: Boot
@@ -289,7 +294,7 @@ def parse_topic(topic: str) -> Topic:
     if site == MONITOR_SITE and kind is not None:
         kind = Kind.MONITOR_PRESENCE if kind is Kind.PRESENCE else None
     if kind is None:
-        known = ", ".join(sorted(_KINDS))
+        known = ", ".join(sorted(_KINDS)) if site != MONITOR_SITE else Kind.PRESENCE.value
         raise MessageError("topic", f"topic {topic!r} ends in {leaf!r}; it must be one of {known}")
     for label, value in (("site", site), ("name", name)):
         try:
@@ -317,6 +322,8 @@ def decode(topic: Topic, payload: bytes, *, contract: str | None = None) -> Mess
         message: Message = _DECODERS[topic.kind].decode(payload)
     except msgspec.DecodeError as error:
         raise _error("payload", topic, str(error)) from None
+    except UnicodeDecodeError:
+        raise _error("payload", topic, "not UTF-8") from None
     except RecursionError:
         raise _error("payload", topic, "nested too deeply") from None
     field = _NAME_FIELD.get(topic.kind)

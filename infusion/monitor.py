@@ -18,18 +18,18 @@ alerts do not depend on how the stream was cut into batches, nor on how often `t
 
 A message that is newer than all before it but much older than the pump's clock is *back-fill*: it
 goes into the account, and never raises or clears an alert. A message that is constantly that old
-is live after all: the pump's clock was set, or the way to it became slow.
+is live after all: the pump's clock was set, or the way to it became slow. All that counts on its
+clock is then moved along. A clock that is set *forward* cannot be told from a silence, and is taken
+for one.
 """
 
 from heapq import heappop, heappush
 
-from msgspec import Struct
-
-from infusion.account import Account, begin_therapy, book, last_interval
-from infusion.alerts import Board, Look, next_look_ms, open_alerts, update
+from infusion.account import Account, begin_therapy, book, last_interval, shift_times
+from infusion.alerts import Board, Look, next_look_ms, open_alerts, shift, update
 from infusion.counter import Sample, sample_key
 from infusion.errors import MessageError
-from infusion.hazards import Situation, is_delivering
+from infusion.hazards import Situation, is_delivering, judged_interval
 from infusion.messages import (
     AlertChange,
     Event,
@@ -39,9 +39,13 @@ from infusion.messages import (
     PumpMessage,
     Telemetry,
 )
-from infusion.prescription import Prescription, Timeline, compile_timeline
+from infusion.prescription import Prescription, compile_timeline
 from infusion.rules import verdicts
+from infusion.state import Clock, MonitorSettings, Order, PumpState
 from infusion.units import MS_PER_MINUTE, dose_iu, nanolitres
+
+# The values that the verbs work on are named here too, so that a caller needs this module only.
+__all__ = ["COUNTERS_CLEARED", "Clock", "Monitor", "MonitorSettings", "Order", "PumpState"]
 
 PUMPS_MAX = 200_000
 ORDERS_MAX = 400_000
@@ -51,62 +55,6 @@ LATE_MS_MAX = 2 * MS_PER_MINUTE
 # After this long at a constant age, old messages are live: the pump's clock is simply another.
 RELIVE_MS = 2 * MS_PER_MINUTE
 RELIVE_DRIFT_MS = MS_PER_MINUTE // 2
-
-
-class MonitorSettings(Struct, frozen=True, kw_only=True):
-    """What the core must be told.
-
-    `stall_ms` bounds one step of the partition clock. `line_compliance_ml_mmhg` and the two
-    pressures tell how much volume an occluded line holds: compliance × (pressure − free pressure)
-    above `occlusion_pressure_mmhg`. The defaults are a choice for a stiff ambulatory set.
-    """
-
-    stall_ms: int = 1_000
-    rate_max_ml_h: float = 1_200.0
-    line_compliance_ml_mmhg: float = 0.001
-    free_pressure_mmhg: float = 50.0
-    occlusion_pressure_mmhg: float = 150.0
-
-
-class Order(Struct, frozen=True):
-    """A prescription and its compiled timeline."""
-
-    prescription: Prescription
-    timeline: Timeline
-
-
-class PumpState(Struct):
-    """All that the monitor knows of one pump: plain, can be stored, moved and resumed."""
-
-    site: str
-    pump: str
-    board: Board
-    account: Account
-    awaited_ms: int
-    # The therapy that the account's window "therapy" counts: the last one that the pump named.
-    therapy: str | None = None
-    edge: PumpMessage | None = None
-    edge_key: int = -1
-    heard_clock_ms: int = 0
-    evaluated_ms: int = 0
-    # Since when the pump delivers, or does not.
-    standing_ms: int = 0
-    held_iu: float = 0.0
-    presence: Presence | None = None
-    presence_ms: int = 0
-    identity_ms: int | None = None
-    identity_detail: str = ""
-    lag_ms: int = 0
-    lag_clock_ms: int | None = None
-    backfilled: int = 0
-
-
-class Clock(Struct):
-    """The partition clock: see the head of this file."""
-
-    clock_ms: int = 0
-    received_ms: int = 0
-    stalled_ms: int = 0
 
 
 class Monitor:
@@ -126,14 +74,16 @@ class Monitor:
 
     def receive(self, message: Message, site: str, now_ms: int) -> list[AlertChange]:
         """Take a message. Raises `MessageError` where it makes no sense; nothing then changes."""
-        changes = self.tick(now_ms)
         if isinstance(message, PumpMessage):
-            changes += self._pump_message(message, site)
-        elif isinstance(message, Prescription):
-            changes += self._order(message, site)
-        elif isinstance(message, Presence):
-            changes += self._presence(message, site)
-        return changes
+            self._admit(site, message.pump)
+            return self.tick(now_ms) + self._pump_message(message, site)
+        if isinstance(message, Prescription):
+            order = self._admit_order(message, site)
+            return self.tick(now_ms) + self._order(order, site)
+        if isinstance(message, Presence):
+            self._admit(site, message.pump)
+            return self.tick(now_ms) + self._presence(message, site)
+        return self.tick(now_ms)
 
     def refuse(self, error: MessageError, site: str | None, now_ms: int) -> list[AlertChange]:
         """Count a message that was refused; one that spoke for another pump is itself a hazard."""
@@ -142,7 +92,7 @@ class Monitor:
         if error.kind == "identity" and error.pump is not None and site is not None:
             state = self.pumps.get(f"{site}/{error.pump}")
             if state is not None:
-                state.identity_ms = self._pump_ms(state)
+                state.identity_ms = self.pump_ms(state)
                 state.identity_detail = str(error)[:200]
                 changes += self._evaluate(state, state.identity_ms)
         return changes
@@ -154,7 +104,7 @@ class Monitor:
             clock.received_ms = clock.clock_ms = now_ms
             return []
         step_ms = max(0, now_ms - clock.received_ms)
-        clock.received_ms = max(clock.received_ms, now_ms)
+        clock.received_ms = now_ms
         if step_ms > self.settings.stall_ms:
             clock.stalled_ms += step_ms - self.settings.stall_ms
             step_ms = self.settings.stall_ms
@@ -165,9 +115,13 @@ class Monitor:
             if self._scheduled.get(key) != due_ms:
                 continue
             del self._scheduled[key]
-            clock.clock_ms = max(clock.clock_ms, due_ms)
             state = self.pumps[key]
-            changes += self._evaluate(state, self._pump_ms(state))
+            if self._due_ms(state) == due_ms:
+                clock.clock_ms = max(clock.clock_ms, due_ms)
+                changes += self._evaluate(state, self.pump_ms(state))
+            else:
+                # The pump was heard since, and that moved the deadline.
+                self._schedule(state)
         clock.clock_ms = end_ms
         return changes
 
@@ -189,18 +143,30 @@ class Monitor:
         self.pumps[f"{state.site}/{state.pump}"] = state
         self._schedule(state)
 
-    def _pump_ms(self, state: PumpState) -> int:
+    def pump_ms(self, state: PumpState) -> int:
         """The pump's clock: its newest live message, carried on by the partition clock."""
         if state.edge is None:
             return self.clock.clock_ms
         return state.edge.time_ms + self.clock.clock_ms - state.heard_clock_ms
 
+    def _admit(self, site: str, pump: str) -> None:
+        """Refuse a pump for which there is no room."""
+        if len(self.pumps) >= PUMPS_MAX and f"{site}/{pump}" not in self.pumps:
+            raise MessageError("pumps", f"{site}/{pump}: more than {PUMPS_MAX} pumps", pump=pump)
+
+    def _admit_order(self, prescription: Prescription, site: str) -> Order:
+        """Compile an order; refuse one that makes no sense, or for which there is no room."""
+        self._admit(site, prescription.pump)
+        key = f"{site}/{prescription.therapy}"
+        if key not in self.orders and len(self.orders) >= ORDERS_MAX:
+            text = f"{key}: more than {ORDERS_MAX} orders"
+            raise MessageError("orders", text, pump=prescription.pump)
+        return Order(prescription, compile_timeline(prescription))
+
     def _state(self, site: str, pump: str) -> PumpState:
         key = f"{site}/{pump}"
         state = self.pumps.get(key)
         if state is None:
-            if len(self.pumps) >= PUMPS_MAX:
-                raise MessageError("pumps", f"{key}: more than {PUMPS_MAX} pumps", pump=pump)
             state = PumpState(site, pump, Board(site, pump), Account(), self.clock.clock_ms)
             self.pumps[key] = state
         return state
@@ -208,29 +174,26 @@ class Monitor:
     def _pump_message(self, message: PumpMessage, site: str) -> list[AlertChange]:
         state = self._state(site, message.pump)
         key = sample_key(message.boot, message.seq)
-        state_held_iu = self._held_iu(state, message)
+        held_iu = self._held_iu(state, message)
         sample = Sample(
             key,
             message.time_ms,
             nanolitres(message.volume_ml),
             message.concentration_iu_ml,
-            state_held_iu,
+            held_iu,
             isinstance(message, Event) and message.event == COUNTERS_CLEARED,
         )
-        rate_max_ml_h = self.settings.rate_max_ml_h
-        if state.presence is not None:
-            rate_max_ml_h = state.presence.rate_max_ml_h
+        presence = state.presence
+        rate_max_ml_h = (presence or self.settings).rate_max_ml_h
         if not book(state.account, sample, rate_max_ml_h):
             return []
+        if key > state.edge_key and self._is_live(state, message):
+            changes = self._run_up_to(state, message.time_ms)
+            self._make_edge(state, message, key, held_iu)
+            return changes + self._evaluate(state, message.time_ms)
         self.touched.add(f"{site}/{message.pump}")
-        if key <= state.edge_key:
-            return []
-        if not self._is_live(state, message):
-            state.backfilled += 1
-            return []
-        changes = self._run_up_to(state, message.time_ms)
-        self._make_edge(state, message, key, state_held_iu)
-        return changes + self._evaluate(state, max(message.time_ms, state.evaluated_ms))
+        state.backfilled += 1
+        return []
 
     def _held_iu(self, state: PumpState, message: PumpMessage) -> float:
         """What the line holds back: pumped, but kept by its compliance while it is occluded."""
@@ -245,7 +208,7 @@ class Monitor:
 
     def _is_live(self, state: PumpState, message: PumpMessage) -> bool:
         """Whether the newest message of a pump speaks of now, or is back-fill of a time gone by."""
-        age_ms = self._pump_ms(state) - message.time_ms if state.edge is not None else 0
+        age_ms = self.pump_ms(state) - message.time_ms if state.edge is not None else 0
         if age_ms <= LATE_MS_MAX:
             state.lag_clock_ms = None
             return True
@@ -265,18 +228,40 @@ class Monitor:
 
     def _make_edge(self, state: PumpState, message: PumpMessage, key: int, held_iu: float) -> None:
         if state.edge is None or state.lag_clock_ms is not None:
-            # The clock that counts from here is another one than before.
-            state.evaluated_ms = message.time_ms
-            state.lag_clock_ms = None
+            self._set_clock(state, message.time_ms)
         if message.therapy is not None and message.therapy != state.therapy:
             state.therapy = message.therapy
             begin_therapy(state.account)
         if state.edge is None or is_delivering(state.edge) != is_delivering(message):
             state.standing_ms = message.time_ms
+        # A stretch that is too long to judge proves nothing: the last one that was judged stands.
+        interval = judged_interval(last_interval(state.account), state.presence) or state.interval
+        if interval is None or state.faster_until_ms <= interval.from_ms:
+            state.faster_ml_h = 0.0
+        if state.edge is not None and state.edge.rate_ml_h > message.rate_ml_h:
+            state.faster_ml_h = max(state.faster_ml_h, state.edge.rate_ml_h)
+            state.faster_until_ms = message.time_ms
         state.held_iu = held_iu
         state.edge = message
         state.edge_key = key
+        state.interval = interval
         state.heard_clock_ms = self.clock.clock_ms
+
+    def _set_clock(self, state: PumpState, time_ms: int) -> None:
+        """The pump's clock is another one from here on: if it was set, move what counts on it.
+
+        It was not set when its messages only take longer than before.
+        """
+        is_set = state.edge is None or time_ms < state.edge.time_ms
+        delta_ms = time_ms - self.pump_ms(state) if is_set else 0
+        shift(state.board, delta_ms)
+        shift_times(state.account, delta_ms, state.edge_key)
+        state.standing_ms += delta_ms
+        state.presence_ms += delta_ms
+        if state.identity_ms is not None:
+            state.identity_ms += delta_ms
+        state.evaluated_ms = time_ms
+        state.lag_clock_ms = None
 
     def _presence(self, presence: Presence, site: str) -> list[AlertChange]:
         state = self._state(site, presence.pump)
@@ -287,75 +272,79 @@ class Monitor:
             if presence == known:
                 return []
         if known is None or presence.state != known.state:
-            state.presence_ms = self._pump_ms(state)
+            state.presence_ms = self.pump_ms(state)
         state.presence = presence
-        return self._evaluate(state, self._pump_ms(state))
+        return self._evaluate(state, self.pump_ms(state))
 
-    def _order(self, prescription: Prescription, site: str) -> list[AlertChange]:
+    def _order(self, order: Order, site: str) -> list[AlertChange]:
+        prescription = order.prescription
         known = self.orders.get(f"{site}/{prescription.therapy}")
         if known is not None and prescription.version <= known.prescription.version:
             return []
-        order = Order(prescription, compile_timeline(prescription))
         states = [self._state(site, prescription.pump)]
         if known is not None and known.prescription.pump != prescription.pump:
             states.append(self._state(site, known.prescription.pump))
         self._keep_order(order, site)
-        changes: list[AlertChange] = []
-        for state in states:
-            changes += self._evaluate(state, self._pump_ms(state))
-        return changes
+        return [change for state in states for change in self._evaluate(state, self.pump_ms(state))]
 
     def _keep_order(self, order: Order, site: str) -> None:
         prescription = order.prescription
         key = f"{site}/{prescription.therapy}"
         known = self.orders.get(key)
-        if known is None and len(self.orders) >= ORDERS_MAX:
-            raise MessageError("orders", f"{key}: more than {ORDERS_MAX} orders")
         if known is not None:
             self._therapies[f"{site}/{known.prescription.pump}"].discard(prescription.therapy)
         self.orders[key] = order
         self._therapies.setdefault(f"{site}/{prescription.pump}", set()).add(prescription.therapy)
 
     def _evaluate(self, state: PumpState, at_ms: int) -> list[AlertChange]:
-        """Look at one pump at one instant of its clock."""
+        """Look at one pump at one instant of its clock, never before the last look."""
         key = f"{state.site}/{state.pump}"
         self.touched.add(key)
         edge = state.edge
-        therapy = edge.therapy if edge is not None else None
-        order = self.orders.get(f"{state.site}/{therapy}") if therapy is not None else None
+        at_ms = state.evaluated_ms = max(at_ms, state.evaluated_ms)
         heard_ms = edge.time_ms if edge is not None else state.awaited_ms
+        therapies = self._therapies.get(key)
+        therapy = state.therapy
+        if therapy is None and therapies is not None and len(therapies) == 1:
+            (therapy,) = therapies
+        order = self.orders.get(f"{state.site}/{therapy}") if therapy is not None else None
         situation = Situation(
             pump=state.pump,
             at_ms=at_ms,
             heard_ms=heard_ms,
             edge=edge,
+            delivering=edge is not None and is_delivering(edge),
             account=state.account,
-            interval=last_interval(state.account),
+            interval=state.interval,
+            faster_ml_h=state.faster_ml_h,
             standing_ms=state.standing_ms,
             presence=state.presence,
             presence_ms=state.presence_ms,
             prescription=order.prescription if order is not None else None,
             timeline=order.timeline if order is not None else None,
-            ordered=bool(self._therapies.get(key)),
+            ordered=bool(therapies),
             identity_ms=state.identity_ms,
             identity_detail=state.identity_detail,
         )
         look = Look(at_ms, heard_ms, therapy)
-        state.evaluated_ms = max(state.evaluated_ms, at_ms) if edge is not None else at_ms
         changes = update(state.board, look, verdicts(situation))
         self._schedule(state)
         return changes
 
+    def _due_ms(self, state: PumpState) -> int | None:
+        """The pump's next deadline, on the partition clock."""
+        due_ms = next_look_ms(state.board)
+        if due_ms is None or state.edge is None:
+            return due_ms
+        return due_ms - state.edge.time_ms + state.heard_clock_ms
+
     def _schedule(self, state: PumpState) -> None:
         """Put the pump's next deadline on the heap, unless an earlier one is there already."""
-        due_ms = next_look_ms(state.board)
+        due_ms = self._due_ms(state)
         if due_ms is None:
             return
-        clock_ms = due_ms
-        if state.edge is not None:
-            clock_ms = due_ms - state.edge.time_ms + state.heard_clock_ms
         key = f"{state.site}/{state.pump}"
         scheduled = self._scheduled.get(key)
-        if scheduled is None or clock_ms < scheduled:
-            self._scheduled[key] = clock_ms
-            heappush(self._deadlines, (clock_ms, key))
+        if scheduled is None or due_ms < scheduled:
+            self._scheduled[key] = due_ms
+            heappush(self._deadlines, (due_ms, key))

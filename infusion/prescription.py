@@ -92,13 +92,13 @@ class Timeline(Struct, frozen=True):
     """The expected dose as a piecewise linear function of time.
 
     `times_ms[i]` begins a piece with the dose rate `rates_iu_h[i]`; `doses_iu[i]` is expected up
-    to it. `base_rates_iu_h[i]` is the same rate without boluses: what the pump should be
+    to it. `bases_iu_h[i]` is the same rate without boluses: what the pump should be
     programmed to. The three lists are of one length; before the first instant all is zero.
     """
 
     times_ms: tuple[int, ...]
     rates_iu_h: tuple[float, ...]
-    base_rates_iu_h: tuple[float, ...]
+    bases_iu_h: tuple[float, ...]
     doses_iu: tuple[float, ...]
 
     def dose_until_iu(self, at_ms: int) -> float:
@@ -121,35 +121,35 @@ class Timeline(Struct, frozen=True):
     def base_rate_iu_h(self, at_ms: int) -> float:
         """The continuous rate in force at an instant, without boluses."""
         piece = bisect_right(self.times_ms, at_ms) - 1
-        return self.base_rates_iu_h[piece] if piece >= 0 else 0.0
+        return self.bases_iu_h[piece] if piece >= 0 else 0.0
 
     def running_since_ms(self, at_ms: int) -> int | None:
         """Since when a continuous rate above zero has been ordered without a break; None if not."""
         piece = bisect_right(self.times_ms, at_ms) - 1
-        if piece < 0 or self.base_rates_iu_h[piece] == 0:
+        if piece < 0 or self.bases_iu_h[piece] == 0:
             return None
-        while piece > 0 and self.base_rates_iu_h[piece - 1] > 0:
+        while piece > 0 and self.bases_iu_h[piece - 1] > 0:
             piece -= 1
         return self.times_ms[piece]
 
-    def base_change_ms(self, at_ms: int) -> int | None:
-        """When the continuous rate last changed at or before an instant; None before the start."""
-        piece = bisect_right(self.times_ms, at_ms) - 1
-        while piece > 0 and self.base_rates_iu_h[piece - 1] == self.base_rates_iu_h[piece]:
-            piece -= 1
-        return self.times_ms[piece] if piece >= 0 else None
+    def base_rates_iu_h(self, from_ms: int, to_ms: int) -> tuple[float, ...]:
+        """The continuous rates in force at any instant from one to another."""
+        first = max(0, bisect_right(self.times_ms, from_ms) - 1)
+        return self.bases_iu_h[first : bisect_right(self.times_ms, to_ms)]
 
 
 def compile_timeline(prescription: Prescription) -> Timeline:
     """The timeline of a prescription.
 
     Raises `MessageError` (kind `order`) naming the step that makes no sense: a rate, hold or stop
-    before any start, both or neither rate unit, a hold that ends before it begins.
+    before any start, a rate after a stop, both or neither rate unit, a hold that ends before it
+    begins.
     """
     steps = sorted(enumerate(prescription.steps, start=1), key=lambda pair: pair[1].at_ms)
     base: list[tuple[int, float]] = []
     holds: list[tuple[int, int]] = []
     boluses: list[tuple[int, int, float]] = []
+    is_stopped = False
     for number, step in steps:
         if isinstance(step, Bolus):
             length_ms = max(1, round(step.duration_s * MS_PER_SECOND))
@@ -163,8 +163,12 @@ def compile_timeline(prescription: Prescription) -> Timeline:
                 raise _refusal(prescription, number, "ends before it begins; until_ms > at_ms")
             holds.append((step.at_ms, step.until_ms))
         elif isinstance(step, Stop):
+            is_stopped = True
             base.append((step.at_ms, 0.0))
+        elif is_stopped and not isinstance(step, Start):
+            raise _refusal(prescription, number, "comes after a stop; begin again with a start")
         else:
+            is_stopped = False
             base.append((step.at_ms, _step_rate_iu_h(prescription, number, step)))
     return _assemble(base, holds, boluses)
 

@@ -6,6 +6,10 @@
 * `suppressed_by`: rules that, while raised, already say what this one would say.
 * `restarts`: the verdict's `since_ms` is authoritative even when it moves forward (silence: each
   message begins it anew). Otherwise the first `since_ms` of an unbroken hazard stands.
+* `observed`: the hazard lasts only as long as it was seen in messages. What a pump says of itself
+  holds until it says otherwise; what its counter did is not assumed to go on in silence.
+
+The rows stand in the order in which they are looked at: a rule comes after those that suppress it.
 """
 
 from collections.abc import Callable, Iterator
@@ -55,6 +59,7 @@ class Rule(Struct, frozen=True):
     off_delay_ms: int = 0
     suppressed_by: tuple[str, ...] = ()
     restarts: bool = False
+    observed: bool = False
 
 
 def _levels(*levels: tuple[float, Priority]) -> tuple[Level, ...]:
@@ -65,6 +70,48 @@ SILENCE = ("no-telemetry", "pump-offline")
 STOPPING = tuple(alarm.key for alarm in DEVICE_ALARMS.values() if alarm.stops_delivery)
 
 _HAZARDS = (
+    Rule(
+        "pump-offline",
+        "technical",
+        "pump offline",
+        _levels((1, LOW), (15, MEDIUM), (60, HIGH)),
+        pump_offline,
+    ),
+    Rule(
+        "no-telemetry",
+        "technical",
+        "no telemetry",
+        _levels((SILENT_MS / MS_PER_MINUTE, LOW), (15, MEDIUM), (60, HIGH)),
+        no_telemetry,
+        suppressed_by=("pump-offline",),
+        restarts=True,
+    ),
+    Rule(
+        "counter-frozen",
+        "technical",
+        "volume counter frozen while delivering",
+        _levels((2, MEDIUM)),
+        counter_frozen,
+        observed=True,
+    ),
+    # The delay lets a message that was overtaken on its way explain what the counter did.
+    Rule("counter-fault", "technical", "volume counter fault", _levels((1, MEDIUM)), counter_fault),
+    Rule(
+        "identity-mismatch",
+        "technical",
+        "another pump speaks on this topic",
+        _levels((0, MEDIUM)),
+        identity_mismatch,
+    ),
+    Rule("unknown-pump", "technical", "unknown pump", _levels((1, MEDIUM)), unknown_pump),
+    Rule("unknown-therapy", "therapy", "unknown therapy", _levels((1, MEDIUM)), unknown_therapy),
+    Rule(
+        "wrong-concentration",
+        "therapy",
+        "concentration is not as ordered",
+        _levels((1 / 6, HIGH)),
+        wrong_concentration,
+    ),
     Rule(
         "rate-not-as-ordered",
         "therapy",
@@ -79,6 +126,7 @@ _HAZARDS = (
         _levels((15, HIGH)),
         over_delivery,
         off_delay_ms=MS_PER_MINUTE,
+        observed=True,
     ),
     Rule(
         "under-delivery",
@@ -87,6 +135,7 @@ _HAZARDS = (
         _levels((15, MEDIUM)),
         under_delivery,
         off_delay_ms=MS_PER_MINUTE,
+        observed=True,
         suppressed_by=("counter-frozen", *STOPPING, *SILENCE),
     ),
     Rule(
@@ -96,6 +145,7 @@ _HAZARDS = (
         _levels((1 / 3, HIGH)),
         free_flow,
         off_delay_ms=MS_PER_MINUTE,
+        observed=True,
     ),
     Rule(
         "not-delivering",
@@ -105,48 +155,8 @@ _HAZARDS = (
         not_delivering,
         suppressed_by=(*STOPPING, *SILENCE),
     ),
-    Rule(
-        "wrong-concentration",
-        "therapy",
-        "concentration is not as ordered",
-        _levels((1 / 6, HIGH)),
-        wrong_concentration,
-    ),
-    Rule("unknown-pump", "technical", "unknown pump", _levels((1, MEDIUM)), unknown_pump),
-    Rule("unknown-therapy", "therapy", "unknown therapy", _levels((1, MEDIUM)), unknown_therapy),
-    Rule(
-        "no-telemetry",
-        "technical",
-        "no telemetry",
-        _levels((SILENT_MS / MS_PER_MINUTE, LOW), (15, MEDIUM), (60, HIGH)),
-        no_telemetry,
-        suppressed_by=("pump-offline",),
-        restarts=True,
-    ),
-    Rule(
-        "pump-offline",
-        "technical",
-        "pump offline",
-        _levels((1, LOW), (15, MEDIUM), (60, HIGH)),
-        pump_offline,
-        restarts=True,
-    ),
-    Rule(
-        "counter-frozen",
-        "technical",
-        "volume counter frozen while delivering",
-        _levels((2, MEDIUM)),
-        counter_frozen,
-    ),
-    Rule("counter-fault", "technical", "volume counter fault", _levels((0, MEDIUM)), counter_fault),
-    Rule(
-        "identity-mismatch",
-        "technical",
-        "another pump speaks on this topic",
-        _levels((0, MEDIUM)),
-        identity_mismatch,
-    ),
 )
+_CHECKS = tuple((rule, rule.check) for rule in _HAZARDS if rule.check is not None)
 UNKNOWN_DEVICE_ALARM = Rule(
     "unknown-device-alarm", "device", "device alarm", _levels((0, MEDIUM)), None
 )
@@ -161,9 +171,8 @@ def verdicts(now: Situation) -> Iterator[tuple[Rule, Verdict]]:
     """Every hazard that is there: the pump's own alarms first, then what the rules see."""
     if now.edge is not None and now.edge.alarms:
         yield from _device_alarms(now.edge)
-    for rule in _HAZARDS:
-        assert rule.check is not None
-        verdict = rule.check(now)
+    for rule, check in _CHECKS:
+        verdict = check(now)
         if verdict is not None:
             yield rule, verdict
 

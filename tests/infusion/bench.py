@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infusion.messages import AlertChange, Event, Message, Presence, Telemetry
-from infusion.monitor import Monitor
+from infusion.monitor import COUNTERS_CLEARED, Monitor
 from infusion.prescription import Prescription, RateChange, Start, Step
 from infusion.units import MS_PER_HOUR
 
@@ -71,6 +71,8 @@ def presence(state: str = "online", *, boot: int = 1, at: str = "00:00", **more:
 class Paper:
     """The pump on paper. `run` sends telemetry at equal intervals; `set` changes a field at once."""
 
+    pump: str = PUMP
+    therapy: str | None = "T-01"
     interval_ms: int = 10_000
     now_ms: int = T0
     flow_ml_h: float = RATE_ML_H
@@ -85,7 +87,7 @@ class Paper:
     def send(self, kind: type[Telemetry] | type[Event] = Telemetry, **more: Any) -> None:
         """Send one message now."""
         values: dict[str, Any] = {
-            "pump": PUMP,
+            "pump": self.pump,
             "boot": self.boot,
             "seq": self.seq,
             "time_ms": self.now_ms,
@@ -96,7 +98,7 @@ class Paper:
             "volume_ml": self.volume_nl / 1e6,
             "segment_ml": self.volume_nl / 1e6,
             "concentration_iu_ml": CONCENTRATION,
-            "therapy": "T-01",
+            "therapy": self.therapy,
             "order_version": 1,
         }
         if kind is Telemetry:
@@ -147,6 +149,32 @@ class Paper:
     def start(self, flow_ml_h: float = RATE_ML_H, **fields: Any) -> "Paper":
         return self.set(flow_ml_h, status="infusing", delivery="delivering", reason=None, **fields)
 
+    def program(self, rate_ml_h: float, **fields: Any) -> "Paper":
+        """Pump at another programmed rate."""
+        return self.set(rate_ml_h, rate_ml_h=rate_ml_h, **fields)
+
+    def event(self, event: str, **fields: Any) -> "Paper":
+        """Send an event now."""
+        self.send(Event, event=event, **fields)
+        return self
+
+    def clear_counter(self) -> "Paper":
+        """The user sets the volume counter to zero; telemetry just before says what it was."""
+        self.send()
+        self.volume_nl, self.residue = 0, 0.0
+        return self.event(COUNTERS_CLEARED)
+
+    def reboot(self, *, off: str) -> "Paper":
+        """Restart: telemetry says where the counter was, then the pump is off for a while."""
+        self.send()
+        self.now_ms += clock(off)
+        self.boot, self.seq, self.volume_nl, self.residue = self.boot + 1, 0, 0, 0.0
+        return self.say(self.presence())
+
+    def presence(self, state: str = "online") -> Presence:
+        """What the pump says of its connection now."""
+        return presence(state, boot=self.boot, pump=self.pump, time_ms=self.now_ms)
+
     def mute(self, muted: bool = True) -> "Paper":
         """Pump on without sending; what would have been sent is lost."""
         self.muted = muted
@@ -158,10 +186,11 @@ class Paper:
         return self
 
 
-def begin(**more: Any) -> Paper:
+def begin(*steps: Step, **more: Any) -> Paper:
     """A pump that has an order, is online, and starts to infuse at T0."""
     paper = Paper(**more)
-    paper.say(order()).say(presence())
+    paper.say(order(*steps, pump=paper.pump, therapy=paper.therapy or "T-01"))
+    paper.say(presence(pump=paper.pump, time_ms=paper.now_ms, interval_s=paper.interval_ms / 1_000))
     paper.send()
     return paper
 

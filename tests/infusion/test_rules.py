@@ -1,0 +1,317 @@
+"""Timeline goldens of the rules on rate, flow and delivery: each on both sides of its edge."""
+
+import pytest
+
+from infusion.alarms import DEVICE_ALARMS
+from infusion.prescription import Bolus, Hold, Start, Stop
+from tests.infusion.bench import (
+    ORDERED_IU_KG_H,
+    RATE_ML_H,
+    SITE,
+    T0,
+    Paper,
+    begin,
+    clock,
+    feed,
+    order,
+    rate_change,
+    told,
+)
+
+START = Start(at_ms=T0, rate_iu_kg_h=ORDERED_IU_KG_H)
+
+
+def says(paper: Paper, until: str | None = None) -> list[str]:
+    """What is said of a paper pump's stream."""
+    return told(feed(paper.stream, until=until)[1])
+
+
+def wrong_flow(factor: float, until: str) -> list[str]:
+    """A pump that counts more or less than it is programmed to, from 00:05 until an instant."""
+    paper = begin(interval_ms=1_000).run("00:05")
+    paper.flow_ml_h = factor * RATE_ML_H
+    paper.run(until)
+    paper.flow_ml_h = RATE_ML_H
+    return says(paper.run("00:25"))
+
+
+@pytest.mark.parametrize("factor", [1.12, 2.0])
+def test_over_delivery_at_its_edge(factor: float) -> None:
+    """GIP 1.2.2: more than 10 % over for 14:59 says nothing, for 15:01 it does."""
+    assert wrong_flow(factor, "00:19:59") == []
+    assert wrong_flow(factor, "00:20:01") == [
+        "00:20:00 raised over-delivery high",
+        "00:21:02 cleared over-delivery high",
+    ]
+
+
+@pytest.mark.parametrize("factor", [0.88, 0.5])
+def test_under_delivery_at_its_edge(factor: float) -> None:
+    """GIP 1.2.3: less than 90 % for 14:59 says nothing, for 15:01 it does."""
+    assert wrong_flow(factor, "00:19:59") == []
+    assert wrong_flow(factor, "00:20:01") == [
+        "00:20:00 raised under-delivery medium",
+        "00:21:02 cleared under-delivery medium",
+    ]
+
+
+@pytest.mark.parametrize("factor", [0.91, 0.97, 1.0, 1.05, 1.09])
+def test_flow_within_ten_percent_says_nothing(factor: float) -> None:
+    """The accuracy of a sound pump raises nothing, however long."""
+    assert wrong_flow(factor, "00:25") == []
+
+
+def test_flow_is_judged_at_a_long_interval_too() -> None:
+    """A pump that speaks every ten minutes is judged by its own interval."""
+    paper = begin(interval_ms=600_000).run("00:30")
+    paper.flow_ml_h = 2 * RATE_ML_H
+    assert says(paper.run("01:00")) == ["00:50:00 raised over-delivery high"]
+
+
+def test_flow_is_not_assumed_to_go_on_in_silence() -> None:
+    """Over-delivery seen for ten minutes and then no word: the silence is said, not the dose."""
+    paper = begin(interval_ms=1_000).run("00:05")
+    paper.flow_ml_h = 2 * RATE_ML_H
+    paper.run("00:15")
+    assert says(paper, until="00:25") == ["00:20:00 raised no-telemetry low"]
+
+
+def test_over_delivery_against_a_hold() -> None:
+    """A pump that runs on through a hold: the rate is said after the grace, the dose after 15 min."""
+    hold = Hold(at_ms=T0 + clock("00:30"), until_ms=T0 + clock("02:00"))
+    assert says(begin(START, hold).run("01:00")) == [
+        "00:40:30 raised rate-not-as-ordered high",
+        "00:45:00 raised over-delivery high",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("until", "expected"),
+    [
+        ("00:14:59", []),
+        (
+            "00:15:01",
+            [
+                "00:15:00 raised not-delivering medium",
+                "00:15:01 cleared not-delivering medium",
+            ],
+        ),
+        (
+            "00:34:59",
+            [
+                "00:15:00 raised not-delivering medium",
+                "00:34:59 cleared not-delivering medium",
+            ],
+        ),
+        (
+            "00:35:01",
+            [
+                "00:15:00 raised not-delivering medium",
+                "00:35:00 escalated not-delivering high",
+                "00:35:01 cleared not-delivering high",
+            ],
+        ),
+    ],
+)
+def test_not_delivering_at_its_edges(until: str, expected: list[str]) -> None:
+    """A pause without an order: 10 min medium, 30 min high, over when the pump delivers again."""
+    assert says(begin().run("00:05").stop().run(until).start().run("00:40")) == expected
+
+
+def test_keeping_the_vein_open_is_not_delivering() -> None:
+    """A pump at its KVO rate does not give what was ordered."""
+    paper = begin().run("00:05").set(1.0, delivery="kvo", rate_ml_h=1.0)
+    assert says(paper.run("00:16")) == ["00:15:00 raised not-delivering medium"]
+
+
+def test_pump_that_never_starts() -> None:
+    """The order runs from T0, the pump is there and does nothing."""
+    paper = Paper().say(order()).stop()
+    assert says(paper.run("00:11")) == ["00:10:00 raised not-delivering medium"]
+
+
+def test_pump_that_forgot_its_therapy_is_still_held_to_it() -> None:
+    """A pump that stands idle and names no therapy is held to the one it last ran."""
+    paper = begin().run("00:05").reboot(off="00:01")
+    paper.therapy = None
+    assert says(paper.stop().run("00:20")) == ["00:16:00 raised not-delivering medium"]
+
+
+def test_hold_and_stop_as_ordered_say_nothing() -> None:
+    """A hold or the end of a therapy, carried out a little late, is not a hazard."""
+    hold = Hold(at_ms=T0 + clock("00:30"), until_ms=T0 + clock("02:00"))
+    paper = begin(START, hold).run("00:39").stop().run("02:09").start().run("03:00")
+    assert says(paper) == []
+    stop = Stop(at_ms=T0 + clock("00:30"))
+    assert says(begin(START, stop).run("00:39:59").stop().run("04:00")) == []
+
+
+def test_hold_overrun() -> None:
+    """Ten minutes after the end of a hold the pump is missed."""
+    hold = Hold(at_ms=T0 + clock("00:30"), until_ms=T0 + clock("01:00"))
+    paper = begin(START, hold).run("00:30").stop().run("01:11").start().run("01:12")
+    assert says(paper) == [
+        "01:10:00 raised not-delivering medium",
+        "01:11:00 cleared not-delivering medium",
+    ]
+
+
+def test_bolus_over_a_hold_and_alone_says_nothing() -> None:
+    """A bolus that was ordered trips no rule on rate or dose, at either way to program it."""
+    bolus = Bolus(at_ms=T0 + clock("01:00"), dose_iu=4_000, duration_s=600)
+    extra = 4_000 * 6 / 100
+    for rate in (extra, extra + RATE_ML_H):
+        paper = begin(START, bolus, interval_ms=1_000).run("01:00").program(rate)
+        assert says(paper.run("01:10").program(RATE_ML_H).run("02:00")) == []
+
+
+def misprogrammed(factor: float, seconds: int) -> list[str]:
+    """Programmed at a multiple of the order for some seconds from 00:10 on."""
+    paper = begin(interval_ms=1_000).run("00:10").program(factor * RATE_ML_H)
+    return says(paper.run(f"00:10:{seconds}").program(RATE_ML_H).run("00:12"))
+
+
+@pytest.mark.parametrize("factor", [0.951, 1.0, 1.049])
+def test_rate_within_five_percent_says_nothing(factor: float) -> None:
+    """±5 % is what a pump's programming may differ by."""
+    assert misprogrammed(factor, 59) == []
+
+
+@pytest.mark.parametrize(
+    ("factor", "priority"),
+    [(0.949, "medium"), (1.051, "medium"), (1.99, "medium"), (2.01, "high"), (0.49, "high")],
+)
+def test_rate_beyond_five_percent_at_its_edge(factor: float, priority: str) -> None:
+    """Half a minute at a wrong rate is said; beyond double or half of the order it is high."""
+    assert misprogrammed(factor, 29) == []
+    assert misprogrammed(factor, 31) == [
+        f"00:10:30 raised rate-not-as-ordered {priority}",
+        f"00:10:31 cleared rate-not-as-ordered {priority}",
+    ]
+
+
+def test_rate_error_that_changes_its_size() -> None:
+    """Gross becomes smaller and gross again: the same alert, its priority follows."""
+    paper = begin(interval_ms=1_000).run("00:10").program(10 * RATE_ML_H).run("00:11")
+    paper.program(1.5 * RATE_ML_H).run("00:12").program(3 * RATE_ML_H).run("00:13")
+    assert [line for line in says(paper) if "rate" in line] == [
+        "00:10:30 raised rate-not-as-ordered high",
+        "00:11:00 deescalated rate-not-as-ordered medium",
+        "00:12:00 escalated rate-not-as-ordered high",
+    ]
+
+
+def changed_order(programmed_at: str) -> list[str]:
+    """The order falls by a third at 01:00; the pump follows at some other time."""
+    steps = (START, rate_change("01:00", ORDERED_IU_KG_H * 0.92))
+    paper = begin(*steps, interval_ms=1_000).run(programmed_at).program(RATE_ML_H * 0.92)
+    return says(paper.run("01:35"))
+
+
+def test_grace_after_a_changed_order() -> None:
+    """A changed rate may be programmed five minutes early and thirty minutes late."""
+    assert changed_order("01:29:59") == []
+    assert changed_order("01:30:29") == []
+    assert changed_order("01:30:31") == [
+        "01:30:30 raised rate-not-as-ordered medium",
+        "01:30:31 cleared rate-not-as-ordered medium",
+    ]
+    assert changed_order("00:55:00") == []
+    assert changed_order("00:54:31") == []
+    assert changed_order("00:54:29") == [
+        "00:54:59 raised rate-not-as-ordered medium",
+        "00:55:00 cleared rate-not-as-ordered medium",
+    ]
+
+
+def test_grace_holds_for_every_change_within_it() -> None:
+    """Two changes in half an hour: the rate before the first is still in its grace."""
+    steps = (START, rate_change("01:00", 16.0), rate_change("01:20", 14.5))
+    paper = begin(*steps, interval_ms=1_000).run("01:29").program(RATE_ML_H * 14.5 / 18)
+    assert [line for line in says(paper.run("01:40")) if "rate" in line] == []
+
+
+def test_grace_of_a_hold() -> None:
+    """A hold must be carried out within ten minutes."""
+    hold = Hold(at_ms=T0 + clock("01:00"), until_ms=T0 + clock("03:00"))
+    assert says(begin(START, hold, interval_ms=1_000).run("01:10:29").stop().run("01:20")) == []
+    late = begin(START, hold, interval_ms=1_000).run("01:10:31").stop().run("01:20")
+    assert says(late) == [
+        "01:10:30 raised rate-not-as-ordered high",
+        "01:10:31 cleared rate-not-as-ordered high",
+    ]
+
+
+def test_free_flow_at_its_edge() -> None:
+    """Six times the programmed rate for 19 s says nothing, for 21 s it does; four times is not it."""
+
+    def flowing(factor: float, until: str) -> list[str]:
+        paper = begin(interval_ms=1_000).run("00:10")
+        paper.flow_ml_h = factor * RATE_ML_H
+        paper.run(until)
+        paper.flow_ml_h = RATE_ML_H
+        return says(paper.run("00:14"))
+
+    assert flowing(6, "00:10:19") == []
+    assert flowing(6, "00:10:21") == [
+        "00:10:20 raised free-flow-seen high",
+        "00:11:22 cleared free-flow-seen high",
+    ]
+    assert flowing(4, "00:12") == []
+
+
+def test_free_flow_through_a_stopped_pump() -> None:
+    """A pump that is stopped and counts is free flow too."""
+    paper = begin(interval_ms=1_000).run("00:09").stop(rate_ml_h=0.0).run("00:10")
+    paper.flow_ml_h = 60.0
+    assert says(paper.run("00:10:30")) == ["00:10:20 raised free-flow-seen high"]
+
+
+def test_wrong_concentration_at_its_edge() -> None:
+    """Another strength of the bag is high after ten seconds; one percent is rounding."""
+    sound = begin(interval_ms=1_000).run("00:10").set(concentration_iu_ml=100.9).run("00:20")
+    assert says(sound) == []
+    for seconds, lines in (
+        (9, []),
+        (
+            11,
+            [
+                "00:10:10 raised wrong-concentration high",
+                "00:10:11 cleared wrong-concentration high",
+            ],
+        ),
+    ):
+        paper = begin(interval_ms=1_000).run("00:10").set(concentration_iu_ml=50.0)
+        paper.run(f"00:10:{seconds:02}").set(concentration_iu_ml=100.0).run("00:11")
+        assert says(paper) == lines
+
+
+def test_double_strength_is_an_over_delivery_as_well() -> None:
+    """The rate in mL/h is as ordered, the dose is double: dose rules count in IU."""
+    lines = says(begin().run("00:10").set(concentration_iu_ml=200.0).run("00:30"))
+    assert lines == [
+        "00:10:10 raised wrong-concentration high",
+        "00:10:30 raised rate-not-as-ordered medium",
+        "00:25:00 raised over-delivery high",
+    ]
+
+
+@pytest.mark.parametrize("key", sorted(DEVICE_ALARMS))
+def test_every_device_alarm(key: str) -> None:
+    """An alarm of the pump is raised at once with its priority, and cleared with it."""
+    priority = DEVICE_ALARMS[key].priority
+    paper = begin().run("00:05").set(alarms=(key,)).run("00:07").set(alarms=()).run("00:09")
+    assert says(paper) == [
+        f"00:05:00 raised {key} {priority}",
+        f"00:07:00 cleared {key} {priority}",
+    ]
+
+
+def test_unknown_device_alarms_are_one_alert() -> None:
+    """Alarms without a common name are named in the evidence; two of them are one alert."""
+    paper = begin().run("00:05").set(alarms=("zz-later", "aa-first")).run("00:06")
+    monitor, changes = feed(paper.stream)
+    assert told(changes) == ["00:05:00 raised unknown-device-alarm medium"]
+    detail = changes[0].alert.evidence.detail
+    assert detail == "reported by the pump: aa-first, zz-later"
+    assert monitor.open_alerts(f"{SITE}/P-01").alerts == (changes[0].alert,)
