@@ -1,11 +1,12 @@
 """Lane 5: an asyncio protocol around the sans-I/O session; TCP or TLS, MQTT 5.
 
-Inbound: QoS 1 is bounded by `receive_max`, since the application acknowledges by hand and the
-broker stops there. A QoS 0 message that meets a full inbox is dropped and counted. Not reading
-would keep it, but would also keep back the PUBACKs and PINGRESPs behind it, and could stop an
-application that waits for a PUBACK before it takes its next batch; QoS 0 is the promise that can
-be broken. A broker that ignores the receive maximum (rumqttd does) until the inbox is full is
-told so and disconnected; it then delivers again what was not acknowledged.
+Inbound: QoS 1 is bounded by `receive_max`, since the application acknowledges by hand and a broker
+stops there. Not every broker does (rumqttd never; Mosquitto 2.0.11 not while it works off the queue
+of a session that was away): when QoS 1 messages come although the inbox is full, reading pauses
+until the application has taken half of it. What stays unread is bounded by TCP. Reading goes on
+while the application waits in `room` or `drain`, because the PUBACKs that it waits for come on the
+same wire. A QoS 0 message that meets a full inbox is dropped and counted: it is the promise that
+can be broken.
 
 Outbound: messages leave in one write for each turn of the event loop. While the wire is congested
 (pause_writing) they stay in the outbox, which is bounded; acknowledgements still leave.
@@ -14,10 +15,9 @@ Outbound: messages leave in one write for each turn of the event loop. While the
 import asyncio
 import random
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import cast
-
-import mqtt5
 
 from link.interface import LinkSettings, Message, OnConnect, Subscription, Will
 from link.lane import GOODBYE_S, Ending, Lane
@@ -82,6 +82,8 @@ class FastLink(Lane):
         self._flush_due = False
         self._ended: asyncio.Future[Ended] | None = None
         self._ending: Ended | None = None
+        self._is_deaf = False  # reading is paused
+        self._ears_needed = 0  # who waits for PUBACKs at this moment
 
     # -- one connection -------------------------------------------------------------------------
 
@@ -152,6 +154,7 @@ class FastLink(Lane):
             self._wire.transport.abort()
             self._apply(self._session.lost())
             self._wire = None
+        self._is_deaf = False
 
     def _close_wire(self) -> None:
         """Write the last words, if any, and close; who does not read them is cut after a while."""
@@ -180,7 +183,11 @@ class FastLink(Lane):
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._apply(self._session.tick(asyncio.get_running_loop().time()))
+        now = asyncio.get_running_loop().time()
+        if self._is_deaf:
+            # Who does not listen cannot say that the other is silent.
+            self._apply(self._session.receive(b"", now))
+        self._apply(self._session.tick(now))
         if self._wire is not None:
             self.flush()
             self._watch()
@@ -214,10 +221,22 @@ class FastLink(Lane):
             self._inbox.append(message)
         elif message.qos == 0:
             self._counters.dropped += 1
-        elif self._ending is None:
-            code = mqtt5.DisconnectReasonCode.RECEIVE_MAX_EXCEEDED
-            text = f"more than {self._settings.inbox_max} messages wait to be taken"
-            self._apply(self._session.fail(code, text))
+        else:
+            # It has been read already; what follows it has not.
+            self._inbox.append(message)
+            self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        if self._wire is not None and not self._is_deaf and not self._ears_needed:
+            self._is_deaf = True
+            self._wire.transport.pause_reading()
+
+    def _read_on(self) -> None:
+        if self._wire is not None and self._is_deaf:
+            self._is_deaf = False
+            # The time we did not listen is not counted as the broker's silence.
+            self._apply(self._session.receive(b"", asyncio.get_running_loop().time()))
+            self._wire.transport.resume_reading()
 
     def _accept(self, accepted: Accepted) -> None:
         self._greet(accepted.session_present)
@@ -250,6 +269,28 @@ class FastLink(Lane):
             asyncio.get_running_loop().call_soon(self.flush)
 
     # -- what the lane asks ---------------------------------------------------------------------
+
+    async def room(self) -> None:
+        with self._ears():
+            await super().room()
+
+    async def _drained_within(self, timeout_s: float) -> bool:
+        with self._ears():
+            return await super()._drained_within(timeout_s)
+
+    @contextmanager
+    def _ears(self) -> Iterator[None]:
+        """Keep reading as long as somebody waits for what the broker says to our messages."""
+        self._ears_needed += 1
+        self._read_on()
+        try:
+            yield
+        finally:
+            self._ears_needed -= 1
+
+    def _taken(self) -> None:
+        if self._is_deaf and len(self._inbox) <= self._settings.inbox_max // 2:
+            self._read_on()
 
     def _enqueue(self, outgoing: Outgoing) -> None:
         self._session.publish(outgoing)

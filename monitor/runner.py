@@ -24,9 +24,10 @@ from infusion.prescription import Prescription
 
 log = structlog.get_logger()
 
-# A snapshot is written this often, and whenever this many batches wait to be covered by one.
-SNAPSHOT_MS = 10_000
-SNAPSHOT_BATCHES_MAX = 2_000
+# A snapshot is written this often, and whenever this many messages wait to be covered by one: it
+# costs about as much as a message for each pump, and a restart steps over what it does not cover.
+SNAPSHOT_MS = 60_000
+SNAPSHOT_MESSAGES_MAX = 100_000
 # How long a normal end waits until the broker has received what was said.
 SETTLE_S = 1.0
 # So much of a refused message is kept for a look at it.
@@ -214,7 +215,7 @@ class PartitionRunner:
             self._position = position
         self._position = max(self._position, stored.position)
         self._next_number = stored.next_number
-        self._uncovered = len(stored.batches)
+        self._uncovered = sum(len(entries) for _, entries in stored.batches)
         self._snapshot_clock_ms = self.monitor.clock.received_ms
         log.info(
             "resumed",
@@ -276,7 +277,7 @@ class PartitionRunner:
         stall_ms = self.monitor.settings.stall_ms
         return (
             abs(waited_ms) * 1_000 >= SNAPSHOT_MS * stall_ms
-            or self._uncovered >= SNAPSHOT_BATCHES_MAX
+            or self._uncovered >= SNAPSHOT_MESSAGES_MAX
         )
 
     async def _commit(
@@ -303,7 +304,7 @@ class PartitionRunner:
                 snapshot=self._snapshot() if snapshot else None,
             )
         )
-        self._uncovered += 0 if snapshot else 1
+        self._uncovered += 0 if snapshot else len(entries)
         return numbered
 
     def _snapshot(self) -> Snapshot:

@@ -1,0 +1,110 @@
+"""Each benchmark runs at a tiny size and says something sane; no absolute time is judged here."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.figures import percentile, spread
+from benchmarks.stream import Counted, alarming, count, first_messages, last_of, make_fleet
+from benchmarks.subject import losses
+from infusion.messages import Kind, PumpMessage, decode, parse_topic
+from infusion.monitor import Monitor
+from monitor.runner import Entry, step
+from tests.brokers import mosquitto_or_skip
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 60.0
+
+
+def bench(name: str, folder: Path, *options: str) -> tuple[str, Any]:
+    """Run a benchmark as its documentation says; what it printed, and its JSON."""
+    file = folder / "result.json"
+    run = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", "--json", str(file), *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout, json.loads(file.read_text())
+
+
+@pytest.mark.parametrize("broker", ["embedded", "mosquitto"])
+def test_intake(broker: str, tmp_path: Path) -> None:
+    if broker == "mosquitto":
+        mosquitto_or_skip()
+    options = ("--broker", broker, "--messages", "600", "--pumps", "20", "--rounds", "1")
+    said, result = bench("intake", tmp_path, *options)
+    assert "the messages a CPU second" in said
+    assert result["lost"] == []
+    assert result["monitor"]["cpu_us"]["median"] > 0
+    # The embedded broker cannot hand on to MQTT 3.1.1 what pumps say over MQTT 5.
+    versions = ["5"] if broker == "embedded" else ["5", "3.1.1"]
+    assert [peer["version"] for peer in result["aiomqtt"]] == versions
+    for peer in result["aiomqtt"]:
+        assert peer["rate_ratio"] > 0
+        assert peer["cpu_ratio"] > 0
+
+
+def test_fleet(tmp_path: Path) -> None:
+    options = ("--pumps", "50", "--pumps", "500", "--steps", "5", "--rounds", "1")
+    said, result = bench("fleet", tmp_path, *options, "--message-pumps", "20")
+    assert "one physics step" in said
+    assert [each["pumps"] for each in result["steps"]] == [50, 500]
+    assert all(0 < each["median_ms"] <= each["p99_ms"] for each in result["steps"])
+    assert result["message_us"]["median"] > 0
+
+
+def test_delay(tmp_path: Path) -> None:
+    mosquitto_or_skip()
+    said, result = bench("delay", tmp_path, "--rate", "20", "--for", "2")
+    assert "alert delay" in said
+    assert result["lost"] == []
+    assert result["probes"] > 0
+    assert 0 < result["delay_p50_ms"] <= result["delay_p99_ms"] <= result["delay_max_ms"]
+
+
+def test_the_stream_is_real_and_has_no_duplicate() -> None:
+    stream = first_messages(make_fleet(20), 400)
+    assert len(stream) == 400
+    assert [each.kind for each in stream[:20]] == [Kind.ORDER] * 20
+    read = [decode(parse_topic(each.topic), each.payload) for each in stream]
+    names = [(m.pump, m.boot, m.seq) for m in read if isinstance(m, PumpMessage)]
+    assert len(names) == len(set(names)) > 300
+
+
+def test_the_alarm_that_ends_a_stream_is_raised_at_once() -> None:
+    stream = first_messages(make_fleet(20), 100)
+    for kind in (Kind.TELEMETRY, Kind.EVENT):
+        topic, payload = alarming(last_of(kind, stream), "P-END", 0)
+        assert parse_topic(topic).kind is kind
+        changes, refused = step(Monitor(), [Entry(1, topic, payload, "1")], set())
+        assert not refused
+        assert {change.alert.pump for change in changes} == {"P-END"}
+
+
+def test_a_lost_message_is_found() -> None:
+    stream = first_messages(make_fleet(20), 400)
+    entries = [Entry(each.time_ms, each.topic, each.payload, "1") for each in stream]
+    whole, short = Monitor(), Monitor()
+    step(whole, entries, set())
+    last = next(place for place in reversed(range(400)) if stream[place].kind is Kind.TELEMETRY)
+    step(short, entries[:last] + entries[last + 1 :], set())
+    assert losses(count(stream), whole.pumps) == []
+    assert len(losses(count(stream), short.pumps)) == 1
+    assert len(losses({"home/P-99": Counted(1)}, whole.pumps)) == 1
+
+
+def test_figures() -> None:
+    figure = spread([3.0, 1.0, 2.0])
+    assert (figure.median, figure.low, figure.high) == (2.0, 1.0, 3.0)
+    values = [float(number) for number in range(1, 101)]
+    assert percentile(values, 0.5) == 50.0
+    assert percentile(values, 0.99) == 99.0
+    assert percentile([7.0], 0.99) == 7.0
