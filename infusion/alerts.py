@@ -7,7 +7,7 @@ look the rule's verdict is one of four inputs:
 * `BREWING`: it is there, but has not lasted as long as the rule's first level asks.
 * `DUE`: it has lasted long enough; the highest level reached gives the priority.
 * `OVER`: it has been absent (or brewing anew) for the rule's off-delay, by what was *heard* from
-  the pump. Silence therefore never clears an alert. A hazard that brews anew is pending at once.
+  the pump. Silence therefore never clears an alert.
 
                  ABSENT       BREWING      DUE        OVER
     idle         idle         pending      raised     idle
@@ -120,10 +120,11 @@ def update(board: Board, look: Look, verdicts: Iterable[tuple[Rule, Verdict]]) -
     """
     changes: list[AlertChange] = []
     present = list(verdicts)
+    if not present and not board.tracks:
+        return changes
     seen = {rule.key for rule, _ in present}
-    if not board.tracks.keys() <= seen:
-        for key in [key for key in board.tracks if key not in seen]:
-            _step(board, look, RULES[key], None, changes)
+    for key in [key for key in board.tracks if key not in seen]:
+        _step(board, look, RULES[key], None, changes)
     for rule, verdict in present:
         _step(board, look, rule, verdict, changes)
     return changes
@@ -195,7 +196,7 @@ def _step(
 ) -> None:
     """Move one hazard by one look."""
     track = board.tracks.get(rule.key)
-    since_ms = _since(look, rule, track, verdict)
+    since_ms = _since(look, track, verdict)
     until_ms = look.heard_ms if rule.observed else look.at_ms
     priority = _priority(until_ms - since_ms, rule, verdict)
     input_ = _input(look, rule, track, verdict, priority)
@@ -208,25 +209,21 @@ def _step(
     track.phase = after
     if after is Phase.IDLE:
         _end(board, look, rule, track, changes)
-        if verdict is not None:
-            _step(board, look, rule, verdict, changes)
-    elif after is Phase.PENDING:
-        track.since_ms = since_ms
     elif after is Phase.RECOVERING:
         if before is Phase.RAISED:
             track.left_ms = look.heard_ms
-    else:
+    elif after is Phase.RAISED:
         assert verdict is not None
         assert priority is not None
         track.evidence = verdict.evidence
         if before in (Phase.IDLE, Phase.PENDING):
-            _begin(board, look, rule, track, since_ms)
+            _begin(board, look, rule, track)
         _raise(board, look, rule, priority, changes)
 
 
-def _since(look: Look, rule: Rule, track: Track | None, verdict: Verdict | None) -> int:
-    """When the hazard began: the first instant of an unbroken one, unless the rule restarts."""
-    if track is not None and not (rule.restarts and verdict is not None):
+def _since(look: Look, track: Track | None, verdict: Verdict | None) -> int:
+    """When the hazard began: the first instant of an unbroken one."""
+    if track is not None:
         return track.since_ms
     if verdict is not None and verdict.since_ms is not None:
         return verdict.since_ms
@@ -268,10 +265,9 @@ def _end(board: Board, look: Look, rule: Rule, track: Track, changes: list[Alert
     _append(board, "cleared", alert, changes)
 
 
-def _begin(board: Board, look: Look, rule: Rule, track: Track, since_ms: int) -> None:
+def _begin(board: Board, look: Look, rule: Rule, track: Track) -> None:
     """The hazard has lasted long enough: it becomes an alert with an onset of its own."""
-    track.since_ms = since_ms
-    track.onset_ms = max(since_ms, board.ended_ms.get(rule.key, -1) + 1)
+    track.onset_ms = max(track.since_ms, board.ended_ms.get(rule.key, -1) + 1)
     track.raised_ms = look.at_ms
     # Nothing has hidden it so far, so it need not wait.
     track.bare_ms = look.at_ms - COME_OUT_MS

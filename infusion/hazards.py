@@ -60,6 +60,7 @@ class Situation(Struct):
 
     `edge` is the newest live message, `delivering` whether it says that the pump gives what it is
     programmed to give, `heard_ms` its time (or when the pump was first awaited),
+    `silence_ms` how long after that it is missed,
     `interval` the newest stretch that shows a flow, `faster_ml_h` a higher rate that was
     programmed in that stretch or since, `standing_ms` since when the pump delivers, or does not.
     `prescription` is the order for the therapy that the pump names or last named,
@@ -69,6 +70,7 @@ class Situation(Struct):
     pump: str
     at_ms: int
     heard_ms: int
+    silence_ms: int
     edge: PumpMessage | None
     delivering: bool
     account: Account
@@ -266,26 +268,25 @@ def unknown_therapy(now: Situation) -> Verdict | None:
     return None
 
 
+def silence_ms(presence: Presence) -> int:
+    """How long a pump with this interval may be silent before it is missed."""
+    return max(SILENT_MS, round(SILENT_INTERVALS * presence.interval_s * MS_PER_SECOND))
+
+
 def no_telemetry(now: Situation) -> Verdict | None:
-    """Nothing was heard of the pump. Always counting; each message begins the count anew."""
-    interval_s = now.presence.interval_s if now.presence is not None else 0.0
-    slack_ms = max(0, round(SILENT_INTERVALS * interval_s * MS_PER_SECOND) - SILENT_MS)
-    since_ms = now.heard_ms + slack_ms
-    if now.at_ms - since_ms < SILENT_MS:
-        # Nobody reads the reason of what is not due; this is asked at each message.
-        return Verdict(_COUNTING, since_ms)
+    """Nothing was heard of the pump; the silence counts as if its first level was just reached."""
+    due_ms = now.heard_ms + now.silence_ms
+    if now.at_ms < due_ms:
+        return None
     evidence = Evidence(
         observed=round((now.at_ms - now.heard_ms) / MS_PER_MINUTE, 1),
         unit="min",
-        limit=f"{(SILENT_MS + slack_ms) / MS_PER_MINUTE:.0f} min",
+        limit=f"{now.silence_ms / MS_PER_MINUTE:.0f} min",
         from_ms=now.heard_ms,
         to_ms=now.at_ms,
         detail="since the last message" if now.edge else "no message yet",
     )
-    return Verdict(evidence, since_ms)
-
-
-_COUNTING = Evidence()
+    return Verdict(evidence, since_ms=due_ms - SILENT_MS)
 
 
 def pump_offline(now: Situation) -> Verdict | None:

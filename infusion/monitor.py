@@ -29,7 +29,7 @@ from infusion.account import Account, begin_therapy, book, last_interval, shift_
 from infusion.alerts import Board, Look, next_look_ms, open_alerts, shift, update
 from infusion.counter import Sample, sample_key
 from infusion.errors import MessageError
-from infusion.hazards import Situation, is_delivering, judged_interval
+from infusion.hazards import Situation, is_delivering, judged_interval, silence_ms
 from infusion.messages import (
     AlertChange,
     Event,
@@ -220,7 +220,7 @@ class Monitor:
     def _run_up_to(self, state: PumpState, time_ms: int) -> list[AlertChange]:
         """Fire the deadlines that lie between what is known of a pump and its next message."""
         changes: list[AlertChange] = []
-        while (due_ms := next_look_ms(state.board)) is not None and due_ms < time_ms:
+        while (due_ms := self._next_look_ms(state)) is not None and due_ms < time_ms:
             if state.edge is None or due_ms <= state.evaluated_ms:
                 break
             changes += self._evaluate(state, due_ms)
@@ -274,6 +274,7 @@ class Monitor:
         if known is None or presence.state != known.state:
             state.presence_ms = self.pump_ms(state)
         state.presence = presence
+        state.silence_ms = silence_ms(presence)
         return self._evaluate(state, self.pump_ms(state))
 
     def _order(self, order: Order, site: str) -> list[AlertChange]:
@@ -312,6 +313,7 @@ class Monitor:
             pump=state.pump,
             at_ms=at_ms,
             heard_ms=heard_ms,
+            silence_ms=state.silence_ms,
             edge=edge,
             delivering=edge is not None and is_delivering(edge),
             account=state.account,
@@ -331,9 +333,18 @@ class Monitor:
         self._schedule(state)
         return changes
 
+    def _next_look_ms(self, state: PumpState) -> int | None:
+        """When something is due on the pump's clock, at the latest its silence."""
+        due_ms = next_look_ms(state.board)
+        if "no-telemetry" in state.board.tracks:
+            return due_ms
+        heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
+        silent_ms = heard_ms + state.silence_ms
+        return silent_ms if due_ms is None or silent_ms < due_ms else due_ms
+
     def _due_ms(self, state: PumpState) -> int | None:
         """The pump's next deadline, on the partition clock."""
-        due_ms = next_look_ms(state.board)
+        due_ms = self._next_look_ms(state)
         if due_ms is None or state.edge is None:
             return due_ms
         return due_ms - state.edge.time_ms + state.heard_clock_ms

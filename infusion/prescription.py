@@ -111,6 +111,9 @@ class Timeline(Struct, frozen=True):
 
     def dose_iu(self, from_ms: int, to_ms: int) -> float:
         """The dose expected in the interval [from, to)."""
+        piece = bisect_right(self.times_ms, to_ms) - 1
+        if piece >= 0 and self.times_ms[piece] <= from_ms:
+            return self.rates_iu_h[piece] * (to_ms - from_ms) / MS_PER_HOUR
         return self.dose_until_iu(to_ms) - self.dose_until_iu(from_ms)
 
     def rate_iu_h(self, at_ms: int) -> float:

@@ -4,8 +4,6 @@
   levels raise the priority of the same alert as time goes on.
 * `off_delay_ms`: how long it must be gone until the alert is cleared.
 * `suppressed_by`: rules that, while raised, already say what this one would say.
-* `restarts`: the verdict's `since_ms` is authoritative even when it moves forward (silence: each
-  message begins it anew). Otherwise the first `since_ms` of an unbroken hazard stands.
 * `observed`: the hazard lasts only as long as it was seen in messages. What a pump says of itself
   holds until it says otherwise; what its counter did is not assumed to go on in silence.
 
@@ -58,7 +56,6 @@ class Rule(Struct, frozen=True):
     check: Callable[[Situation], Verdict | None] | None
     off_delay_ms: int = 0
     suppressed_by: tuple[str, ...] = ()
-    restarts: bool = False
     observed: bool = False
 
 
@@ -84,7 +81,6 @@ _HAZARDS = (
         _levels((SILENT_MS / MS_PER_MINUTE, LOW), (15, MEDIUM), (60, HIGH)),
         no_telemetry,
         suppressed_by=("pump-offline",),
-        restarts=True,
     ),
     Rule(
         "counter-frozen",

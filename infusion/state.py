@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from infusion.account import Account, Interval
 from infusion.alerts import Board
+from infusion.hazards import SILENT_MS
 from infusion.messages import Presence, PumpMessage
 from infusion.prescription import Prescription, Timeline
 
@@ -54,6 +55,8 @@ class PumpState(Struct):
     held_iu: float = 0.0
     presence: Presence | None = None
     presence_ms: int = 0
+    # How long the pump may be silent, by the interval that its presence names.
+    silence_ms: int = SILENT_MS
     identity_ms: int | None = None
     identity_detail: str = ""
     lag_ms: int = 0
