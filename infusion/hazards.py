@@ -280,11 +280,11 @@ def no_telemetry(now: Situation) -> Verdict | None:
         return None
     evidence = Evidence(
         observed=round((now.at_ms - now.heard_ms) / MS_PER_MINUTE, 1),
-        unit="min",
+        unit="min without a message",
         limit=f"{now.silence_ms / MS_PER_MINUTE:.0f} min",
         from_ms=now.heard_ms,
         to_ms=now.at_ms,
-        detail="since the last message" if now.edge else "no message yet",
+        detail="" if now.edge else "no message yet",
     )
     return Verdict(evidence, since_ms=due_ms - SILENT_MS)
 

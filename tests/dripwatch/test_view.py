@@ -67,7 +67,7 @@ P-01  silent 9 min    144.0  720–2,880            504  unknown   *** rate is n
 
 Alerts as they come
 00:10:30  *** HIGH    P-01 raised rate is not as ordered: 144 mL/h; expected 14.4; limit ±5%; programmed 1440…
-00:17:00  *   LOW     P-01 raised no telemetry: 5 min; limit 5 min; since the last message\
+00:17:00  *   LOW     P-01 raised no telemetry: 5 min without a message; limit 5 min\
 """)
 
 
@@ -82,5 +82,5 @@ P-01  silent 9 min    144.0  720–2,880         504  unknown   *** rate is not 
 
 Alerts as they come
 00:10:30  *** HIGH    P-01 raised rate is not as ordered: 144 mL/h; expected 14…
-00:17:00  *   LOW     P-01 raised no telemetry: 5 min; limit 5 min; since the l…\
+00:17:00  *   LOW     P-01 raised no telemetry: 5 min without a message; limit …\
 """)

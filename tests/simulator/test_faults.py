@@ -80,6 +80,7 @@ def test_reboots_begin_new_boots() -> None:
 
 
 def test_the_end_says_goodbye_for_every_session() -> None:
+    """Every pump tells where it stands, and then that it goes."""
     run, _ = whole(QUIET)
     last = run.close()
     assert {o.session for o in last if isinstance(o, Disconnect) and o.clean} == {
@@ -89,7 +90,12 @@ def test_the_end_says_goodbye_for_every_session() -> None:
         "P-04",
         EHR_SESSION,
     }
-    assert all(isinstance(m, Presence) and m.state == "offline" for m in decoded(last))
+    for pump in ("P-01", "P-02", "P-03", "P-04"):
+        where, goodbye = decoded(last, pump)
+        assert isinstance(where, Telemetry)
+        assert where.volume_ml == pytest.approx(run.summary()[pump].pumped_ml, abs=1e-6)
+        assert isinstance(goodbye, Presence)
+        assert goodbye.state == "offline"
     assert run.close() == []
 
 
