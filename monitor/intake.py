@@ -4,6 +4,7 @@ Nothing is acknowledged before the store has it, and no more than `receive_max` 
 unacknowledged: when the store is slow, the broker keeps the queue, not this process.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from infusion.messages import Kind, subscription
@@ -11,6 +12,9 @@ from link import Link, Message, Subscription
 from monitor.runner import Batch, Entry
 
 BATCH_MAX = 1_000
+# Batches are at least this far apart. A commit costs the same for one message as for many, so at a
+# thousand messages a second this halves the work; a message that comes alone does not wait.
+BATCH_GAP_S = 0.02
 
 # The monitor's own presence comes back on PRESENCE: the heartbeat that proves the broker delivers.
 SUBSCRIPTIONS = tuple(
@@ -25,10 +29,15 @@ class LinkIntake:
     def __init__(self, link: Link, now_ms: Callable[[], int]) -> None:
         self._link = link
         self._now_ms = now_ms
+        self._not_before_s = 0.0
 
     async def take(self) -> Batch:
         """Wait for messages. Raises LinkError when the broker refuses the link for good."""
+        loop = asyncio.get_running_loop()
+        if (gap_s := self._not_before_s - loop.time()) > 0:
+            await asyncio.sleep(gap_s)
         messages = await self._link.receive(BATCH_MAX)
+        self._not_before_s = loop.time() + BATCH_GAP_S
         received_ms = self._now_ms()
         entries = tuple(
             Entry(received_ms, message.topic, message.payload, _contract(message))

@@ -17,7 +17,7 @@ from typing import Protocol
 import structlog
 from msgspec import Struct, field, msgpack, structs
 
-from infusion.errors import MessageError
+from infusion.errors import LinkError, MessageError
 from infusion.messages import TOPIC_LENGTH_MAX, AlertChange, OpenAlerts, decode, parse_topic
 from infusion.monitor import Clock, Monitor, MonitorSettings, PumpState
 from infusion.prescription import Prescription
@@ -130,7 +130,7 @@ class AlertSink(Protocol):
         """Go on after what an earlier run has said."""
 
     async def settle(self, timeout_s: float) -> None:
-        """Wait until all that was said is received, or for so long."""
+        """Wait until all that was said is received. Raises LinkError when it is not in time."""
 
     async def say(self, changes: Sequence[NumberedChange], lists: Sequence[OpenAlerts]) -> None:
         """Say changes in order, and the open lists that they lead to."""
@@ -246,7 +246,11 @@ class PartitionRunner:
                     break
                 raise
             await self.handle(batch)
-        await self._sink.settle(SETTLE_S)
+        try:
+            await self._sink.settle(SETTLE_S)
+        except LinkError as error:
+            # Nothing is lost: what is not acknowledged is not counted as said.
+            log.warning("some changes will be said again by the next run", reason=str(error))
         await self._commit((), [], [], snapshot=True)
 
     def stop(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from infusion.errors import LinkError
 from infusion.messages import AlertChange, OpenAlerts
 from infusion.monitor import Monitor, MonitorSettings, PumpState
 from monitor.runner import Batch, Entry, NumberedChange, PartitionRunner, step
@@ -38,6 +39,7 @@ class Broker:
         self.numbers: list[int] = []
         self.said_number = 0
         self.crash_after: int | None = None
+        self.is_deaf = False
 
     def danger(self) -> None:
         if self.crash_after is None:
@@ -67,7 +69,8 @@ class Broker:
         self.said_number = said_number
 
     async def settle(self, timeout_s: float) -> None:
-        assert timeout_s > 0
+        if self.is_deaf:
+            raise LinkError(f"nothing was acknowledged within {timeout_s} s")
 
     async def say(self, changes: Sequence[NumberedChange], lists: Sequence[OpenAlerts]) -> None:
         for numbered in changes:
@@ -163,6 +166,17 @@ async def test_the_state_after_a_restart_is_the_state_before_it(tmp_path: Path) 
     second = await live(quiet, tmp_path / "m.sqlite3")
     assert stored(first.monitor) == stored(second.monitor)
     assert not quiet.numbers
+
+
+async def test_a_broker_that_does_not_answer_at_the_end_loses_nothing(tmp_path: Path) -> None:
+    """The end is a good one all the same: the state is stored as a whole."""
+    broker = Broker([400])
+    broker.is_deaf = True
+    runner = await live(broker, tmp_path / "m.sqlite3")
+    async with SqliteStore(tmp_path / "m.sqlite3") as store:
+        kept = await store.load()
+    assert kept.batches == []
+    assert {f"{pump.site}/{pump.pump}" for pump in kept.pumps} == set(runner.monitor.pumps)
 
 
 async def test_the_open_lists_are_said_again_when_the_broker_forgot_them(tmp_path: Path) -> None:
