@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -15,6 +14,8 @@ from typing import Any
 import aiomqtt
 import pytest
 import yaml
+
+from tests.brokers import free_port, mosquitto_or_skip
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -135,14 +136,7 @@ async def _hears(port: int, *, user: str | None, publish: list[str]) -> list[str
 @contextmanager
 def mosquitto(folder: Path, extra: str = "") -> Iterator[int]:
     """Mosquitto on config/mosquitto.conf, port and folder swapped, lines added; yields the port."""
-    binary = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
-    if binary is None:
-        if os.environ.get("CI"):
-            pytest.fail("mosquitto is not installed, and CI must have it")
-        pytest.skip("mosquitto is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    binary, port = mosquitto_or_skip(), free_port()
     text = (ROOT / "config" / "mosquitto.conf").read_text()
     swapped = text.replace("listener 1883", f"listener {port} 127.0.0.1").replace(
         "/mosquitto/data/", f"{folder}/"
