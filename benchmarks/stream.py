@@ -12,6 +12,7 @@ from host.process import read_named
 from infusion.messages import (
     CONTENT_TYPE,
     CONTRACT,
+    USER_PROPERTIES,
     Event,
     Kind,
     PumpMessage,
@@ -32,7 +33,6 @@ SITE = "home"
 START_MS = 1_790_000_000_000
 SEED = 1
 CHUNK_MS = 10_000
-USER_PROPERTIES = (("contract", CONTRACT),)
 
 
 class Counted(Struct):

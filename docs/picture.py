@@ -10,16 +10,13 @@ import re
 import sys
 from pathlib import Path
 
+from msgspec import structs
 from rich.console import Console
 
-import monitor.cli
-import simulator.cli
-from dripwatch.cli import EMBEDDED_PORT, up_settings
-from dripwatch.up import Up, UpSettings
+from dripwatch.cli import up_parts, up_settings
+from dripwatch.up import Up
 from dripwatch.view import render
 from host.process import run
-from link import EmbeddedBroker
-from monitor.cli import MonitorProcess
 
 SPEED = 240.0
 MOMENT_MS = 33 * 60_000
@@ -48,20 +45,8 @@ async def picture(everything: Up, file: Path) -> int:
 
 def main(file: Path) -> int:
     """Everything `dripwatch up` does, without a view of its own."""
-    process = up_settings(None).value
-    scenario, profile = simulator.cli.read_story(process.simulator)
-    with EmbeddedBroker(EMBEDDED_PORT) as broker:
-        own = MonitorProcess(
-            broker=f"mqtt://{broker.host}:{broker.port}", speed=SPEED, monitor=process.monitor
-        )
-        settings = UpSettings(
-            scenario=scenario,
-            profile=profile,
-            simulator=process.simulator,
-            monitor=monitor.cli.service_settings(own),
-            speed=SPEED,
-            show=False,
-        )
+    process = structs.replace(up_settings(None).value, speed=SPEED)
+    with up_parts(process, show=False) as settings:
         return run(picture(Up(settings, Console()), file))
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -97,8 +97,14 @@ def up(
         sys.exit(report(error))
 
 
-def _up(process: UpProcess, for_s: float | None, json_file: str | None) -> int:
-    configure_logs(process.log_level)
+@contextlib.contextmanager
+def up_parts(
+    process: UpProcess, *, for_s: float | None = None, show: bool = True
+) -> Iterator[UpSettings]:
+    """What `Up` must be told; the embedded broker, if one is needed, lives in this context.
+
+    Raises ConfigError, and LinkError where the broker does not start.
+    """
     scenario, profile = simulator.cli.read_story(process.simulator)
     with contextlib.ExitStack() as stack:
         url = process.broker
@@ -106,22 +112,27 @@ def _up(process: UpProcess, for_s: float | None, json_file: str | None) -> int:
             broker = stack.enter_context(EmbeddedBroker(EMBEDDED_PORT))
             port = broker.port if process.mqtt == "5" else broker.port_311
             url = f"mqtt://{broker.host}:{port}"
-        settings = UpSettings(
+        own = MonitorProcess(
+            broker=url,
+            mqtt=process.mqtt,
+            speed=process.speed,
+            link=process.link,
+            monitor=process.monitor,
+        )
+        yield UpSettings(
             scenario=scenario,
             profile=profile,
             simulator=process.simulator,
             speed=process.speed,
-            monitor=monitor.cli.service_settings(
-                MonitorProcess(
-                    broker=url,
-                    mqtt=process.mqtt,
-                    speed=process.speed,
-                    link=process.link,
-                    monitor=process.monitor,
-                )
-            ),
+            monitor=monitor.cli.service_settings(own),
             for_s=for_s,
+            show=show,
         )
+
+
+def _up(process: UpProcess, for_s: float | None, json_file: str | None) -> int:
+    configure_logs(process.log_level)
+    with up_parts(process, for_s=for_s) as settings:
         # With the summary on standard output, the view is told on standard error.
         console = Console(stderr=json_file == "-")
         return run(_show(Up(settings, console), console, json_file))

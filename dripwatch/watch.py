@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 from msgspec import structs
 
-from infusion.errors import LinkError, MessageError
+from infusion.errors import MessageError
 from infusion.messages import AlertChange, Kind, OpenAlerts, decode, parse_topic, subscription
 from link import Link, LinkSettings, Message, Subscription, open_link
 
@@ -80,10 +81,7 @@ async def watch(
     link: LinkSettings, say: Callable[[AlertChange], object], *, site: str, for_s: float | None
 ) -> None:
     """Say each change until cancelled, or for some seconds. Raises LinkError."""
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(for_s):
             async for change in Watch(link, site=site).changes():
                 say(change)
-    except TimeoutError:
-        if for_s is None:
-            raise LinkError(f"{link.address}: no answer in time") from None

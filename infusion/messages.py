@@ -24,6 +24,8 @@ from infusion.prescription import (
 
 CONTRACT = "1"
 CONTENT_TYPE = "application/json"
+# What every message says of itself in MQTT 5, so that a reader knows how to decode it.
+USER_PROPERTIES = (("contract", CONTRACT),)
 PREFIX = "infusion/v1"
 # The site under which monitors announce themselves; no pump can live there.
 MONITOR_SITE = "monitor"

@@ -12,6 +12,7 @@ silent. Its will says "offline".
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import structlog
 from msgspec import Struct, structs
@@ -22,8 +23,8 @@ from infusion.dose import THERAPY, Dose, doses
 from infusion.errors import LinkError
 from infusion.messages import (
     CONTENT_TYPE,
-    CONTRACT,
     MONITOR_SITE,
+    USER_PROPERTIES,
     Alert,
     Kind,
     MonitorPresence,
@@ -39,6 +40,8 @@ from monitor.runner import PartitionRunner, Totals
 from monitor.store import SqliteStore
 
 log = structlog.get_logger()
+
+PresenceState = Literal["online", "offline"]
 
 BEAT_S = 0.5
 CONNECT_TIMEOUT_S = 30.0
@@ -117,7 +120,7 @@ class MonitorService:
                 payload=self._presence("offline"),
                 retain=True,
                 content_type=CONTENT_TYPE,
-                user_properties=(("contract", CONTRACT),),
+                user_properties=USER_PROPERTIES,
             ),
             on_connect=self._on_connect,
         )
@@ -194,25 +197,25 @@ class MonitorService:
         if not session_present and self._runner is not None:
             self._runner.relist = True
 
-    def _say_presence(self, link: Link, state: str) -> None:
+    def _say_presence(self, link: Link, state: PresenceState) -> None:
         try:
             link.publish(
                 self._presence_topic,
                 self._presence(state),
                 retain=True,
                 content_type=CONTENT_TYPE,
-                user_properties=(("contract", CONTRACT),),
+                user_properties=USER_PROPERTIES,
             )
         except LinkError as error:
             # A full outbox, or a link that ended: the runner meets the same and says so.
             log.warning("heartbeat not sent", error=str(error))
 
-    def _presence(self, state: str) -> bytes:
+    def _presence(self, state: PresenceState) -> bytes:
         self._beats += 1
         return encode(
             MonitorPresence(
                 instance=self._settings.instance,
-                state="online" if state == "online" else "offline",
+                state=state,
                 time_ms=self._now_ms(),
                 beat=self._beats,
             )

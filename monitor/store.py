@@ -174,7 +174,8 @@ class SqliteStore:
             raise
 
     def _write(self, database: sqlite3.Connection, commit: Commit) -> None:
-        if commit.entries:
+        # A snapshot in the same commit says all that the batch would.
+        if commit.entries and commit.snapshot is None:
             row = (commit.position, msgpack.encode(commit.entries))
             database.execute("INSERT INTO batch VALUES (?, ?)", row)
         for numbered in commit.changes:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from infusion.errors import LinkError, MessageError
 from infusion.messages import (
     CONTENT_TYPE,
+    USER_PROPERTIES,
     Kind,
     MonitorPresence,
     Presence,
@@ -22,7 +23,7 @@ from infusion.messages import (
 )
 from link import Link, LinkSettings, Subscription, Will, open_link
 from simulator.fleet import EHR_SESSION
-from simulator.sessions import USER_PROPERTIES, Pace, PublisherCounters, Session
+from simulator.sessions import Pace, PublisherCounters, Session
 from simulator.stream import Connect, Outgoing, Output
 
 # How many messages of one pump a link holds, and how many more wait here, while the broker cannot

@@ -17,11 +17,10 @@ from typing import Any
 from msgspec import Struct
 
 from infusion.errors import LinkError
-from infusion.messages import CONTENT_TYPE, CONTRACT, Kind
+from infusion.messages import CONTENT_TYPE, USER_PROPERTIES, Kind
 from link import Link, OutboxFull
 from simulator.stream import Backlog, Connect, Disconnect, Outgoing, Output
 
-USER_PROPERTIES = (("contract", CONTRACT),)
 # How long a session that is about to be cut off may take to get its last words acknowledged.
 LAST_WORDS_S = 0.5
 

@@ -10,13 +10,11 @@ from collections.abc import Sequence
 
 import structlog
 
-from infusion.messages import CONTENT_TYPE, CONTRACT, Kind, OpenAlerts, Topic, encode
+from infusion.messages import CONTENT_TYPE, USER_PROPERTIES, Kind, OpenAlerts, Topic, encode
 from link import Link
 from monitor.runner import NumberedChange
 
 log = structlog.get_logger()
-
-PROPERTIES = (("contract", CONTRACT),)
 
 
 class MqttSink:
@@ -67,5 +65,5 @@ class MqttSink:
             payload,
             retain=retain,
             content_type=CONTENT_TYPE,
-            user_properties=PROPERTIES,
+            user_properties=USER_PROPERTIES,
         )

@@ -10,6 +10,7 @@ import pytest
 from infusion.errors import LinkError
 from infusion.messages import (
     CONTENT_TYPE,
+    USER_PROPERTIES,
     Event,
     Kind,
     MonitorPresence,
@@ -24,7 +25,6 @@ from infusion.prescription import Prescription
 from link import LinkSettings, Message, Subscription, open_link
 from simulator.publisher import OUTBOX_MAX, WAITING_MAX, Publisher, remembered_boot
 from simulator.service import STOP_S, Simulator, SimulatorSettings
-from simulator.sessions import USER_PROPERTIES
 from simulator.stream import Backlog, Connect, Outgoing
 from tests.brokers import Embedded, free_port
 from tests.simulator.bench import START_MS, scenario, shipped_profile
