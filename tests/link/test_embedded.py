@@ -101,8 +101,8 @@ from link import EmbeddedBroker
 from tests.brokers import answers
 
 with EmbeddedBroker(0) as broker:
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)  # inside: the signal may come before the next line
         signal.pause()
     except KeyboardInterrupt:
         print(answers(broker.port), flush=True)
