@@ -26,7 +26,7 @@ from infusion.units import nanolitres
 from link import Link
 from simulator.fleet import Fleet
 from simulator.profile import Profile, read_profile
-from simulator.scenario import Scenario, read_scenario
+from simulator.story.scenario import Scenario, read_scenario
 from simulator.stream import Outgoing
 
 SITE = "home"

@@ -25,12 +25,12 @@ from infusion.errors import LinkError
 from infusion.messages import AlertChange
 from infusion.units import nanolitres, round_dose_iu
 from monitor.service import MonitorService, ServiceSettings
-from simulator.expectations import judge
 from simulator.fleet import PumpSummary
 from simulator.profile import Profile
-from simulator.scenario import Scenario
 from simulator.service import Simulator, SimulatorSettings
 from simulator.service import Status as SimulatorStatus
+from simulator.story.expectations import judge
+from simulator.story.scenario import Scenario
 
 T = TypeVar("T")
 

@@ -23,8 +23,8 @@ from infusion.errors import DripwatchError
 from infusion.settings import Resolved
 from link.address import DEFAULT_URL, LinkOptions, link_settings
 from simulator.profile import Profile, read_profile
-from simulator.scenario import Scenario, read_scenario
 from simulator.service import Simulator, SimulatorSettings, Status
+from simulator.story.scenario import Scenario, read_scenario
 
 DEFAULT_FILE = "simulator.toml"
 

@@ -7,9 +7,9 @@ import numpy as np
 from msgspec import Struct
 
 from infusion.units import pump_rate_ml_h
-from simulator.entries import Patient
 from simulator.physics import Floats, Keys, State
 from simulator.profile import Profile
+from simulator.story.entries import Patient
 
 # A fleet that nobody describes: adults on a continuous infusion at home. [A], around the
 # maintenance doses of heparin.md §2.3 (11.5 to 18 IU/kg/h).

@@ -16,15 +16,15 @@ from infusion.errors import ConfigError
 from infusion.messages import Kind, Topic, Truth, encode
 from infusion.prescription import Prescription
 from infusion.units import MS_PER_SECOND, nanolitres, round_dose_iu
-from simulator.actions import carry_out
 from simulator.cohort import draw_cohort
+from simulator.deeds import carry_out
 from simulator.machine import POWERED, Mode
 from simulator.physics import step
-from simulator.plan import Announce, Deed, Due, first_orders, patients_of, schedule
 from simulator.profile import Profile
 from simulator.pump import Readings
 from simulator.rig import Rig, Unit
-from simulator.scenario import Scenario
+from simulator.story.plan import Announce, Deed, Due, first_orders, patients_of, schedule
+from simulator.story.scenario import Scenario
 from simulator.stream import Connect, Disconnect, Outgoing, Output
 
 # The sessions that are no pump's.

@@ -9,7 +9,7 @@ from infusion.errors import ConfigError
 from infusion.messages import Word
 from infusion.prescription import ConcentrationIuMl
 from infusion.settings import load_toml
-from simulator.reading import read_table
+from simulator.story.reading import read_table
 
 Positive = Annotated[float, Meta(gt=0, le=1e6)]
 Share = Annotated[float, Meta(ge=0, le=0.5)]

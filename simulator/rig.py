@@ -5,8 +5,8 @@ physics for a pump, lets the machine act, tells physics what the machine wants n
 the pump says on its connection, or into its backlog while that is down.
 """
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -16,12 +16,16 @@ from simulator.cohort import Assignment, Cohort
 from simulator.machine import POWERED, Happening, Mode
 from simulator.operation import battery_share, handle, sense
 from simulator.physics import State, battery_slope_per_ms, filter_s
-from simulator.plan import OrderVersion
 from simulator.profile import Profile
 from simulator.pump import Happened, Pump, Readings, Settings
+from simulator.story.plan import Deed, OrderVersion
 from simulator.stream import Backlog, Connect, Disconnect, Outgoing, Output
 
 INFINITY = float("inf")
+
+# What a deed asks to have done later: (after how many ms, what).
+Later = tuple[int, Deed] | None
+Performer = Callable[["Rig", "Unit", Any], Later]
 
 
 class Bag(Struct):

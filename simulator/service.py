@@ -18,8 +18,8 @@ from link import LinkSettings
 from simulator.fleet import Fleet, PumpSummary
 from simulator.profile import Profile
 from simulator.publisher import Publisher, remembered_boot
-from simulator.scenario import PUMPS_MAX, Scenario
 from simulator.sessions import PublisherCounters
+from simulator.story.scenario import PUMPS_MAX, Scenario
 from simulator.stream import Output
 
 # How often the fleet is moved on, in wall time.

@@ -14,7 +14,7 @@ from simulator.operation import Said, handle, sense
 from simulator.physics import State, filter_s, step
 from simulator.profile import Profile, read_profile
 from simulator.pump import Bolus, Happened, Pump, Readings, Settings
-from simulator.scenario import Scenario, read_scenario
+from simulator.story.scenario import Scenario, read_scenario
 from simulator.stream import Outgoing, Output
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"

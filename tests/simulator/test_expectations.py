@@ -4,7 +4,7 @@ from typing import Literal
 
 from infusion.alarms import Priority
 from infusion.messages import Alert, AlertChange, Evidence
-from simulator.expectations import judge
+from simulator.story.expectations import judge
 from tests.simulator.bench import START_MS, minutes, scenario
 
 STORY = scenario(

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from infusion.errors import ConfigError
-from simulator import entries as do
 from simulator.profile import read_profile
-from simulator.reading import Offset, parse_offset
+from simulator.story import actions, faults
+from simulator.story.reading import Offset, parse_offset
 from tests.simulator.bench import CONFIG, fleet, scenario, shipped_scenario
 
 SHIPPED = sorted(path.stem for path in (CONFIG / "scenarios").glob("*.toml"))
@@ -42,11 +42,11 @@ def test_entries_are_read_with_their_keys() -> None:
         '[[action]]\nat = "00:10"\npump = ["P-01", "P-02"]\ndo = "restart"\n'
     )
     assert story.faults == (
-        do.Occlusion(
+        faults.Occlusion(
             at=Offset(240_000), pump="P-01", until=Offset(3_723_000), resistance_factor=20.0
         ),
     )
-    assert story.actions == (do.Start(at=Offset(600_000), pump=("P-01", "P-02")),)
+    assert story.actions == (actions.Start(at=Offset(600_000), pump=("P-01", "P-02")),)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from infusion.messages import Event, PumpMessage
 from infusion.monitor import COUNTERS_CLEARED
 from infusion.units import nanolitres
-from simulator.expectations import judge
+from simulator.story.expectations import judge
 from tests.simulator.bench import CONFIG, START_MS, fleet, shipped_scenario
 from tests.virtual import Trial
 

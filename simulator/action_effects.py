@@ -1,120 +1,18 @@
-"""What each deed of a plan does to a unit of the rig: one small function for each kind.
+"""What people do to a unit of the rig: the actions of a scenario, and orders carried out.
 
-`carry_out` looks the kind up in the tables at the end of the file.
+One small function for each kind; `PERFORM` at the end of the file looks the kind up.
 """
-
-from collections.abc import Callable
-from typing import Any
 
 from msgspec.structs import replace
 
-from infusion.units import nanolitres, pump_rate_ml_h
-from simulator import entries as do
+from infusion.units import pump_rate_ml_h
 from simulator.machine import Happening, Mode
-from simulator.plan import Begin, BootDone, Deed, End, Follow, OrderVersion, ordered_rate_iu_h
 from simulator.pump import Bolus, Happened, Settings
-from simulator.rig import Rig, Unit
-
-# What a deed asks to have done later: (after how many ms, what).
-Later = tuple[int, Deed] | None
-
-
-def carry_out(rig: Rig, unit: Unit, deed: Deed) -> Later:
-    """Do one deed other than an announcement. Returns what follows from it later, if anything."""
-    if isinstance(deed, BootDone):
-        rig.boot_done(unit, resume=deed.resume)
-    elif isinstance(deed, Follow):
-        _follow(rig, unit, deed)
-    elif isinstance(deed, Begin):
-        word = _FAULT_WORDS.get(type(deed.entry))
-        if word is not None and hasattr(deed.entry, "until"):
-            unit.faults.append(word)
-        return _BEGIN[type(deed.entry)](rig, unit, deed.entry)
-    elif isinstance(deed, End):
-        word = _FAULT_WORDS[type(deed.entry)]
-        if word in unit.faults:
-            unit.faults.remove(word)
-        _END[type(deed.entry)](rig, unit, deed.entry)
-    return None
-
-
-# --- faults --------------------------------------------------------------------------------------
-
-
-def _occlude(rig: Rig, unit: Unit, fault: do.Occlusion) -> None:
-    if fault.where == "upstream":
-        rig.state.set_upstream(unit.index, is_open=False)
-    else:
-        rig.state.set_resistance(unit.index, fault.resistance_factor or float("inf"))
-
-
-def _open_line(rig: Rig, unit: Unit, fault: do.Occlusion) -> None:
-    if fault.where == "upstream":
-        rig.state.set_upstream(unit.index, is_open=True)
-    else:
-        rig.state.set_resistance(unit.index, 1.0)
-
-
-def _fall_silent(_: Rig, unit: Unit, fault: do.Silence) -> None:
-    unit.silences.append("kept" if fault.backfill else "dropped")
-
-
-def _speak_again(rig: Rig, unit: Unit, fault: do.Silence) -> None:
-    unit.silences.remove("kept" if fault.backfill else "dropped")
-    rig.send_backlog(unit)
-
-
-def _go_offline(rig: Rig, unit: Unit, _: do.Offline) -> None:
-    unit.offline_faults += 1
-    rig.link_down(unit, clean=False)
-
-
-def _come_online(rig: Rig, unit: Unit, _: do.Offline) -> None:
-    unit.offline_faults -= 1
-    rig.link_up(unit)
-
-
-def _unplug(rig: Rig, unit: Unit, fault: do.Battery) -> None:
-    unit.on_mains = False
-    rig.state.battery[unit.index] = fault.level
-    rig.sync(unit)
-    rig.look(unit)
-
-
-def _plug_in(rig: Rig, unit: Unit, _: do.Battery) -> None:
-    unit.on_mains = True
-    rig.sync(unit)
-    rig.look(unit)
-
-
-def _reboot(rig: Rig, unit: Unit, fault: do.Reboot) -> Later:
-    goes_on = unit.pump.mode in (Mode.RUNNING, Mode.BOLUS)
-    rig.happen(unit, Happened(Happening.REBOOT))
-    if unit.pump.mode is not Mode.BOOTING:
-        return None
-    rig.link_down(unit, clean=False)
-    return round(rig.profile.boot_s * 1000), BootDone(resume=goes_on and fault.resume)
-
-
-def _freeze(rig: Rig, unit: Unit, _: do.CounterFrozen) -> None:
-    unit.pump.freeze_counter(rig.readings(unit))
-
-
-def _thaw(rig: Rig, unit: Unit, _: do.CounterFrozen) -> None:
-    unit.pump.thaw_counter(rig.readings(unit))
-
-
-def _drop_counter(rig: Rig, unit: Unit, fault: do.CounterBackwards) -> None:
-    # A counter cannot show less than zero.
-    shown_nl = unit.pump.counter_nl(rig.readings(unit))
-    unit.pump.shift_counter(-min(nanolitres(fault.volume_ml), shown_nl))
-
-
-def _leap_counter(_: Rig, unit: Unit, fault: do.CounterJump) -> None:
-    unit.pump.shift_counter(nanolitres(fault.volume_ml))
-
-
-# --- actions -------------------------------------------------------------------------------------
+from simulator.rig import Later, Performer, Rig, Unit
+from simulator.story import actions as do
+from simulator.story import orders as rx
+from simulator.story.entries import Entry
+from simulator.story.plan import BootDone, Follow, OrderVersion, ordered_rate_iu_h
 
 
 def _program(rig: Rig, unit: Unit, settings: Settings, *, restarts_vtbi: bool = False) -> None:
@@ -199,7 +97,7 @@ def _power_on(rig: Rig, unit: Unit, _: do.PowerOn) -> Later:
     return round(rig.profile.boot_s * 1000), BootDone(resume=False)
 
 
-# --- orders --------------------------------------------------------------------------------------
+# --- orders ---
 
 
 def _as_ordered(rig: Rig, unit: Unit, version: OrderVersion) -> Settings:
@@ -217,17 +115,17 @@ def _as_ordered(rig: Rig, unit: Unit, version: OrderVersion) -> Settings:
     )
 
 
-def _follow(rig: Rig, unit: Unit, deed: Follow) -> None:
+def follow(rig: Rig, unit: Unit, deed: Follow) -> None:
     """Somebody carries an order out at the pump, as far as the pump lets them."""
     order = deed.order
     settings = replace(unit.pump.settings, order_version=deed.version.prescription.version)
-    if isinstance(order, do.OrderBolus):
+    if isinstance(order, rx.OrderBolus):
         volume_ml = order.dose_iu / settings.concentration_iu_ml
         bolus = Bolus(volume_ml, order.duration_s)
         rig.happen(unit, Happened(Happening.BOLUS, settings=settings, bolus=bolus))
-    elif isinstance(order, do.OrderRate):
+    elif isinstance(order, rx.OrderRate):
         _program(rig, unit, _as_ordered(rig, unit, deed.version))
-    elif isinstance(order, do.OrderStart):
+    elif isinstance(order, rx.OrderStart):
         _program(rig, unit, _as_ordered(rig, unit, deed.version))
         rig.happen(unit, Happened(Happening.START))
     elif deed.is_end:
@@ -240,17 +138,7 @@ def _follow(rig: Rig, unit: Unit, deed: Follow) -> None:
         _program(rig, unit, settings)
 
 
-Performer = Callable[[Rig, Unit, Any], Later]
-
-_BEGIN: dict[type[do.Entry], Performer] = {
-    do.Occlusion: _occlude,
-    do.Silence: _fall_silent,
-    do.Offline: _go_offline,
-    do.Battery: _unplug,
-    do.Reboot: _reboot,
-    do.CounterFrozen: _freeze,
-    do.CounterBackwards: _drop_counter,
-    do.CounterJump: _leap_counter,
+PERFORM: dict[type[Entry], Performer] = {
     do.ProgramRate: _program_rate,
     do.ProgramOrder: _program_order,
     do.ProgramConcentration: _program_concentration,
@@ -265,11 +153,3 @@ _BEGIN: dict[type[do.Entry], Performer] = {
     do.PowerOff: _power_off,
     do.PowerOn: _power_on,
 }
-_END: dict[type[do.Entry], Performer] = {
-    do.Occlusion: _open_line,
-    do.Silence: _speak_again,
-    do.Offline: _come_online,
-    do.Battery: _plug_in,
-    do.CounterFrozen: _thaw,
-}
-_FAULT_WORDS = {kind: word for word, kind in do.FAULTS.items()}

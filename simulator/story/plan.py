@@ -11,18 +11,9 @@ from infusion import prescription as rx
 from infusion.errors import ConfigError, MessageError
 from infusion.prescription import Prescription, Timeline, compile_timeline
 from simulator.cohort import Assignment
-from simulator.entries import (
-    ALL,
-    Entry,
-    Order,
-    OrderBolus,
-    OrderHold,
-    OrderRate,
-    OrderStart,
-    Patient,
-    Pumps,
-)
-from simulator.scenario import Scenario
+from simulator.story.entries import ALL, Entry, Patient, Pumps
+from simulator.story.orders import Order, OrderBolus, OrderHold, OrderRate, OrderStart
+from simulator.story.scenario import Scenario
 
 
 class OrderVersion(Struct, frozen=True):

@@ -6,10 +6,10 @@ Pure: alert changes in, complaints out. Times are those of the alerts themselves
 from collections.abc import Iterable
 
 from infusion.messages import AlertChange
-from simulator.entries import Expectation
-from simulator.plan import pump_number
-from simulator.reading import Offset
-from simulator.scenario import Scenario
+from simulator.story.entries import Expectation
+from simulator.story.plan import pump_number
+from simulator.story.reading import Offset
+from simulator.story.scenario import Scenario
 
 
 class _Seen:
