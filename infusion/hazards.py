@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from infusion.account import Account, Interval
 from infusion.alarms import Priority
+from infusion.excess import Excess, FlowWatch
 from infusion.messages import Evidence, Presence, PumpMessage
 from infusion.prescription import Prescription, Timeline
 from infusion.units import (
@@ -21,6 +22,7 @@ from infusion.units import (
     MS_PER_SECOND,
     flow_ml_h,
     millilitres,
+    nanolitres,
     pump_rate_ml_h,
     round_dose_iu,
     round_rate,
@@ -62,7 +64,8 @@ class Situation(Struct):
     programmed to give, `heard_ms` its time (or when the pump was first awaited),
     `silence_ms` how long after that it is missed,
     `interval` the newest stretch that shows a flow, `faster_ml_h` a higher rate that was
-    programmed in that stretch or since, `standing_ms` since when the pump delivers, or does not.
+    programmed in that stretch or since, `flow` what was given beyond or below the order,
+    `standing_ms` since when the pump delivers, or does not.
     `prescription` is the order for the therapy that the pump names or last named,
     `ordered` whether any order names this pump.
     """
@@ -84,8 +87,7 @@ class Situation(Struct):
     ordered: bool
     identity_ms: int | None
     identity_detail: str
-    # What is ordered in `interval`; asked for by two rules, worked out once.
-    expected_iu: float | None = None
+    flow: FlowWatch
 
 
 class Verdict(Struct, frozen=True):
@@ -106,16 +108,10 @@ def is_delivering(message: PumpMessage) -> bool:
     return message.status == "infusing" and message.delivery in ("delivering", "transitioning")
 
 
-def judged_interval(interval: Interval | None, presence: Presence | None) -> Interval | None:
-    """The interval up to the newest message, unless it is too long to speak of a flow."""
-    if interval is None:
-        return None
-    length_ms = interval.to_ms - interval.from_ms
-    if length_ms > FLOW_INTERVAL_MS_MAX:
-        interval_s = presence.interval_s if presence is not None else 0.0
-        if length_ms > 1.5 * interval_s * MS_PER_SECOND:
-            return None
-    return interval
+def longest_judged_ms(presence: Presence | None) -> int:
+    """The longest stretch between two samples that speaks of a flow."""
+    interval_s = presence.interval_s if presence is not None else 0.0
+    return max(FLOW_INTERVAL_MS_MAX, round(1.5 * interval_s * MS_PER_SECOND))
 
 
 def rate_not_as_ordered(now: Situation) -> Verdict | None:
@@ -152,43 +148,31 @@ def rate_not_as_ordered(now: Situation) -> Verdict | None:
 
 def over_delivery(now: Situation) -> Verdict | None:
     """More than 10 % over the order (GIP 1.2.2), by the counter and not by the programmed rate."""
-    interval, expected = _expected(now)
-    if interval is None or interval.delivered_iu <= expected * (1 + FLOW_TOLERANCE):
+    if now.timeline is None:
         return None
-    return _flow_verdict(interval, expected, f">+{FLOW_TOLERANCE:.0%} for 15 min")
+    return _flow_verdict(now.flow.over, now.flow.step_iu, f">+{FLOW_TOLERANCE:.0%} for 15 min")
 
 
 def under_delivery(now: Situation) -> Verdict | None:
     """Less than 90 % of the order (GIP 1.2.3) while the pump says that it delivers."""
-    interval, expected = _expected(now)
-    if interval is None or not now.delivering:
+    if now.timeline is None or not now.delivering:
         return None
-    if interval.delivered_iu >= expected * (1 - FLOW_TOLERANCE):
+    return _flow_verdict(now.flow.under, now.flow.step_iu, f">−{FLOW_TOLERANCE:.0%} for 15 min")
+
+
+def _flow_verdict(excess: Excess, step_iu: float, limit: str) -> Verdict | None:
+    if excess.total_iu <= step_iu:
         return None
-    return _flow_verdict(interval, expected, f">−{FLOW_TOLERANCE:.0%} for 15 min")
-
-
-def _expected(now: Situation) -> tuple[Interval | None, float]:
-    """The interval to judge and the IU ordered in it; no interval when there is none to judge."""
-    interval = now.interval
-    if interval is None or now.timeline is None:
-        return None, 0.0
-    if now.expected_iu is None:
-        now.expected_iu = now.timeline.dose_iu(interval.from_ms, interval.to_ms)
-    return interval, now.expected_iu
-
-
-def _flow_verdict(interval: Interval, expected: float, limit: str) -> Verdict:
     evidence = Evidence(
-        observed=round_dose_iu(interval.delivered_iu),
-        expected=round_dose_iu(expected),
+        observed=round_dose_iu(excess.delivered_iu),
+        expected=round_dose_iu(excess.ordered_iu),
         unit="IU",
         limit=limit,
-        from_ms=interval.from_ms,
-        to_ms=interval.to_ms,
-        samples=interval.samples,
+        from_ms=excess.since_ms,
+        to_ms=excess.to_ms,
+        samples=excess.samples,
     )
-    return Verdict(evidence, since_ms=interval.from_ms)
+    return Verdict(evidence, since_ms=excess.since_ms)
 
 
 def free_flow(now: Situation) -> Verdict | None:
@@ -196,7 +180,9 @@ def free_flow(now: Situation) -> Verdict | None:
     edge, interval = now.edge, now.interval
     if edge is None or interval is None:
         return None
-    flow = flow_ml_h(interval.pumped_nl, interval.to_ms - interval.from_ms)
+    # One step of the counter may fall into any interval, however short.
+    step_nl = nanolitres(now.presence.volume_step_ml) if now.presence is not None else 0
+    flow = flow_ml_h(max(0, interval.pumped_nl - step_nl), interval.to_ms - interval.from_ms)
     programmed = max(edge.rate_ml_h, now.faster_ml_h)
     if flow <= FREE_FLOW_FACTOR * max(programmed, FREE_FLOW_BASE_ML_H):
         return None

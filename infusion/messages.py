@@ -140,7 +140,8 @@ class Presence(Struct, frozen=True, kw_only=True):
 
     Of two, the one with the later `(boot, time_ms)` holds. A will is made before its connection,
     so it has the `time_ms` of the `online` that opens the connection, and of equals the one that
-    comes last holds.
+    comes last holds. `volume_step_ml` is what the volume counter moves by at once, the stroke of a
+    cassette for example; 0 for a counter that moves evenly.
     """
 
     pump: Name
@@ -151,6 +152,7 @@ class Presence(Struct, frozen=True, kw_only=True):
     profile: Word
     interval_s: Annotated[float, Meta(gt=0, le=86_400)]
     rate_max_ml_h: Annotated[float, Meta(gt=0, le=10_000)]
+    volume_step_ml: Annotated[float, Meta(ge=0, le=10)] = 0.0
 
 
 class MonitorPresence(Struct, frozen=True, kw_only=True):

@@ -29,7 +29,15 @@ from infusion.account import Account, begin_therapy, book, last_interval, shift_
 from infusion.alerts import Board, Look, next_look_ms, open_alerts, shift, update
 from infusion.counter import Sample, sample_key
 from infusion.errors import MessageError
-from infusion.hazards import Situation, is_delivering, judged_interval, silence_ms
+from infusion.excess import follow
+from infusion.excess import shift as shift_flow
+from infusion.hazards import (
+    FLOW_TOLERANCE,
+    Situation,
+    is_delivering,
+    longest_judged_ms,
+    silence_ms,
+)
 from infusion.messages import (
     AlertChange,
     Event,
@@ -232,10 +240,13 @@ class Monitor:
         if message.therapy is not None and message.therapy != state.therapy:
             state.therapy = message.therapy
             begin_therapy(state.account)
+            state.flow.has_begun = False
         if state.edge is None or is_delivering(state.edge) != is_delivering(message):
             state.standing_ms = message.time_ms
         # A stretch that is too long to judge proves nothing: the last one that was judged stands.
-        interval = judged_interval(last_interval(state.account), state.presence) or state.interval
+        last = last_interval(state.account)
+        longest_ms = longest_judged_ms(state.presence)
+        interval = last if last and last.to_ms - last.from_ms <= longest_ms else state.interval
         if interval is None or state.faster_until_ms <= interval.from_ms:
             state.faster_ml_h = 0.0
         if state.edge is not None and state.edge.rate_ml_h > message.rate_ml_h:
@@ -255,6 +266,7 @@ class Monitor:
         is_set = state.edge is None or time_ms < state.edge.time_ms
         delta_ms = time_ms - self.pump_ms(state) if is_set else 0
         shift(state.board, delta_ms)
+        shift_flow(state.flow, delta_ms)
         shift_times(state.account, delta_ms, state.edge_key)
         state.standing_ms += delta_ms
         state.presence_ms += delta_ms
@@ -309,6 +321,7 @@ class Monitor:
         if therapy is None and therapies is not None and len(therapies) == 1:
             (therapy,) = therapies
         order = self.orders.get(f"{state.site}/{therapy}") if therapy is not None else None
+        self._follow_flow(state, order)
         situation = Situation(
             pump=state.pump,
             at_ms=at_ms,
@@ -327,11 +340,27 @@ class Monitor:
             ordered=bool(therapies),
             identity_ms=state.identity_ms,
             identity_detail=state.identity_detail,
+            flow=state.flow,
         )
         look = Look(at_ms, heard_ms, therapy)
         changes = update(state.board, look, verdicts(situation))
         self._schedule(state)
         return changes
+
+    def _follow_flow(self, state: PumpState, order: Order | None) -> None:
+        """Add up what was given beyond or below the order; a pump that stands begins anew."""
+        edge, flow = state.edge, state.flow
+        if edge is None or order is None:
+            flow.has_begun = False
+            return
+        # A pump that stands makes no strokes: what its counter says is to be believed at once.
+        presence = state.presence if is_delivering(edge) else None
+        step_ml = presence.volume_step_ml if presence is not None else 0.0
+        flow.step_iu = step_ml * edge.concentration_iu_ml
+        longest_ms = longest_judged_ms(state.presence)
+        follow(flow, state.account, order.timeline, FLOW_TOLERANCE, longest_ms)
+        if not is_delivering(edge):
+            flow.under.begin(edge.time_ms)
 
     def _next_look_ms(self, state: PumpState) -> int | None:
         """When something is due on the pump's clock, at the latest its silence."""

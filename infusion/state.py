@@ -1,9 +1,10 @@
 """What the monitor's core keeps: plain values that can be stored, moved and resumed anywhere."""
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from infusion.account import Account, Interval
 from infusion.alerts import Board
+from infusion.excess import FlowWatch
 from infusion.hazards import SILENT_MS
 from infusion.messages import Presence, PumpMessage
 from infusion.prescription import Prescription, Timeline
@@ -48,6 +49,7 @@ class PumpState(Struct):
     # A higher rate that the pump was programmed to before, and until when.
     faster_ml_h: float = 0.0
     faster_until_ms: int = 0
+    flow: FlowWatch = field(default_factory=FlowWatch)
     heard_clock_ms: int = 0
     evaluated_ms: int = 0
     # Since when the pump delivers, or does not.

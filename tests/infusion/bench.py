@@ -83,6 +83,15 @@ class Paper:
     stream: Stream = field(default_factory=list)
     muted: bool = False
     residue: float = 0.0
+    # The counter shows whole strokes of this volume; 0 for a counter that moves evenly.
+    step_nl: int = 0
+
+    @property
+    def shown_ml(self) -> float:
+        """What the counter shows."""
+        return (
+            self.volume_nl - self.volume_nl % self.step_nl if self.step_nl else self.volume_nl
+        ) / 1e6
 
     def send(self, kind: type[Telemetry] | type[Event] = Telemetry, **more: Any) -> None:
         """Send one message now."""
@@ -95,8 +104,8 @@ class Paper:
             "delivery": "delivering",
             "rate_ml_h": RATE_ML_H,
             "flow_ml_h": self.flow_ml_h,
-            "volume_ml": self.volume_nl / 1e6,
-            "segment_ml": self.volume_nl / 1e6,
+            "volume_ml": self.shown_ml,
+            "segment_ml": self.shown_ml,
             "concentration_iu_ml": CONCENTRATION,
             "therapy": self.therapy,
             "order_version": 1,
@@ -190,7 +199,14 @@ def begin(*steps: Step, **more: Any) -> Paper:
     """A pump that has an order, is online, and starts to infuse at T0."""
     paper = Paper(**more)
     paper.say(order(*steps, pump=paper.pump, therapy=paper.therapy or "T-01"))
-    paper.say(presence(pump=paper.pump, time_ms=paper.now_ms, interval_s=paper.interval_ms / 1_000))
+    paper.say(
+        presence(
+            pump=paper.pump,
+            time_ms=paper.now_ms,
+            interval_s=paper.interval_ms / 1_000,
+            volume_step_ml=paper.step_nl / 1e6,
+        )
+    )
     paper.send()
     return paper
 
