@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from infusion.alarms import Priority
+from infusion.clinical import LabResult, Report
 from infusion.errors import MessageError
 from infusion.prescription import (
     ConcentrationIuMl,
@@ -21,6 +22,7 @@ from infusion.prescription import (
     TimeMs,
     WeightKg,
 )
+from infusion.truth import Truth
 
 CONTRACT = "1"
 CONTENT_TYPE = "application/json"
@@ -54,6 +56,8 @@ class Kind(StrEnum):
     PRESENCE = "presence"
     TRUTH = "truth"
     ORDER = "order"
+    LAB = "lab"
+    REPORT = "report"
     ALERTS = "alerts"
     ALERT_LOG = "alert-log"
     MONITOR_PRESENCE = "monitor-presence"
@@ -62,7 +66,7 @@ class Kind(StrEnum):
 class Topic(Struct, frozen=True):
     """A topic of contract v1: `infusion/v1/{site}/{name}/{kind}`.
 
-    `name` is a pump, a therapy (for orders) or a monitor instance.
+    `name` is a pump, a therapy (for orders, results and reports) or a monitor instance.
     """
 
     kind: Kind
@@ -164,17 +168,6 @@ class MonitorPresence(Struct, frozen=True, kw_only=True):
     beat: Counter
 
 
-class Truth(Struct, frozen=True, kw_only=True):
-    """What really happened in a simulated pump; never used by a monitor, only to grade one."""
-
-    pump: Name
-    time_ms: TimeMs
-    pumped_ml: VolumeMl
-    held_ml: VolumeMl
-    patient_ml: VolumeMl
-    faults: tuple[Word, ...] = ()
-
-
 class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why an alert stands: what was seen, what was expected, and the limit between them.
 
@@ -246,7 +239,16 @@ class AlertChange(Struct, frozen=True, kw_only=True):
 
 
 Message = (
-    Telemetry | Event | Presence | MonitorPresence | Truth | Prescription | OpenAlerts | AlertChange
+    Telemetry
+    | Event
+    | Presence
+    | MonitorPresence
+    | Truth
+    | Prescription
+    | LabResult
+    | Report
+    | OpenAlerts
+    | AlertChange
 )
 
 _TYPES: dict[Kind, Any] = {
@@ -255,6 +257,8 @@ _TYPES: dict[Kind, Any] = {
     Kind.PRESENCE: Presence,
     Kind.TRUTH: Truth,
     Kind.ORDER: Prescription,
+    Kind.LAB: LabResult,
+    Kind.REPORT: Report,
     Kind.ALERTS: OpenAlerts,
     Kind.ALERT_LOG: AlertChange,
     Kind.MONITOR_PRESENCE: MonitorPresence,
@@ -267,6 +271,8 @@ _NAME_FIELD = {
     Kind.TRUTH: "pump",
     Kind.ALERTS: "pump",
     Kind.ORDER: "therapy",
+    Kind.LAB: "therapy",
+    Kind.REPORT: "therapy",
     Kind.MONITOR_PRESENCE: "instance",
 }
 # What one message of a kind may weigh. A monitor's own messages hold lists, so they may be long.

@@ -13,8 +13,9 @@ import numpy as np
 from msgspec import Struct
 
 from infusion.errors import ConfigError
-from infusion.messages import Kind, Topic, Truth, encode
+from infusion.messages import Kind, Topic, encode
 from infusion.prescription import Prescription
+from infusion.truth import Truth
 from infusion.units import MS_PER_SECOND, nanolitres, round_dose_iu
 from simulator.cohort import draw_cohort
 from simulator.deeds import carry_out

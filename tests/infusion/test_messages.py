@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from infusion.alarms import Priority
+from infusion.clinical import LAB_UNITS, LabResult, Report
 from infusion.errors import MessageError
 from infusion.messages import (
     ALARMS_MAX,
@@ -26,13 +27,13 @@ from infusion.messages import (
     Presence,
     Telemetry,
     Topic,
-    Truth,
     decode,
     encode,
     parse_topic,
     subscription,
 )
 from infusion.prescription import STEPS_MAX, Bolus, Hold, Prescription, RateChange, Start, Stop
+from infusion.truth import FaultTruth, Truth
 from tests.infusion.bench import PUMP, T0, begin, order, presence
 
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
@@ -98,9 +99,47 @@ truths = st.builds(
     pump=names,
     time_ms=times,
     pumped_ml=numbers,
-    held_ml=numbers,
+    held_ml=st.floats(-1_000, 1_000),
     patient_ml=numbers,
+    lost_ml=numbers,
+    counted_ml=numbers,
+    patient_iu=numbers,
+    level_iu_ml=st.none() | numbers,
     faults=st.lists(words, max_size=3).map(tuple),
+    ended=st.lists(
+        st.builds(
+            FaultTruth,
+            fault=words,
+            onset_ms=times,
+            end_ms=times,
+            ordered_iu=numbers,
+            pumped_iu=numbers,
+            patient_iu=numbers,
+            messages=st.integers(0, 10_000),
+        ),
+        max_size=3,
+    ).map(tuple),
+)
+results = st.builds(
+    LabResult,
+    therapy=names,
+    specimen=names,
+    test=st.sampled_from(sorted(LAB_UNITS)),
+    value=st.none() | numbers,
+    unit=st.sampled_from(sorted(LAB_UNITS.values())),
+    bound=st.sampled_from(["", "<", ">"]),
+    problem=st.text(st.characters(codec="utf-8"), max_size=256),
+    drawn_ms=times,
+    resulted_ms=times,
+)
+reports = st.builds(
+    Report,
+    therapy=names,
+    report=names,
+    what=words,
+    by=words,
+    time_ms=times,
+    detail=st.text(st.characters(codec="utf-8"), max_size=256),
 )
 rates = st.none() | st.floats(0, 100_000)
 steps = st.one_of(
@@ -169,8 +208,9 @@ def topic_of(message: Message) -> Topic:
             return Topic(Kind.PRESENCE, "home", message.pump)
         case Truth():
             return Topic(Kind.TRUTH, "home", message.pump)
-        case Prescription():
-            return Topic(Kind.ORDER, "home", message.therapy)
+        case Prescription() | LabResult() | Report():
+            kinds = {Prescription: Kind.ORDER, LabResult: Kind.LAB, Report: Kind.REPORT}
+            return Topic(kinds[type(message)], "home", message.therapy)
         case OpenAlerts():
             return Topic(Kind.ALERTS, message.site, message.pump)
         case AlertChange():
@@ -180,7 +220,9 @@ def topic_of(message: Message) -> Topic:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.one_of(telemetry, events, presences, beats, truths, orders, lists, changes))
+@given(
+    st.one_of(telemetry, events, presences, beats, truths, orders, results, reports, lists, changes)
+)
 def test_every_message_comes_back_as_it_went(message: Message) -> None:
     """encode, decode: the same value, on the topic of its kind, whose text parses back."""
     topic = topic_of(message)

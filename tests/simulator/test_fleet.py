@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infusion.errors import ConfigError
-from infusion.messages import Event, Kind, Presence, Telemetry, Truth
+from infusion.messages import Event, Kind, Presence, Telemetry
 from infusion.prescription import Prescription, Start
+from infusion.truth import Truth
 from simulator.fleet import EHR_SESSION
 from simulator.machine import Mode
 from simulator.stream import Connect, Disconnect, Outgoing, Output
