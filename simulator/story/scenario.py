@@ -50,11 +50,12 @@ from msgspec import Meta, Struct
 
 from infusion.errors import ConfigError
 from infusion.settings import load_toml
+from infusion.tables import nearest
 from simulator.story.actions import ACTIONS, ProgramRate
 from simulator.story.entries import ALL, Entry, Expectation, Patient
 from simulator.story.faults import FAULTS
 from simulator.story.orders import NEVER, ORDERS, Order, OrderRate, OrderStart
-from simulator.story.reading import Offset, nearest, parse_offset, read_table
+from simulator.story.reading import Offset, parse_offset, read_table
 
 E = TypeVar("E", bound=Entry)
 
