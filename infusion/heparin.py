@@ -165,8 +165,8 @@ def step(
 
     The bolus comes at the beginning, the rate is the mean over the step; all amounts are at least
     zero, and clearance and Vm not both zero. Second order: after 80 IU/kg and 12 h of 18 IU/kg/h
-    steps of 10 s, 60 s, 300 s, 900 s and 1 h are off by at most 2e-8, 8e-7, 2e-5, 2e-4 and
-    3e-3 IU/mL.
+    steps of 10 s, 60 s, 300 s, 900 s and 1 h are off by about 2e-8, 8e-7, 2e-5, 2e-4 and 3e-3
+    IU/mL at most.
     """
     begin = level_iu_ml + bolus_iu_kg / volume_ml_kg
     ways = (volume_ml_kg, clearance_ml_h_kg, vmax_iu_kg_h, km_iu_ml)
