@@ -36,23 +36,29 @@ class Sampled(Struct, frozen=True, kw_only=True):
     condition: Condition
 
 
-class Resulted(Struct, frozen=True, kw_only=True):
-    """A result came back. Units are those of UCUM.
+class Reading(Struct, frozen=True):
+    """A test as the laboratory reports it. Units are those of UCUM.
 
     `bound` says that the value lies below or above what can be reported, and `value` is the limit.
     `problem` says why there is no value; the test is repeated.
     """
+
+    value: float | None
+    unit: str
+    bound: Literal["", "below", "above"] = ""
+    problem: Literal["", "haemolysed", "clotted"] = ""
+
+
+class Resulted(Struct, frozen=True, kw_only=True):
+    """A result came back."""
 
     at_ms: int
     index: int
     therapy: str
     specimen: str
     test: Test
-    value: float | None
-    unit: str
-    bound: Literal["", "below", "above"] = ""
-    problem: Literal["", "haemolysed", "clotted"] = ""
     drawn_ms: int
+    reading: Reading
 
 
 class Ordered(Struct, frozen=True, kw_only=True):
@@ -65,7 +71,7 @@ class Ordered(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class SetRate(Struct, frozen=True, kw_only=True, tag=True):
+class SetRate(Struct, frozen=True):
     """Programs a rate. `rate_ml_h` is what is typed, `intended_ml_h` what was meant.
 
     `weight_kg` is the weight typed where it is another than the order's.
@@ -76,22 +82,22 @@ class SetRate(Struct, frozen=True, kw_only=True, tag=True):
     weight_kg: float | None = None
 
 
-class GiveBolus(Struct, frozen=True, kw_only=True, tag=True):
+class GiveBolus(Struct, frozen=True):
     """Gives a bolus with the pump."""
 
     dose_iu: float
     duration_s: float
 
 
-class Pause(Struct, frozen=True, kw_only=True, tag=True):
+class Pause(Struct, frozen=True):
     """Pauses the infusion for a hold."""
 
 
-class Resume(Struct, frozen=True, kw_only=True, tag=True):
+class Resume(Struct, frozen=True):
     """Starts it again at the end of a hold."""
 
 
-class End(Struct, frozen=True, kw_only=True, tag=True):
+class End(Struct, frozen=True):
     """Stops the infusion for good."""
 
 

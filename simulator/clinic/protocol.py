@@ -105,7 +105,7 @@ class Protocol(Struct, frozen=True, kw_only=True):
     """All of it. `nomogram` is the name of a file of config/nomograms."""
 
     name: Word
-    nomogram: Word
+    nomogram: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,64}$")]
     laboratory: Laboratory
     calendar: Calendar
     nurse: Nurse
