@@ -4,7 +4,7 @@ simulator/story/scenario.py reads them from a file, simulator/story/plan.py spre
 pumps. What can happen is in faults.py, actions.py and orders.py beside this file.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -22,8 +22,21 @@ DoseRate = Annotated[float, Meta(gt=0, le=100_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
+# What a patient has besides: the names of infusion/heparin.py CONDITIONS, with hyphens.
+ConditionWord = Literal[
+    "pulmonary-embolism", "renal-failure", "antithrombin-deficiency", "acute-phase"
+]
+
+
 class Patient(Struct, frozen=True, kw_only=True):
-    """Who is on a pump at the start. What is None is drawn from the seed or the profile's."""
+    """Who is on a pump at the start. What is None is drawn from the seed or the profile's.
+
+    `elimination_factor` is this patient's clearance against the typical one: below 1 heparin stays
+    longer. `hit_onset` is when platelets begin to fall; without it chance decides. Who has
+    `warfarin_from` is bridged, and heparin ends when the protocol's rule is met. `no_bolus` is the
+    order that this patient never gets one. `protocol` names who looks after the patient: "none"
+    for nobody, so that no level is drawn and no dose changed; None for what the run is set to.
+    """
 
     pump: str
     therapy: Name | None = None
@@ -33,6 +46,15 @@ class Patient(Struct, frozen=True, kw_only=True):
     concentration_iu_ml: ConcentrationIuMl | None = None
     reservoir_ml: SomeMl | None = None
     vtbi_ml: VolumeMl = 0.0
+    pharmacokinetics: Literal["clinical", "volunteer"] = "clinical"
+    conditions: tuple[ConditionWord, ...] = ()
+    elimination_factor: Annotated[float, Meta(ge=0.1, le=10)] | None = None
+    platelets_g_l: Annotated[float, Meta(ge=10, le=1500)] | None = None
+    haemoglobin_g_dl: Annotated[float, Meta(ge=5, le=22)] | None = None
+    hit_onset: Offset | None = None
+    warfarin_from: Offset | None = None
+    no_bolus: bool = False
+    protocol: Word | None = None
 
 
 class Entry(Struct, frozen=True, kw_only=True):

@@ -172,6 +172,17 @@ def _order_deeds(order: Order, version: OrderVersion, pump: int) -> list[tuple[i
 def _next_version(
     scenario: Scenario, before: OrderVersion, order: Order, start_ms: int
 ) -> OrderVersion:
+    try:
+        return next_version(before, _step(order, start_ms))
+    except MessageError as error:
+        raise ConfigError(f"{scenario.name}: [[order]] at {order.at}: {error}") from None
+
+
+def next_version(before: OrderVersion, *steps: rx.Step) -> OrderVersion:
+    """The version after `before`: all its steps and these.
+
+    Raises MessageError (kind `order`) where the steps make no sense.
+    """
     old = before.prescription
     prescription = Prescription(
         therapy=old.therapy,
@@ -179,12 +190,9 @@ def _next_version(
         pump=old.pump,
         weight_kg=old.weight_kg,
         concentration_iu_ml=old.concentration_iu_ml,
-        steps=(*old.steps, _step(order, start_ms)),
+        steps=(*old.steps, *steps),
     )
-    try:
-        return OrderVersion(prescription, compile_timeline(prescription))
-    except MessageError as error:
-        raise ConfigError(f"{scenario.name}: [[order]] at {order.at}: {error}") from None
+    return OrderVersion(prescription, compile_timeline(prescription))
 
 
 def _step(order: Order, start_ms: int) -> rx.Step:

@@ -1,0 +1,4 @@
+"""The clinic of simulated patients: laboratory, prescriber and nurse.
+
+clinic.py is where to begin.
+"""

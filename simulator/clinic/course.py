@@ -1,0 +1,108 @@
+"""What a clinic remembers of one patient's care, and what it still has to do."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from infusion.units import MS_PER_HOUR
+from simulator.clinic.chance import Chance
+from simulator.clinic.happenings import Condition, Resulted
+from simulator.clinic.nurse import Planned
+from simulator.clinic.protocol import Calendar, Test
+from simulator.patients import Bleeding
+from simulator.story.plan import OrderVersion
+
+# What is due: "level" is every test of the level at once.
+Need = Literal["level", "platelets", "haemoglobin", "inr"]
+
+
+class Course(Struct, kw_only=True, eq=False):
+    """One patient's care. `due` says when what is to be drawn, unless it is on its way.
+
+    `visit` is the number of the visit planned last; `level` and `inr` are the results before,
+    the level in the nomogram's own unit; `highest` the highest counts so far.
+    """
+
+    index: int
+    order: OrderVersion
+    chance: Chance
+    no_bolus: bool
+    due: dict[Need, int] = {}
+    visit: int = 0
+    specimens: int = 0
+    decisions: int = 0
+    bleedings: int = 0
+    level: float | None = None
+    inr: float | None = None
+    highest: dict[Test, float] = {}
+    spoiled: list[Condition] = []
+    closed_until_ms: int = 0
+    is_over: bool = False
+
+
+def need_of(test: Test) -> Need:
+    """What a test is drawn for."""
+    return "level" if test == "anti-xa" or test == "aptt" else test
+
+
+def next_count_ms(test: Test, drawn_ms: int, start_ms: int, calendar: Calendar) -> int | None:
+    """When a count or INR that was drawn is due again; None for never."""
+    if test == "haemoglobin":
+        return drawn_ms + round(calendar.haemoglobin_every_h * MS_PER_HOUR)
+    if test == "inr":
+        return drawn_ms + round(calendar.inr_every_h * MS_PER_HOUR)
+    assert test == "platelets", "the prescriber says when a level is due"
+    day_ms = 24 * MS_PER_HOUR
+    first_ms = start_ms + round(calendar.platelets_from_day * day_ms)
+    next_ms = max(first_ms, drawn_ms + round(calendar.platelets_every_h * MS_PER_HOUR))
+    return next_ms if next_ms <= start_ms + calendar.platelets_until_day * day_ms else None
+
+
+class Visit(Struct, frozen=True):
+    """A nurse draws what is due; void when another visit has been planned since."""
+
+    number: int
+
+
+class Arrive(Struct, frozen=True):
+    """The results of a specimen come back, or cannot be had."""
+
+    results: tuple[Resulted, ...]
+
+
+class Miss(Struct, frozen=True):
+    """Somebody asks for results of a specimen that is lost."""
+
+    needs: tuple[Need, ...]
+
+
+class Decide(Struct, frozen=True):
+    """The prescriber looks at a level, or ends the therapy for `reason`."""
+
+    level: float | None = None
+    reason: str = ""
+
+
+class Perform(Struct, frozen=True):
+    """A nurse does something at the pump."""
+
+    planned: Planned
+    version: int
+
+
+class Notice(Struct, frozen=True):
+    """A patient calls because of a bleeding."""
+
+    bleeding: Bleeding
+
+
+Task = Visit | Arrive | Miss | Decide | Perform | Notice
+
+
+class Due(Struct, frozen=True, order=True):
+    """A task of one patient at a time; `number` keeps the order at equal times."""
+
+    at_ms: int
+    number: int
+    index: int
+    task: Task
