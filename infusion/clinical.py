@@ -12,14 +12,14 @@ from infusion.prescription import Name, TimeMs
 
 Text = Annotated[str, Meta(max_length=256)]
 
-# What a laboratory measures, and in which unit it reports. The units are those of heparin.md's
-# sources; LOINC has several codes for some of them, so none is named here.
+# What a laboratory measures, and in which unit it reports, by the Unified Code for Units of Measure
+# that HL7 and FHIR use. LOINC has several codes for some of these, so none is named here.
 LAB_UNITS = {
-    "anti-xa": "IU/mL",
+    "anti-xa": "[iU]/mL",
     "aptt": "s",
     "platelets": "10*9/L",
     "haemoglobin": "g/dL",
-    "inr": "1",
+    "inr": "{INR}",
 }
 LabTest = Literal["anti-xa", "aptt", "platelets", "haemoglobin", "inr"]
 
@@ -28,8 +28,8 @@ class LabResult(Struct, frozen=True, kw_only=True):
     """One result of one specimen. Of two with the same specimen and test the later one holds.
 
     `value` is None when there is none: then `problem` says why (clotted, haemolysed, lost).
-    `bound` says that the true value lies beyond what the laboratory reports: `<` below `value`,
-    `>` above it. `drawn_ms` is when the blood was taken, `resulted_ms` when the result came.
+    `bound` says that the true value lies below or above `value`, the limit of what the laboratory
+    reports. `drawn_ms` is when the blood was taken, `resulted_ms` when the result came.
     """
 
     therapy: Name
@@ -37,7 +37,7 @@ class LabResult(Struct, frozen=True, kw_only=True):
     test: LabTest
     value: Annotated[float, Meta(ge=0, le=100_000)] | None
     unit: Annotated[str, Meta(min_length=1, max_length=16)]
-    bound: Literal["", "<", ">"] = ""
+    bound: Literal["", "below", "above"] = ""
     problem: Text = ""
     drawn_ms: TimeMs
     resulted_ms: TimeMs

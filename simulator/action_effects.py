@@ -31,7 +31,7 @@ def _program_rate(rig: Rig, unit: Unit, action: do.ProgramRate) -> None:
 
 
 def _program_order(rig: Rig, unit: Unit, _: do.ProgramOrder) -> None:
-    _program(rig, unit, _as_ordered(rig, unit, unit.order))
+    _program(rig, unit, as_ordered(rig, unit, unit.order))
 
 
 def _program_concentration(rig: Rig, unit: Unit, action: do.ProgramConcentration) -> None:
@@ -100,7 +100,7 @@ def _power_on(rig: Rig, unit: Unit, _: do.PowerOn) -> Later:
 # --- orders ---
 
 
-def _as_ordered(rig: Rig, unit: Unit, version: OrderVersion) -> Settings:
+def as_ordered(rig: Rig, unit: Unit, version: OrderVersion) -> Settings:
     """The settings that the order asks for at this moment; the volume limit stays."""
     prescription = version.prescription
     rate_iu_h = ordered_rate_iu_h(prescription, rig.now_ms)
@@ -118,15 +118,18 @@ def _as_ordered(rig: Rig, unit: Unit, version: OrderVersion) -> Settings:
 def follow(rig: Rig, unit: Unit, deed: Follow) -> None:
     """Somebody carries an order out at the pump, as far as the pump lets them."""
     order = deed.order
-    settings = replace(unit.pump.settings, order_version=deed.version.prescription.version)
+    # Whoever stands at the pump goes by the newest order there is.
+    versions = (deed.version, unit.order)
+    newest = max(versions, key=lambda version: version.prescription.version)
+    settings = replace(unit.pump.settings, order_version=newest.prescription.version)
     if isinstance(order, rx.OrderBolus):
         volume_ml = order.dose_iu / settings.concentration_iu_ml
         bolus = Bolus(volume_ml, order.duration_s)
         rig.happen(unit, Happened(Happening.BOLUS, settings=settings, bolus=bolus))
     elif isinstance(order, rx.OrderRate):
-        _program(rig, unit, _as_ordered(rig, unit, deed.version))
+        _program(rig, unit, as_ordered(rig, unit, newest))
     elif isinstance(order, rx.OrderStart):
-        _program(rig, unit, _as_ordered(rig, unit, deed.version))
+        _program(rig, unit, as_ordered(rig, unit, newest))
         rig.happen(unit, Happened(Happening.START))
     elif deed.is_end:
         # Nobody resumes what a later order has stopped or holds on.

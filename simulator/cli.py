@@ -20,10 +20,14 @@ from host.process import (
     until_signal,
 )
 from infusion.errors import DripwatchError
+from infusion.nomogram_file import read_nomogram
 from infusion.settings import Resolved
 from link.address import DEFAULT_URL, LinkOptions, link_settings
+from simulator.care import Guideline
+from simulator.clinic.protocol import read_protocol
 from simulator.profile import Profile, read_profile
 from simulator.service import Simulator, SimulatorSettings, Status
+from simulator.story.entries import NOBODY
 from simulator.story.scenario import Scenario, read_scenario
 
 DEFAULT_FILE = "simulator.toml"
@@ -53,6 +57,17 @@ def read_story(section: SimulatorSettings) -> tuple[Scenario, Profile]:
     scenario = read_scenario(data, name)
     data, name = read_named(section.profile, "pumps")
     return scenario, read_profile(data, name)
+
+
+def read_guideline(scenario: Scenario) -> Guideline | None:
+    """The protocol that a scenario names, with its nomogram; None where nobody looks after anybody.
+
+    Raises ConfigError.
+    """
+    if scenario.header.protocol == NOBODY:
+        return None
+    protocol = read_protocol(*read_named(scenario.header.protocol, "protocols"))
+    return Guideline(protocol, read_nomogram(*read_named(protocol.nomogram, "nomograms")))
 
 
 @click.command("simulate")

@@ -1,6 +1,6 @@
 """Carries out what a plan has due, by the tables of fault_effects.py and action_effects.py."""
 
-from simulator import action_effects, fault_effects
+from simulator import action_effects, fault_book, fault_effects
 from simulator.rig import Later, Rig, Unit
 from simulator.story.plan import Begin, BootDone, Deed, End, Follow
 
@@ -15,12 +15,15 @@ def carry_out(rig: Rig, unit: Unit, deed: Deed) -> Later:
         kind = type(deed.entry)
         if kind in action_effects.PERFORM:
             return action_effects.PERFORM[kind](rig, unit, deed.entry)
-        if kind in fault_effects.END:
-            unit.faults.append(fault_effects.WORDS[kind])
-        return fault_effects.BEGIN[kind](rig, unit, deed.entry)
+        word = fault_effects.WORDS[kind]
+        fault_book.begin(rig, unit, word)
+        later = fault_effects.BEGIN[kind](rig, unit, deed.entry)
+        if kind not in fault_effects.END:
+            # It is over as soon as it has happened.
+            fault_book.end(rig, unit, word)
+        return later
     elif isinstance(deed, End):
         kind = type(deed.entry)
-        if fault_effects.WORDS[kind] in unit.faults:
-            unit.faults.remove(fault_effects.WORDS[kind])
         fault_effects.END[kind](rig, unit, deed.entry)
+        fault_book.end(rig, unit, fault_effects.WORDS[kind])
     return None

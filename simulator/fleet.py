@@ -16,7 +16,8 @@ from infusion.errors import ConfigError
 from infusion.messages import Kind, Topic, encode
 from infusion.prescription import Prescription
 from infusion.truth import Truth
-from infusion.units import MS_PER_SECOND, nanolitres, round_dose_iu
+from infusion.units import MS_PER_SECOND, millilitres, nanolitres, round_dose_iu
+from simulator.care import MINUTE_MS, Care, Guideline
 from simulator.cohort import draw_cohort
 from simulator.deeds import carry_out
 from simulator.machine import POWERED, Mode
@@ -24,7 +25,18 @@ from simulator.physics import step
 from simulator.profile import Profile
 from simulator.pump import Readings
 from simulator.rig import Rig, Unit
-from simulator.story.plan import Announce, Deed, Due, first_orders, patients_of, schedule
+from simulator.story.patient_events import BEFALLS
+from simulator.story.plan import (
+    Announce,
+    Begin,
+    Deed,
+    Due,
+    OrderVersion,
+    first_orders,
+    next_version,
+    patients_of,
+    schedule,
+)
 from simulator.story.scenario import Scenario
 from simulator.stream import Connect, Disconnect, Outgoing, Output
 
@@ -67,6 +79,7 @@ class Fleet:
         step_s: float = 1.0,
         site: str = "home",
         truth: bool = False,
+        guideline: Guideline | None = None,
     ) -> None:
         """A fleet that has not begun; its first `advance` connects it and starts every pump.
 
@@ -80,7 +93,8 @@ class Fleet:
                 f"interval_s = {interval_s:g} is no multiple of step_s = {step_s:g}; "
                 "give, for example, interval_s = 10 and step_s = 1"
             )
-        cohort = draw_cohort(profile, pumps, seed, patients_of(scenario, pumps))
+        described = patients_of(scenario, pumps)
+        cohort = draw_cohort(profile, pumps, seed, described)
         orders = first_orders(cohort.assignments, start_ms)
         self.scenario = scenario
         self.start_ms = start_ms
@@ -89,6 +103,15 @@ class Fleet:
         self._truth = truth
         self._step_ms = step_ms
         self._rig = Rig(profile, cohort, orders, site=site, interval_s=interval_s)
+        self._care = Care(
+            self._rig,
+            described,
+            guideline,
+            seed=seed,
+            start_ms=start_ms,
+            say_order=self._say_order,
+            session=EHR_SESSION,
+        )
         self._due = schedule(scenario, orders, start_ms)
         self._due_number = len(self._due)
         self._groups = _groups(cohort.phases, interval_ms // step_ms)
@@ -184,6 +207,8 @@ class Fleet:
         for index in np.flatnonzero(flags).tolist():
             rig.look(rig.units[index])
         self._do_what_is_due()
+        if (self.now_ms - self.start_ms) % MINUTE_MS == 0:
+            self._care.advance(self.now_ms)
         self._report()
 
     def _do_what_is_due(self) -> None:
@@ -191,12 +216,24 @@ class Fleet:
             due = heapq.heappop(self._due)
             unit = self._rig.units[due.pump]
             if isinstance(due.deed, Announce):
-                unit.order = due.deed.order
-                self._rig.say(self._order_message(unit.order.prescription))
-                continue
-            later = carry_out(self._rig, unit, due.deed)
-            if later is not None:
-                self._plan(unit, *later)
+                self._announce(unit, due.deed.order)
+            elif isinstance(due.deed, Begin) and type(due.deed.entry) in BEFALLS:
+                self._care.befall(unit, due.deed.entry)
+            else:
+                later = carry_out(self._rig, unit, due.deed)
+                if later is not None:
+                    self._plan(unit, *later)
+
+    def _announce(self, unit: Unit, order: OrderVersion) -> None:
+        """The order that a scenario planned; after one by the clinic it is a version later."""
+        planned, now = order.prescription, unit.order.prescription
+        is_next = planned.version == now.version + 1
+        unit.order = order if is_next else next_version(unit.order, planned.steps[-1])
+        self._say_order(unit)
+        self._care.order_changed(unit)
+
+    def _say_order(self, unit: Unit) -> None:
+        self._rig.say(self._order_message(unit.order.prescription))
 
     def _plan(self, unit: Unit, after_ms: int, deed: Deed) -> None:
         due = Due(self.now_ms + after_ms, self._due_number, unit.index, deed)
@@ -237,8 +274,13 @@ class Fleet:
             pumped_ml=float(state.pumped_ml[index]),
             held_ml=float(state.held_ml[index]),
             patient_ml=float(state.patient_ml[index]),
-            faults=tuple(unit.faults),
+            counted_ml=millilitres(unit.pump.axis_nl(self._rig.readings(unit))),
+            patient_iu=round_dose_iu(self._rig.meter.dose_iu(index)),
+            level_iu_ml=round(float(self._care.patients.level_iu_ml[index]), 4),
+            faults=tuple(fault.fault for fault in unit.faults),
+            ended=unit.ended,
         )
+        unit.ended = ()
         topic = unit.topics[Kind.TRUTH]
         message = Outgoing(TRUTH_SESSION, topic, encode(truth), 0, False, self.now_ms, Kind.TRUTH)
         self._rig.say(message)

@@ -8,11 +8,14 @@ the pump says on its connection, or into its backlog while that is down.
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+import numpy as np
 from msgspec import Struct
 
 from infusion.messages import Event, Kind, Telemetry, Topic, encode
+from infusion.truth import FaultTruth
 from infusion.units import dose_iu, nanolitres
 from simulator.cohort import Assignment, Cohort
+from simulator.dose_meter import DoseMeter
 from simulator.machine import POWERED, Happening, Mode
 from simulator.operation import battery_share, handle, sense
 from simulator.physics import State, battery_slope_per_ms, filter_s
@@ -47,8 +50,18 @@ class Bag(Struct):
         self.concentration_iu_ml = concentration_iu_ml
 
 
+class OpenFault(Struct, frozen=True):
+    """A fault in force: its word, its onset, and the doses up to then (simulator/fault_book.py)."""
+
+    fault: str
+    onset_ms: int
+    ordered_iu: float
+    pumped_iu: float
+    patient_iu: float
+
+
 class Unit(Struct, kw_only=True, eq=False):
-    """One pump with everything around it. `faults` are the words of the faults in force."""
+    """One pump with everything around it. `faults` are in force, `ended` not yet told."""
 
     index: int
     pump: Pump
@@ -60,7 +73,8 @@ class Unit(Struct, kw_only=True, eq=False):
     is_connected: bool = False
     offline_faults: int = 0
     silences: list[Literal["dropped", "kept"]] = []
-    faults: list[str] = []
+    faults: tuple[OpenFault, ...] = ()
+    ended: tuple[FaultTruth, ...] = ()
 
     @property
     def is_powered(self) -> bool:
@@ -84,6 +98,8 @@ class Rig:
         self.profile = profile
         self.now_ms = 0
         self.refused = 0
+        self.faults_forgotten = 0
+        self.site = site
         self.state = State(profile, bias=cohort.bias, ripple=cohort.ripple, keys=cohort.keys)
         self.units = [
             _unit(profile, index, assignment, order, site, interval_s)
@@ -94,6 +110,8 @@ class Rig:
         for unit, assignment in zip(self.units, cohort.assignments, strict=True):
             self.state.empty_at_ml[unit.index] = assignment.reservoir_ml
             self.sync(unit)
+        held = [assignment.concentration_iu_ml for assignment in cohort.assignments]
+        self.meter = DoseMeter(self.state, np.array(held))
         self._out: list[Output] = []
 
     def take(self) -> list[Output]:
@@ -238,6 +256,7 @@ class Rig:
         """Another bag, in truth; the pump is told separately."""
         pumped = float(self.state.pumped_ml[unit.index])
         unit.bag.change(nanolitres(pumped), concentration_iu_ml)
+        self.meter.change_bag(unit.index, concentration_iu_ml)
         self.set_reservoir(unit, volume_ml)
 
     def set_reservoir(self, unit: Unit, volume_ml: float) -> None:

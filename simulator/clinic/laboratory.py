@@ -2,18 +2,11 @@
 
 import numpy as np
 
+from infusion.clinical import LAB_UNITS
 from simulator.clinic.happenings import Condition, Reading
 from simulator.clinic.protocol import Laboratory, Test
 from simulator.patients import Patients
 
-# Of the Unified Code for Units of Measure, which HL7 and FHIR use.
-UNITS: dict[Test, str] = {
-    "anti-xa": "[iU]/mL",
-    "aptt": "s",
-    "platelets": "10*9/L",
-    "haemoglobin": "g/dL",
-    "inr": "{INR}",
-}
 # With how many decimals a result is reported [A].
 _DECIMALS: dict[Test, int] = {
     "anti-xa": 2,
@@ -60,7 +53,7 @@ def measure(
     in its own way and with its own error, so that they may disagree as they do on a ward.
     """
     if condition == "haemolysed" or condition == "clotted":
-        return Reading(None, UNITS[test], problem=condition)
+        return Reading(None, LAB_UNITS[test], problem=condition)
     traits, is_lumen = patients.traits, condition == "lumen"
     extra_iu_ml = float(chance.uniform(*_LUMEN_IU_ML)) if is_lumen else 0.0
     diluted = _LUMEN_DILUTION if is_lumen else 1.0
@@ -86,12 +79,12 @@ def measure(
     else:
         value, variation, diluted = patients.inr(index), laboratory.inr_cv, 1.0
     value = max(0.0, value * diluted * (1.0 + variation * error))
-    return Reading(round(value, _DECIMALS[test]), UNITS[test])
+    return Reading(round(value, _DECIMALS[test]), LAB_UNITS[test])
 
 
 def _limited(test: Test, value: float, low: float, high: float) -> Reading:
     if value < low:
-        return Reading(low, UNITS[test], "below")
+        return Reading(low, LAB_UNITS[test], "below")
     if value > high:
-        return Reading(high, UNITS[test], "above")
-    return Reading(float(value), UNITS[test])
+        return Reading(high, LAB_UNITS[test], "above")
+    return Reading(float(value), LAB_UNITS[test])

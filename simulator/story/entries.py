@@ -13,6 +13,8 @@ from infusion.prescription import ConcentrationIuMl, Name, WeightKg
 from simulator.story.reading import Offset
 
 ALL = "all"
+# The protocol of patients whom no clinic looks after.
+NOBODY = "none"
 
 Pumps = str | tuple[str, ...]
 VolumeMl = Annotated[float, Meta(ge=0, le=100_000)]

@@ -1,6 +1,6 @@
 """What can befall a patient or the laboratory: one Struct for each word after `do`.
 
-What each does is in simulator/patient_effects.py.
+What each does is in simulator/care.py.
 """
 
 from typing import Annotated, Literal
@@ -61,3 +61,4 @@ PATIENT_EVENTS: dict[str, type[Entry]] = {
     "spoil-specimen": SpoilSpecimen,
     "laboratory-closed": LaboratoryClosed,
 }
+BEFALLS = frozenset(PATIENT_EVENTS.values())

@@ -143,6 +143,9 @@ def schedule(scenario: Scenario, orders: list[OrderVersion], start_ms: int) -> l
             deeds.append((entry.at.ms, pump, Begin(entry)))
             if until is not None:
                 deeds.append((until.ms, pump, End(entry)))
+    for entry in scenario.events:
+        indices = pump_indices(scenario, entry.pump, pumps)
+        deeds += [(entry.at.ms, pump, Begin(entry)) for pump in indices]
     latest = list(orders)
     for order in sorted(scenario.orders, key=lambda order: order.at):
         for pump in pump_indices(scenario, order.pump, pumps):

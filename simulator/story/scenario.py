@@ -7,6 +7,7 @@ start of the scenario. A `pump` is `"P-03"`, a list of such, or `"all"`.
     pumps = 20                 # how many pumps there are, unless the command line says otherwise
     duration = "01:00"         # how long the scenario goes on
     quiet = true               # pumps that no expectation names must raise no alert
+    protocol = "home-heparin"  # who draws blood and changes doses; without it nobody does
 
     [[patient]]                # optional: who is on a pump; what is left out is drawn by chance
     pump = "P-03"
@@ -32,6 +33,11 @@ start of the scenario. A `pump` is `"P-03"`, a list of such, or `"all"`.
     dose_iu_kg_h = 14
     applied_after = "00:05"    # when somebody programs the pump; "never" is possible
 
+    [[event]]                  # something befalls a patient or the laboratory: see PATIENT_EVENTS
+    at = "72:00"
+    pump = "P-05"
+    do = "hit"
+
     [[expect]]                 # what the monitor must do
     pump = "P-03"
     rule = "downstream-occlusion"
@@ -49,12 +55,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from infusion.errors import ConfigError
+from infusion.messages import Word
 from infusion.settings import load_toml
 from infusion.tables import nearest
 from simulator.story.actions import ACTIONS, ProgramRate
-from simulator.story.entries import ALL, Entry, Expectation, Patient
+from simulator.story.entries import ALL, NOBODY, Entry, Expectation, Patient
 from simulator.story.faults import FAULTS
 from simulator.story.orders import NEVER, ORDERS, Order, OrderRate, OrderStart
+from simulator.story.patient_events import PATIENT_EVENTS
 from simulator.story.reading import Offset, parse_offset, read_table
 
 E = TypeVar("E", bound=Entry)
@@ -70,6 +78,7 @@ class Header(Struct, frozen=True, kw_only=True):
     pumps: Annotated[int, Meta(ge=1, le=PUMPS_MAX)] = 20
     duration: Offset = Offset(3_600_000)
     quiet: bool = False
+    protocol: Word = NOBODY
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
@@ -81,6 +90,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
     faults: tuple[Entry, ...] = ()
     actions: tuple[Entry, ...] = ()
     orders: tuple[Order, ...] = ()
+    events: tuple[Entry, ...] = ()
     expectations: tuple[Expectation, ...] = ()
 
 
@@ -91,7 +101,7 @@ def read_scenario(data: bytes, name: str) -> Scenario:
     """
     document = load_toml(data, name)
     tables: dict[str, list[Mapping[str, Any]]] = {
-        key: [] for key in ("patient", "fault", "action", "order", "expect")
+        key: [] for key in ("patient", "fault", "action", "order", "event", "expect")
     }
     head: dict[str, Any] = {}
     known_keys = {field.name for field in msgspec.structs.fields(Header)} | tables.keys()
@@ -114,6 +124,7 @@ def read_scenario(data: bytes, name: str) -> Scenario:
         faults=_entries(name, "fault", tables["fault"], FAULTS),
         actions=_entries(name, "action", tables["action"], ACTIONS),
         orders=_entries(name, "order", tables["order"], ORDERS),
+        events=_entries(name, "event", tables["event"], PATIENT_EVENTS),
         expectations=tuple(
             _checked_expectation(read_table(Expectation, table, place), place)
             for table, place in _places(name, "expect", tables["expect"])

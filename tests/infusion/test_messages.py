@@ -127,7 +127,7 @@ results = st.builds(
     test=st.sampled_from(sorted(LAB_UNITS)),
     value=st.none() | numbers,
     unit=st.sampled_from(sorted(LAB_UNITS.values())),
-    bound=st.sampled_from(["", "<", ">"]),
+    bound=st.sampled_from(["", "below", "above"]),
     problem=st.text(st.characters(codec="utf-8"), max_size=256),
     drawn_ms=times,
     resulted_ms=times,

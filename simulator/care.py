@@ -1,0 +1,201 @@
+"""The patients on the pumps, and who looks after them, on the fleet's clock.
+
+Once a minute what truly reached each patient goes into their blood, then the clinic does what is
+due: the EHR says results, reports and new orders, and a nurse does at the pump what was ordered,
+or what she takes for it.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+
+from infusion.clinical import LabResult, Report
+from infusion.messages import Kind, Message, Topic, encode
+from infusion.nomogram import Nomogram
+from infusion.units import MS_PER_MINUTE
+from simulator import fault_book
+from simulator.action_effects import as_ordered
+from simulator.clinic.clinic import Clinic
+from simulator.clinic.happenings import (
+    Applied,
+    End,
+    GiveBolus,
+    Happening,
+    Ordered,
+    Pause,
+    Reported,
+    Resulted,
+    Resume,
+    SetRate,
+)
+from simulator.clinic.protocol import Protocol
+from simulator.machine import Happening as PumpHappening
+from simulator.patients import Patients, draw_patients
+from simulator.pump import Bolus, Happened
+from simulator.rig import Rig, Unit
+from simulator.story import patient_events as befalls
+from simulator.story.entries import NOBODY, Entry, Patient
+from simulator.stream import Outgoing
+
+MINUTE_MS = MS_PER_MINUTE
+
+
+class Guideline(Struct, frozen=True):
+    """Who is looked after how: a protocol, and the nomogram that it names."""
+
+    protocol: Protocol
+    nomogram: Nomogram
+
+
+class Care:
+    """The patients of a whole fleet, and the clinic for those who have one."""
+
+    def __init__(
+        self,
+        rig: Rig,
+        described: Mapping[int, Patient],
+        guideline: Guideline | None,
+        *,
+        seed: int,
+        start_ms: int,
+        say_order: Callable[[Unit], None],
+        session: str,
+    ) -> None:
+        """`described` is what a scenario says of patients, by index; without a `guideline` nobody
+        draws blood or changes a dose. `say_order` publishes a unit's order, `session` is whose
+        messages results and reports are.
+        """
+        weights = np.array([unit.order.prescription.weight_kg for unit in rig.units])
+        self.patients: Patients = draw_patients(
+            weights, seed=seed, start_ms=start_ms, described=described
+        )
+        self._rig = rig
+        self._say_order = say_order
+        self._session = session
+        self._seen_iu = np.zeros(len(weights))
+        self._reports = 0
+        self._clinic: Clinic | None = None
+        if guideline is not None:
+            looked_after = (
+                unit.index
+                for unit in rig.units
+                if unit.index not in described or described[unit.index].protocol != NOBODY
+            )
+            self._clinic = Clinic(
+                guideline.protocol,
+                guideline.nomogram,
+                self.patients,
+                [unit.order for unit in rig.units],
+                seed=seed,
+                described=described,
+                indices=looked_after,
+            )
+
+    def advance(self, now_ms: int) -> None:
+        """Bring patients and clinic up to a whole minute."""
+        doses = self._rig.meter.doses_iu()
+        # A line that draws back a little must not draw heparin out of the blood.
+        reached = np.maximum(doses - self._seen_iu, 0.0)
+        self._seen_iu += reached
+        self.patients.advance(reached, now_ms)
+        if self._clinic is None:
+            return
+        for happening in self._clinic.advance(now_ms):
+            self._take(self._rig.units[happening.index], happening)
+
+    def order_changed(self, unit: Unit) -> None:
+        """A scenario changed an order: the clinic goes by it from now on."""
+        if self._clinic is not None:
+            self._clinic.order_changed(unit.index, unit.order)
+
+    def befall(self, unit: Unit, entry: Entry) -> None:
+        """Something befalls a patient or the laboratory."""
+        index, patients = unit.index, self.patients
+        match entry:
+            case befalls.Bleeding():
+                patients.begin_bleeding(index, entry.g_dl_day, entry.hours)
+            case befalls.Hit():
+                patients.begin_hit(index, entry.fall)
+            case befalls.ClearanceFalls():
+                patients.begin_clearance_fall(index, entry.share, entry.hours)
+            case befalls.ClearanceRises():
+                patients.begin_clearance_fall(index, -entry.share, entry.hours)
+            case befalls.SpoilSpecimen() if self._clinic is not None:
+                self._clinic.spoil_next(index, entry.how)
+            case befalls.LaboratoryClosed() if self._clinic is not None:
+                until_ms = patients.start_ms + entry.until.ms
+                self._clinic.close_laboratory(index, until_ms)
+
+    # --- what the clinic makes happen ------------------------------------------------------------
+
+    def _take(self, unit: Unit, happening: Happening) -> None:
+        match happening:
+            case Resulted():
+                self._say(Kind.LAB, happening.therapy, _lab_result(happening))
+            case Reported():
+                self._reports += 1
+                report = Report(
+                    therapy=happening.therapy,
+                    report=f"R{self._reports}",
+                    what=happening.what,
+                    by="patient",
+                    time_ms=happening.at_ms,
+                )
+                self._say(Kind.REPORT, happening.therapy, report)
+            case Ordered():
+                unit.order = happening.version
+                self._say_order(unit)
+            case Applied():
+                self._apply(unit, happening)
+
+    def _say(self, kind: Kind, therapy: str, message: Message) -> None:
+        topic = str(Topic(kind, self._rig.site, therapy))
+        payload = encode(message)
+        self._rig.say(Outgoing(self._session, topic, payload, 1, False, self._rig.now_ms, kind))
+
+    def _apply(self, unit: Unit, applied: Applied) -> None:
+        """A nurse at the pump. A slip is a fault until somebody does it right."""
+        rig = self._rig
+        for fault in unit.faults:
+            if fault.fault.startswith("slip-"):
+                fault_book.end(rig, unit, fault.fault)
+        if applied.slip is not None:
+            fault_book.begin(rig, unit, f"slip-{applied.slip}")
+        match applied.act:
+            case SetRate():
+                self._set_rate(unit, applied.act)
+            case GiveBolus():
+                volume_ml = applied.act.dose_iu / unit.pump.settings.concentration_iu_ml
+                bolus = Bolus(volume_ml, applied.act.duration_s)
+                rig.happen(unit, Happened(PumpHappening.BOLUS, bolus=bolus))
+            case Pause() | End():
+                rig.happen(unit, Happened(PumpHappening.PAUSE))
+            case Resume():
+                rig.happen(unit, Happened(PumpHappening.START))
+
+    def _set_rate(self, unit: Unit, act: SetRate) -> None:
+        """What is typed; where the pump's library refuses that, what was meant."""
+        meant = as_ordered(self._rig, unit, unit.order)
+        typed = replace(
+            meant,
+            rate_ml_h=self._rig.profile.programmable_ml_h(act.rate_ml_h),
+            weight_kg=act.weight_kg or meant.weight_kg,
+        )
+        self._rig.happen(unit, Happened(PumpHappening.PROGRAM, settings=typed))
+
+
+def _lab_result(happening: Resulted) -> LabResult:
+    reading = happening.reading
+    return LabResult(
+        therapy=happening.therapy,
+        specimen=happening.specimen,
+        test=happening.test,
+        value=reading.value,
+        unit=reading.unit,
+        bound=reading.bound,
+        problem=reading.problem,
+        drawn_ms=happening.drawn_ms,
+        resulted_ms=happening.at_ms,
+    )
