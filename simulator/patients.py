@@ -245,7 +245,7 @@ class Patients:
 
     def _move_platelets(self) -> None:
         """Towards the nadir while there is HIT and heparin, else back to the patient's count."""
-        has_hit = self.hit_from_ms <= self.now_ms
+        has_hit = self.hit_from_ms < self.now_ms
         if not has_hit.any():
             return
         falls = has_hit & (self.level_iu_ml > 0.02)
