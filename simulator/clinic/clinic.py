@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec.structs import replace
 
 from infusion.nomogram import Nomogram
-from infusion.prescription import Step
+from infusion.prescription import Step, Stop
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
 from simulator.clinic import nurse, prescriber
 from simulator.clinic.chance import Chance, delay_ms
@@ -124,15 +124,21 @@ class Clinic:
         return course.order if course else None
 
     def order_changed(self, index: int, order: OrderVersion) -> None:
-        """Somebody else, as a scenario, ordered a newer version now: levels go by it."""
+        """Somebody else, as a scenario, ordered a newer version now: levels go by it.
+
+        Care is over when its last step is a stop, and goes on when it is a start after one.
+        """
         course = self._courses.get(index)
         if course is None:
             return
         course.order = order
-        if not course.is_over:
-            first_ms = round(self.nomogram.first_check_h * MS_PER_HOUR)
-            course.due["level"] = self._patients.now_ms + first_ms
-            self._plan_visit(course, self._patients.now_ms)
+        course.is_over = isinstance(order.prescription.steps[-1], Stop)
+        if course.is_over:
+            course.due.clear()
+            return
+        first_ms = round(self.nomogram.first_check_h * MS_PER_HOUR)
+        course.due["level"] = self._patients.now_ms + first_ms
+        self._plan_visit(course, self._patients.now_ms)
 
     def correct(self, index: int) -> None:
         """Somebody has seen that the pump does not do what is ordered: it is put right soon."""
@@ -216,7 +222,10 @@ class Clinic:
             del course.due[need]
         course.specimens += 1
         chance = course.chance.of("specimen", course.specimens)
-        condition = condition_of_specimen(self.protocol.laboratory, float(chance.random()))
+        spoils, sees = chance.random(2)
+        if course.is_wrong and sees < self.protocol.slips.noticed_at_visit:
+            self.correct(course.index)
+        condition = condition_of_specimen(self.protocol.laboratory, spoils)
         if course.spoiled:
             condition = course.spoiled.pop(0)
         name = f"{course.order.prescription.therapy}-S{course.specimens}"
@@ -284,22 +293,18 @@ class Clinic:
             )
             if due_ms is not None:
                 course.due[need_of(result.test)] = due_ms
-            reason = self._why_to_stop(course, result.test, reading, result.drawn_ms)
+            warfarin_ms = float(self._patients.traits.warfarin_from_ms[course.index])
+            reason = prescriber.why_to_stop(
+                course,
+                result.test,
+                reading,
+                result.drawn_ms,
+                start_ms=self._start_ms,
+                warfarin_ms=warfarin_ms,
+                rules=self.protocol.prescriber,
+            )
             if reason:
                 self._ask(course, Decide(reason=reason), result.at_ms)
-
-    def _why_to_stop(self, course: Course, test: Test, value: float, drawn_ms: int) -> str:
-        """Whether a count or an INR ends the therapy; remembers it for the next."""
-        rules = self.protocol.prescriber
-        if test == "inr":
-            before, course.inr = course.inr, value
-            warfarin_ms = float(self._patients.traits.warfarin_from_ms[course.index])
-            overlap_ms = round(drawn_ms - max(warfarin_ms, self._start_ms))
-            return prescriber.stop_for_bridging(value, before, overlap_ms, rules)
-        highest = course.highest.get(test, value)
-        course.highest[test] = max(highest, value)
-        day = (drawn_ms - self._start_ms) / (24 * MS_PER_HOUR)
-        return prescriber.stop_for_counts(test, value, highest, day, rules)
 
     def _ask(self, course: Course, task: Decide, now_ms: int) -> None:
         """The prescriber decides after a while."""
@@ -361,6 +366,8 @@ class Clinic:
         is_old = task.version < course.order.prescription.version
         if (is_old and not isinstance(act, Resume)) or (course.is_over and isinstance(act, Resume)):
             return []
+        if isinstance(act, SetRate | End | None):
+            course.is_wrong = task.planned.slip in nurse.LASTING
         return [
             Applied(
                 at_ms=now_ms,

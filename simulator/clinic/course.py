@@ -20,7 +20,8 @@ class Course(Struct, kw_only=True, eq=False):
     """One patient's care. `due` says when what is to be drawn, unless it is on its way.
 
     `visit` is the number of the visit planned last; `level` and `inr` are the results before,
-    the level in the nomogram's own unit; `highest` the highest counts so far.
+    the level in the nomogram's own unit; `highest` the highest counts so far. `is_wrong` says that
+    a slip has left the pump with another rate than ordered.
     """
 
     index: int
@@ -38,6 +39,7 @@ class Course(Struct, kw_only=True, eq=False):
     spoiled: list[Condition] = []
     closed_until_ms: int = 0
     is_over: bool = False
+    is_wrong: bool = False
 
 
 def need_of(test: Test) -> Need:

@@ -365,6 +365,41 @@ def test_a_second_check_catches_wrong_numbers_only() -> None:
         assert done.slip == found
 
 
+@pytest.mark.parametrize(("noticed", "ends_at"), [(1.0, 1.0), (0.0, 10.0)])
+def test_a_wrong_rate_stays_until_somebody_comes_and_sees_it(
+    noticed: float, ends_at: float
+) -> None:
+    rules = with_slip("tenfold")
+    rules = replace(rules, slips=replace(rules.slips, noticed_at_visit=noticed))
+    fast = Patient(pump="P-01", elimination_factor=4.0)
+    one = ward(described={0: fast}, rules=rules)
+    happenings: list[Happening] = []
+    while not of(Applied, happenings):
+        happenings += one.run(0.5)
+    wrong = next(a for a in of(Applied, happenings) if isinstance(a.act, SetRate))
+    assert isinstance(wrong.act, SetRate)
+    assert one.rates_iu_h[0] == pytest.approx(wrong.act.intended_ml_h * 1000.0)
+    seen = 0.0
+    while not seen:
+        seen = sum("anti-xa" in s.tests for s in of(Sampled, one.run(0.1)))
+    list(one.run(0.1))
+    assert one.rates_iu_h[0] == pytest.approx(wrong.act.intended_ml_h * 100.0 * ends_at)
+
+
+def test_a_stop_of_somebody_else_ends_care_and_a_start_begins_it_again() -> None:
+    one = ward()
+    list(one.run(1))
+    clinic = clinic_of(one)
+    before = clinic.order_of(0)
+    assert before is not None
+    stopped = next_version(before, rx.Stop(at_ms=one.patients.now_ms))
+    clinic.order_changed(0, stopped)
+    assert drawn_for("anti-xa", one.run(12)) == []
+    again = next_version(stopped, rx.Start(at_ms=one.patients.now_ms, rate_iu_h=1000.0))
+    clinic.order_changed(0, again)
+    assert 19.0 < drawn_for("anti-xa", one.run(8))[0] < 21.0
+
+
 def test_slips_happen_as_often_as_the_file_says() -> None:
     rules = protocol()
     counted: Counter[Slip | None] = Counter()
