@@ -17,6 +17,7 @@ the others nor on how often `advance` is called. Times are whole minutes from th
 """
 
 import heapq
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
@@ -83,7 +84,6 @@ class Clinic:
         self.protocol = protocol
         self.nomogram = nomogram
         self._patients = patients
-        self._start_ms = patients.now_ms
         self._own_test = prescriber.TEST_OF_NOMOGRAM[nomogram.test]
         self._levels = tuple(dict.fromkeys((self._own_test, *protocol.calendar.levels)))
         self._due: list[Due] = []
@@ -96,6 +96,8 @@ class Clinic:
                 order=orders[index],
                 chance=Chance(seed, index),
                 no_bolus=patient is not None and patient.no_bolus,
+                start_ms=patients.now_ms,
+                warfarin_ms=float(patients.traits.warfarin_from_ms[index]),
             )
             self._begin(course)
 
@@ -167,13 +169,12 @@ class Clinic:
 
     def _begin(self, course: Course) -> None:
         """Counts at the start, the first level after hours, INR from the day after warfarin."""
-        start_ms = self._start_ms
+        start_ms, first_h = course.start_ms, self.nomogram.first_check_h
         course.due["platelets"] = course.due["haemoglobin"] = start_ms
-        course.due["level"] = start_ms + round(self.nomogram.first_check_h * MS_PER_HOUR)
-        warfarin_ms = float(self._patients.traits.warfarin_from_ms[course.index])
-        if warfarin_ms < float("inf"):
+        course.due["level"] = start_ms + round(first_h * MS_PER_HOUR)
+        if course.warfarin_ms < math.inf:
             every_ms = round(self.protocol.calendar.inr_every_h * MS_PER_HOUR)
-            course.due["inr"] = max(start_ms, round(warfarin_ms) + every_ms)
+            course.due["inr"] = max(start_ms, round(course.warfarin_ms) + every_ms)
         self._plan_visit(course, start_ms)
 
     def _push(self, at_ms: int, course: Course, task: Task) -> None:
@@ -289,20 +290,12 @@ class Clinic:
             self._ask(course, Decide(level=value), result.at_ms)
         elif need_of(result.test) != "level":
             due_ms = next_count_ms(
-                result.test, result.drawn_ms, self._start_ms, self.protocol.calendar
+                result.test, result.drawn_ms, course.start_ms, self.protocol.calendar
             )
             if due_ms is not None:
                 course.due[need_of(result.test)] = due_ms
-            warfarin_ms = float(self._patients.traits.warfarin_from_ms[course.index])
-            reason = prescriber.why_to_stop(
-                course,
-                result.test,
-                reading,
-                result.drawn_ms,
-                start_ms=self._start_ms,
-                warfarin_ms=warfarin_ms,
-                rules=self.protocol.prescriber,
-            )
+            rules = self.protocol.prescriber
+            reason = prescriber.why_to_stop(course, result.test, reading, result.drawn_ms, rules)
             if reason:
                 self._ask(course, Decide(reason=reason), result.at_ms)
 

@@ -17,7 +17,9 @@ Need = Literal["level", "platelets", "haemoglobin", "inr"]
 
 
 class Course(Struct, kw_only=True, eq=False):
-    """One patient's care. `due` says when what is to be drawn, unless it is on its way.
+    """One patient's care since `start_ms`, with warfarin from `warfarin_ms` on (infinity: never).
+
+    `due` says when what is to be drawn, unless it is on its way.
 
     `visit` is the number of the visit planned last; `level` and `inr` are the results before,
     the level in the nomogram's own unit; `highest` the highest counts so far. `is_wrong` says that
@@ -28,6 +30,8 @@ class Course(Struct, kw_only=True, eq=False):
     order: OrderVersion
     chance: Chance
     no_bolus: bool
+    start_ms: int
+    warfarin_ms: float
     due: dict[Need, int] = {}
     visit: int = 0
     specimens: int = 0

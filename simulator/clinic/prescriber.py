@@ -79,24 +79,15 @@ def nomogram_value(nomogram: Nomogram, value: float, laboratory: Laboratory) -> 
     return value / laboratory.control_aptt_s if nomogram.test == "aptt_ratio" else value
 
 
-def why_to_stop(
-    course: Course,
-    test: Test,
-    value: float,
-    drawn_ms: int,
-    *,
-    start_ms: int,
-    warfarin_ms: float,
-    rules: Prescriber,
-) -> str:
+def why_to_stop(course: Course, test: Test, value: float, drawn_ms: int, rules: Prescriber) -> str:
     """Why a count or an INR ends the therapy, or "". The course remembers it for the next."""
     if test == "inr":
         before, course.inr = course.inr, value
-        overlap_ms = round(drawn_ms - max(warfarin_ms, start_ms))
+        overlap_ms = round(drawn_ms - max(course.warfarin_ms, course.start_ms))
         return stop_for_bridging(value, before, overlap_ms, rules)
     highest = course.highest.get(test, value)
     course.highest[test] = max(highest, value)
-    day = (drawn_ms - start_ms) / (24 * MS_PER_HOUR)
+    day = (drawn_ms - course.start_ms) / (24 * MS_PER_HOUR)
     return stop_for_counts(test, value, highest, day, rules)
 
 
