@@ -145,7 +145,9 @@ def test_most_levels_come_into_range(cohort: tuple[Ward, list[Happening]]) -> No
 def test_aptt_and_anti_xa_are_related_and_often_disagree(
     cohort: tuple[Ward, list[Happening]],
 ) -> None:
-    """Rank correlation 0.68 (PMC6009553); of anti-Xa in range a part has aPTT out of range."""
+    """Rank correlation 0.68 (PMC6009553). Of 3543 samples with anti-Xa in range 56 % had the aPTT
+    below its range and 6 % above (Arachchillage); 60 to 100 s for that range is an assumption.
+    """
     pairs: dict[str, dict[str, float]] = {}
     for h in cohort[1]:
         if isinstance(h, Resulted) and h.test in ("anti-xa", "aptt"):
@@ -155,9 +157,10 @@ def test_aptt_and_anti_xa_are_related_and_often_disagree(
     aptt = np.array([pair["aptt"] for pair in pairs.values()])
     ranks = [np.argsort(np.argsort(values)) for values in (anti_xa, aptt)]
     assert 0.5 < np.corrcoef(ranks[0], ranks[1])[0, 1] < 0.95
-    in_range = (anti_xa >= 0.3) & (anti_xa <= 0.7)
-    outside = (aptt < 45.0) | (aptt > 75.0)
-    assert 0.1 < float(np.mean(outside[in_range])) < 0.7
+    aptt_in_range = aptt[(anti_xa >= 0.3) & (anti_xa <= 0.7)]
+    below, above = float(np.mean(aptt_in_range < 60.0)), float(np.mean(aptt_in_range > 100.0))
+    assert 0.40 < below < 0.70
+    assert 0.02 < above < 0.15
 
 
 def test_everything_has_its_time_and_comes_in_order(
