@@ -127,7 +127,7 @@ class Patients:
         return len(self.level_iu_ml)
 
     def advance(self, dose_iu: Floats, to_ms: int) -> None:
-        """Move on to `to_ms`, while `dose_iu` (shape (n,)) reaches the patients evenly."""
+        """Move on to `to_ms`, while `dose_iu` (shape (n,), at least 0) reaches them evenly."""
         length_ms = to_ms - self.now_ms
         if length_ms <= 0:
             assert length_ms == 0, "patients do not grow younger"

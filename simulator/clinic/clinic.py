@@ -217,10 +217,7 @@ class Clinic:
     def _visit(self, course: Course, visit: Visit, now_ms: int) -> list[Happening]:
         if visit.number != course.visit:
             return []
-        until_ms = now_ms + self.protocol.calendar.together_h * MS_PER_HOUR
-        needs = tuple(need for need, due_ms in course.due.items() if due_ms <= until_ms)
-        for need in needs:
-            del course.due[need]
+        needs = course.take(now_ms, round(self.protocol.calendar.together_h * MS_PER_HOUR))
         course.specimens += 1
         chance = course.chance.of("specimen", course.specimens)
         spoils, sees = chance.random(2)

@@ -45,6 +45,21 @@ class Course(Struct, kw_only=True, eq=False):
     is_over: bool = False
     is_wrong: bool = False
 
+    def take(self, now_ms: int, early_ms: int) -> tuple[Need, ...]:
+        """What is drawn now: all that is due, and counts that will be within `early_ms`.
+
+        A level before its time would still show the rate before.
+        """
+        needs = tuple(
+            need
+            for need, due_ms in self.due.items()
+            if due_ms <= now_ms + (0 if need == "level" else early_ms)
+        )
+        assert needs, "a visit is planned for what is due"
+        for need in needs:
+            del self.due[need]
+        return needs
+
 
 def need_of(test: Test) -> Need:
     """What a test is drawn for."""

@@ -221,6 +221,27 @@ def test_counts_are_drawn_at_the_start_and_platelets_from_day_4_to_14() -> None:
     assert drawn_for("inr", happenings) == []
 
 
+def test_counts_come_early_with_a_level_and_levels_never_early() -> None:
+    """INR is due daily from hour 5 on here, the first level at 6, a later one 6 h after a change."""
+    described = {
+        k: Patient(pump=f"P-{k + 1:02d}", warfarin_from=Offset(k * 20 * MS_PER_MINUTE))
+        for k in range(40)
+    }
+    rules = faultless()
+    rules = replace(rules, calendar=replace(rules.calendar, inr_every_h=5.0))
+    happenings = list(ward(40, described=described, rules=rules).run(40))
+    together = 0
+    for index in range(40):
+        sampled = of(Sampled, happenings, index)
+        drawn = [s.at_ms for s in sampled if "anti-xa" in s.tests]
+        together += sum({"anti-xa", "inr"} <= set(s.tests) for s in sampled)
+        changes = [START_MS, *(o.at_ms for o in of(Ordered, happenings, index))]
+        for at in drawn:
+            last = max(change for change in changes if change <= at)
+            assert at - last >= 6 * MS_PER_HOUR
+    assert together > 20
+
+
 def test_nobody_is_drawn_who_is_not_cared_for() -> None:
     happenings = list(ward(3, indices=[1]).run(12))
     assert {h.index for h in happenings} == {1}
