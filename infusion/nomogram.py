@@ -213,9 +213,7 @@ def advise(
     bolus_iu = 0.0 if no_bolus else band.bolus_iu_kg * weight_kg
     bolus_iu = _rounded(bolus_iu, start.bolus_round_iu, nomogram.rebolus_max_iu)
     change_iu_h = band.change_iu_h or band.change_iu_kg_h * weight_kg
-    new_iu_h = rate_iu_h
-    if change_iu_h:
-        new_iu_h = _rounded(max(0.0, rate_iu_h + change_iu_h), start.rate_round_iu_h, None)
+    new_iu_h = _changed(rate_iu_h, change_iu_h, start.rate_round_iu_h)
     recheck_h = band.recheck_h
     is_settled = band.in_range and previous is not None and band.has(previous)
     if is_settled and nomogram.settled_recheck_h is not None:
@@ -238,6 +236,14 @@ def advise(
     is_suppressed = no_bolus and band.bolus_iu_kg > 0
     words = _words(nomogram, value, rate_iu_h, advice, is_suppressed)
     return replace(advice, words=words)
+
+
+def _changed(rate_iu_h: float, change_iu_h: float, step_iu_h: float | None) -> float:
+    """The rate after a change: rounded, at least zero, never moved the other way by rounding."""
+    if change_iu_h == 0:
+        return rate_iu_h
+    rounded = _rounded(max(0.0, rate_iu_h + change_iu_h), step_iu_h, None)
+    return max(rounded, rate_iu_h) if change_iu_h > 0 else min(rounded, rate_iu_h)
 
 
 def _is_met(rule: Critical, value: float, previous: float | None) -> bool:

@@ -276,6 +276,13 @@ def test_a_rate_in_range_is_not_rounded() -> None:
     assert advice("conway_vte", 70, rate_iu_h=1_234.5).rate_iu_h == 1_234.5
 
 
+def test_rounding_never_turns_a_change_round() -> None:
+    """Rates off the table's grid of 100 IU/h, and changes of 30 IU/h in a patient of 30 kg."""
+    assert advice("conway_vte", 50, rate_iu_h=1_210, weight_kg=30).rate_iu_h == 1_210
+    assert advice("conway_vte", 100, rate_iu_h=1_290, weight_kg=30).rate_iu_h == 1_290
+    assert advice("conway_vte", 50, rate_iu_h=1_230, weight_kg=30).rate_iu_h == 1_300
+
+
 def test_a_rate_never_falls_below_zero() -> None:
     assert advice("lothian", 6, rate_iu_h=300).rate_iu_h == 0
 
