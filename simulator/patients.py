@@ -127,7 +127,7 @@ class Patients:
         return len(self.level_iu_ml)
 
     def advance(self, dose_iu: Floats, to_ms: int) -> None:
-        """Move on to `to_ms`, while `dose_iu` (shape (n,)) reaches the patients evenly."""
+        """Move on to `to_ms`, while `dose_iu` (shape (n,), at least 0) reaches them evenly."""
         length_ms = to_ms - self.now_ms
         if length_ms <= 0:
             assert length_ms == 0, "patients do not grow younger"
@@ -245,7 +245,7 @@ class Patients:
 
     def _move_platelets(self) -> None:
         """Towards the nadir while there is HIT and heparin, else back to the patient's count."""
-        has_hit = self.hit_from_ms <= self.now_ms
+        has_hit = self.hit_from_ms < self.now_ms
         if not has_hit.any():
             return
         falls = has_hit & (self.level_iu_ml > 0.02)

@@ -17,12 +17,13 @@ the others nor on how often `advance` is called. Times are whole minutes from th
 """
 
 import heapq
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from infusion.nomogram import Nomogram
-from infusion.prescription import Step
+from infusion.prescription import Step, Stop
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
 from simulator.clinic import nurse, prescriber
 from simulator.clinic.chance import Chance, delay_ms
@@ -83,7 +84,6 @@ class Clinic:
         self.protocol = protocol
         self.nomogram = nomogram
         self._patients = patients
-        self._start_ms = patients.now_ms
         self._own_test = prescriber.TEST_OF_NOMOGRAM[nomogram.test]
         self._levels = tuple(dict.fromkeys((self._own_test, *protocol.calendar.levels)))
         self._due: list[Due] = []
@@ -96,6 +96,8 @@ class Clinic:
                 order=orders[index],
                 chance=Chance(seed, index),
                 no_bolus=patient is not None and patient.no_bolus,
+                start_ms=patients.now_ms,
+                warfarin_ms=float(patients.traits.warfarin_from_ms[index]),
             )
             self._begin(course)
 
@@ -124,15 +126,21 @@ class Clinic:
         return course.order if course else None
 
     def order_changed(self, index: int, order: OrderVersion) -> None:
-        """Somebody else, as a scenario, ordered a newer version now: levels go by it."""
+        """Somebody else, as a scenario, ordered a newer version now: levels go by it.
+
+        Care is over when its last step is a stop, and goes on when it is a start after one.
+        """
         course = self._courses.get(index)
         if course is None:
             return
         course.order = order
-        if not course.is_over:
-            first_ms = round(self.nomogram.first_check_h * MS_PER_HOUR)
-            course.due["level"] = self._patients.now_ms + first_ms
-            self._plan_visit(course, self._patients.now_ms)
+        course.is_over = isinstance(order.prescription.steps[-1], Stop)
+        if course.is_over:
+            course.due.clear()
+            return
+        first_ms = round(self.nomogram.first_check_h * MS_PER_HOUR)
+        course.due["level"] = self._patients.now_ms + first_ms
+        self._plan_visit(course, self._patients.now_ms)
 
     def correct(self, index: int) -> None:
         """Somebody has seen that the pump does not do what is ordered: it is put right soon."""
@@ -161,13 +169,12 @@ class Clinic:
 
     def _begin(self, course: Course) -> None:
         """Counts at the start, the first level after hours, INR from the day after warfarin."""
-        start_ms = self._start_ms
+        start_ms, first_h = course.start_ms, self.nomogram.first_check_h
         course.due["platelets"] = course.due["haemoglobin"] = start_ms
-        course.due["level"] = start_ms + round(self.nomogram.first_check_h * MS_PER_HOUR)
-        warfarin_ms = float(self._patients.traits.warfarin_from_ms[course.index])
-        if warfarin_ms < float("inf"):
+        course.due["level"] = start_ms + round(first_h * MS_PER_HOUR)
+        if course.warfarin_ms < math.inf:
             every_ms = round(self.protocol.calendar.inr_every_h * MS_PER_HOUR)
-            course.due["inr"] = max(start_ms, round(warfarin_ms) + every_ms)
+            course.due["inr"] = max(start_ms, round(course.warfarin_ms) + every_ms)
         self._plan_visit(course, start_ms)
 
     def _push(self, at_ms: int, course: Course, task: Task) -> None:
@@ -210,13 +217,13 @@ class Clinic:
     def _visit(self, course: Course, visit: Visit, now_ms: int) -> list[Happening]:
         if visit.number != course.visit:
             return []
-        until_ms = now_ms + self.protocol.calendar.together_h * MS_PER_HOUR
-        needs = tuple(need for need, due_ms in course.due.items() if due_ms <= until_ms)
-        for need in needs:
-            del course.due[need]
+        needs = course.take(now_ms, round(self.protocol.calendar.together_h * MS_PER_HOUR))
         course.specimens += 1
         chance = course.chance.of("specimen", course.specimens)
-        condition = condition_of_specimen(self.protocol.laboratory, float(chance.random()))
+        spoils, sees = chance.random(2)
+        if course.is_wrong and sees < self.protocol.slips.noticed_at_visit:
+            self.correct(course.index)
+        condition = condition_of_specimen(self.protocol.laboratory, spoils)
         if course.spoiled:
             condition = course.spoiled.pop(0)
         name = f"{course.order.prescription.therapy}-S{course.specimens}"
@@ -280,26 +287,14 @@ class Clinic:
             self._ask(course, Decide(level=value), result.at_ms)
         elif need_of(result.test) != "level":
             due_ms = next_count_ms(
-                result.test, result.drawn_ms, self._start_ms, self.protocol.calendar
+                result.test, result.drawn_ms, course.start_ms, self.protocol.calendar
             )
             if due_ms is not None:
                 course.due[need_of(result.test)] = due_ms
-            reason = self._why_to_stop(course, result.test, reading, result.drawn_ms)
+            rules = self.protocol.prescriber
+            reason = prescriber.why_to_stop(course, result.test, reading, result.drawn_ms, rules)
             if reason:
                 self._ask(course, Decide(reason=reason), result.at_ms)
-
-    def _why_to_stop(self, course: Course, test: Test, value: float, drawn_ms: int) -> str:
-        """Whether a count or an INR ends the therapy; remembers it for the next."""
-        rules = self.protocol.prescriber
-        if test == "inr":
-            before, course.inr = course.inr, value
-            warfarin_ms = float(self._patients.traits.warfarin_from_ms[course.index])
-            overlap_ms = round(drawn_ms - max(warfarin_ms, self._start_ms))
-            return prescriber.stop_for_bridging(value, before, overlap_ms, rules)
-        highest = course.highest.get(test, value)
-        course.highest[test] = max(highest, value)
-        day = (drawn_ms - self._start_ms) / (24 * MS_PER_HOUR)
-        return prescriber.stop_for_counts(test, value, highest, day, rules)
 
     def _ask(self, course: Course, task: Decide, now_ms: int) -> None:
         """The prescriber decides after a while."""
@@ -361,6 +356,8 @@ class Clinic:
         is_old = task.version < course.order.prescription.version
         if (is_old and not isinstance(act, Resume)) or (course.is_over and isinstance(act, Resume)):
             return []
+        if isinstance(act, SetRate | End | None):
+            course.is_wrong = task.planned.slip in nurse.LASTING
         return [
             Applied(
                 at_ms=now_ms,

@@ -17,16 +17,21 @@ Need = Literal["level", "platelets", "haemoglobin", "inr"]
 
 
 class Course(Struct, kw_only=True, eq=False):
-    """One patient's care. `due` says when what is to be drawn, unless it is on its way.
+    """One patient's care since `start_ms`, with warfarin from `warfarin_ms` on (infinity: never).
+
+    `due` says when what is to be drawn, unless it is on its way.
 
     `visit` is the number of the visit planned last; `level` and `inr` are the results before,
-    the level in the nomogram's own unit; `highest` the highest counts so far.
+    the level in the nomogram's own unit; `highest` the highest counts so far. `is_wrong` says that
+    a slip has left the pump with another rate than ordered.
     """
 
     index: int
     order: OrderVersion
     chance: Chance
     no_bolus: bool
+    start_ms: int
+    warfarin_ms: float
     due: dict[Need, int] = {}
     visit: int = 0
     specimens: int = 0
@@ -38,6 +43,22 @@ class Course(Struct, kw_only=True, eq=False):
     spoiled: list[Condition] = []
     closed_until_ms: int = 0
     is_over: bool = False
+    is_wrong: bool = False
+
+    def take(self, now_ms: int, early_ms: int) -> tuple[Need, ...]:
+        """What is drawn now: all that is due, and counts that will be within `early_ms`.
+
+        A level before its time would still show the rate before.
+        """
+        needs = tuple(
+            need
+            for need, due_ms in self.due.items()
+            if due_ms <= now_ms + (0 if need == "level" else early_ms)
+        )
+        assert needs, "a visit is planned for what is due"
+        for need in needs:
+            del self.due[need]
+        return needs
 
 
 def need_of(test: Test) -> Need:

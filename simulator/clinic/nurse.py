@@ -19,6 +19,8 @@ _SECOND_BOLUS_MIN = (5.0, 30.0)
 _RESTART_MEDIAN_MIN, _RESTART_LOG_SD = 2.0, 0.5
 # The slips that a second person who checks the numbers can see.
 _WRONG_NUMBERS: tuple[Slip, ...] = ("tenfold", "units-for-ml", "pounds-for-kg", "wrong-direction")
+# Those that stay until somebody sees them.
+LASTING: tuple[Slip, ...] = (*_WRONG_NUMBERS, "not-applied")
 
 
 class Planned(Struct, frozen=True):

@@ -5,6 +5,7 @@ from msgspec import Struct
 from infusion.nomogram import Nomogram, advise
 from infusion.prescription import Bolus, Hold, RateChange, Step, Stop
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
+from simulator.clinic.course import Course
 from simulator.clinic.protocol import Laboratory, Nurse, Prescriber, Test
 from simulator.story.plan import OrderVersion, ordered_rate_iu_h
 
@@ -76,6 +77,18 @@ def decide_on_level(
 def nomogram_value(nomogram: Nomogram, value: float, laboratory: Laboratory) -> float:
     """A result as the nomogram wants it: a ratio is to the laboratory's control."""
     return value / laboratory.control_aptt_s if nomogram.test == "aptt_ratio" else value
+
+
+def why_to_stop(course: Course, test: Test, value: float, drawn_ms: int, rules: Prescriber) -> str:
+    """Why a count or an INR ends the therapy, or "". The course remembers it for the next."""
+    if test == "inr":
+        before, course.inr = course.inr, value
+        overlap_ms = round(drawn_ms - max(course.warfarin_ms, course.start_ms))
+        return stop_for_bridging(value, before, overlap_ms, rules)
+    highest = course.highest.get(test, value)
+    course.highest[test] = max(highest, value)
+    day = (drawn_ms - course.start_ms) / (24 * MS_PER_HOUR)
+    return stop_for_counts(test, value, highest, day, rules)
 
 
 def stop_for_counts(

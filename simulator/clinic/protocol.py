@@ -86,7 +86,8 @@ class Prescriber(Struct, frozen=True, kw_only=True):
 class Slips(Struct, frozen=True, kw_only=True):
     """How often applying an order goes wrong, as a share of the orders that could go wrong so.
 
-    `second_check_catches` is the share of the wrong numbers that never reach the pump.
+    `second_check_catches` is the share of the wrong numbers that never reach the pump,
+    `noticed_at_visit` that of the wrong rates which who comes to draw blood sees and puts right.
     """
 
     tenfold: Share
@@ -99,6 +100,7 @@ class Slips(Struct, frozen=True, kw_only=True):
     hold_forgotten: Share
     restart_forgotten: Share
     second_check_catches: Share
+    noticed_at_visit: Share
 
 
 class Protocol(Struct, frozen=True, kw_only=True):
@@ -113,6 +115,8 @@ class Protocol(Struct, frozen=True, kw_only=True):
     slips: Slips
 
 
+# The shares that exclude one another: all but what becomes of a slip.
+_SLIP_SHARES = Slips.__struct_fields__[:-2]
 _SECTIONS: dict[str, type[Struct]] = {
     "laboratory": Laboratory,
     "calendar": Calendar,
@@ -154,7 +158,7 @@ def read_protocol(data: bytes, name: str) -> Protocol:
             "[calendar]: platelets_from_day must be at most platelets_until_day",
         ),
         (
-            sum(getattr(slips, field) for field in slips.__struct_fields__[:-1]) > 1,
+            sum(getattr(slips, field) for field in _SLIP_SHARES) > 1,
             "[slips]: the shares must add up to at most 1",
         ),
     ):

@@ -67,7 +67,7 @@ def first_order(index: int, weight_kg: float, rate_iu_h: float) -> OrderVersion:
 
 
 class Ward:
-    """Pumps that do to the nanolitre what is typed into them, a minute a step."""
+    """Pumps that do to the nanolitre what is typed into them, mostly a minute a step."""
 
     def __init__(
         self, patients: Patients, clinic: Clinic | None, rates_iu_h: Floats, bolus_iu: Floats
@@ -78,12 +78,12 @@ class Ward:
         self.runs = np.ones(len(rates_iu_h))
         self.bolus_iu = bolus_iu.copy()
 
-    def run(self, hours: float) -> Iterator[Happening]:
+    def run(self, hours: float, step_min: int = 1) -> Iterator[Happening]:
         """Go on for so long; what happens, in order of time."""
-        for _ in range(round(hours * 60)):
-            dose_iu = self.rates_iu_h / 60.0 * self.runs + self.bolus_iu
+        for _ in range(round(hours * 60) // step_min):
+            dose_iu = self.rates_iu_h * (step_min / 60.0) * self.runs + self.bolus_iu
             self.bolus_iu[:] = 0.0
-            self.patients.advance(dose_iu, self.patients.now_ms + MS_PER_MINUTE)
+            self.patients.advance(dose_iu, self.patients.now_ms + step_min * MS_PER_MINUTE)
             if self.clinic is None:
                 continue
             for happening in self.clinic.advance(self.patients.now_ms):
