@@ -32,10 +32,10 @@ from simulator.clinic.happenings import (
 )
 from simulator.clinic.protocol import Protocol
 from simulator.machine import Happening as PumpHappening
+from simulator.patient_effects import perform
 from simulator.patients import Patients, draw_patients
 from simulator.pump import Bolus, Happened
 from simulator.rig import Rig, Unit
-from simulator.story import patient_events as befalls
 from simulator.story.entries import NOBODY, Entry, Patient
 from simulator.stream import Outgoing
 
@@ -112,21 +112,7 @@ class Care:
 
     def befall(self, unit: Unit, entry: Entry) -> None:
         """Something befalls a patient or the laboratory."""
-        index, patients = unit.index, self.patients
-        match entry:
-            case befalls.Bleeding():
-                patients.begin_bleeding(index, entry.g_dl_day, entry.hours)
-            case befalls.Hit():
-                patients.begin_hit(index, entry.fall)
-            case befalls.ClearanceFalls():
-                patients.begin_clearance_fall(index, entry.share, entry.hours)
-            case befalls.ClearanceRises():
-                patients.begin_clearance_fall(index, -entry.share, entry.hours)
-            case befalls.SpoilSpecimen() if self._clinic is not None:
-                self._clinic.spoil_next(index, entry.how)
-            case befalls.LaboratoryClosed() if self._clinic is not None:
-                until_ms = patients.start_ms + entry.until.ms
-                self._clinic.close_laboratory(index, until_ms)
+        perform(self.patients, self._clinic, unit.index, entry, self.patients.start_ms)
 
     # --- what the clinic makes happen ------------------------------------------------------------
 

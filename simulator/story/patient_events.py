@@ -1,6 +1,6 @@
 """What can befall a patient or the laboratory: one Struct for each word after `do`.
 
-What each does is in simulator/care.py.
+What each does is in simulator/patient_effects.py.
 """
 
 from typing import Annotated, Literal
