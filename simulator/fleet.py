@@ -26,6 +26,7 @@ from simulator.rig import Rig, Unit
 from simulator.story.plan import Announce, Deed, Due, first_orders, patients_of, schedule
 from simulator.story.scenario import Scenario
 from simulator.stream import Connect, Disconnect, Outgoing, Output
+from simulator.wire import Wire
 
 # The sessions that are no pump's.
 EHR_SESSION = "ehr"
@@ -92,6 +93,7 @@ class Fleet:
         self._due_number = len(self._due)
         self._groups = _groups(cohort.phases, interval_ms // step_ms)
         self._has_begun = False
+        self.wire = Wire(seed, start_ms, scenario, pumps)
         # An order that chance drew or a file gave must fit into the pump.
         for unit in self._rig.units:
             self._check_rate(unit)
@@ -119,7 +121,7 @@ class Fleet:
         while self.now_ms + self._step_ms <= to_ms:
             self.now_ms += self._step_ms
             self._step()
-        return self._rig.take()
+        return self.wire.carry(self._rig.take(), min(self.now_ms, to_ms))
 
     def close(self) -> list[Output]:
         """The end of the whole simulation: every pump tells where it stands, and says goodbye.
@@ -136,7 +138,7 @@ class Fleet:
             if self._truth:
                 self._rig.say(Disconnect(TRUTH_SESSION, self.now_ms, clean=True))
             self._has_begun = False
-        return self._rig.take()
+        return self.wire.close(self._rig.take(), self.now_ms)
 
     def current_orders(self) -> list[Outgoing]:
         """Every order as it stands, for a monitor that was not there when it was announced."""
