@@ -45,6 +45,7 @@ class Channel:
         self._number = 0
         self._floor_ms = 0  # what keeps its order comes out no earlier than this
         self._wake_ms: int | None = None
+        self._strangers = 0
 
     @property
     def is_busy(self) -> bool:
@@ -56,6 +57,11 @@ class Channel:
         """Whether what is said now reaches the broker."""
         has_greeted = self.presence is not None
         return not self.closures and has_greeted and self.shown is self.base is not None
+
+    def stranger(self) -> str:
+        """The name of a session for somebody who speaks for this pump; another each time."""
+        self._strangers += 1
+        return f"{self.name}.stranger" + (str(self._strangers) if self._strangers > 1 else "")
 
     # --- what the fleet says ---------------------------------------------------------------------
 

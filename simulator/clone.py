@@ -61,8 +61,9 @@ class Impostor:
 
     def _take(self, now_ms: int) -> None:
         online = self._presence(now_ms, is_online=True)
-        if online is None:
-            # It is a copy of a pump that has not been seen yet.
+        is_taken = any(isinstance(each.fault, Clone) for each in self._channel.closures)
+        if online is None or is_taken:
+            # It is a copy of a pump that has not been seen yet, or another clone is faster.
             return
         offline = self._presence(now_ms, is_online=False)
         assert offline is not None, "there is a presence to copy"
@@ -151,7 +152,7 @@ class Parrot:
         self._say = say
         self._plan = plan
         self._past = Backlog(PAST_MAX)
-        self._stranger = f"{channel.name}.stranger" if fault.by == "stranger" else None
+        self._stranger = channel.stranger() if fault.by == "stranger" else None
         self._is_connected = False
         self._begun_ms = 0
         self._told = 0

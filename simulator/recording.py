@@ -1,4 +1,4 @@
-"""What a fleet said, in a file: gzip-compressed JSON lines that can be published again as they were.
+"""What a fleet said, in a file: compressed JSON lines that can be published again as they were.
 
 The first line is a header, the last a footer with counts, and each line between them one value of
 the stream with its exact payload, as text where it is UTF-8 and as base64 elsewhere. The bytes of
@@ -10,6 +10,7 @@ import gzip
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar
@@ -143,17 +144,19 @@ class Recorder:
         )
         self._put(footer)
         try:
-            try:
-                self._zip.write(self._buffer)
-                self._zip.close()
-            finally:
-                self._file.close()
+            self._zip.write(self._buffer)
+            self._zip.close()
+            self._file.close()
         except OSError as error:
+            self.abandon()
             raise self._failed(error) from None
 
     def abandon(self) -> None:
-        """Close the file without a footer, after an error of which more is known elsewhere."""
-        self._file.close()
+        """Close the file without a footer, after an error; safe to repeat."""
+        # Otherwise it would write its last bytes when it is collected, into a closed file.
+        self._zip.fileobj = None  # type: ignore[assignment]  # as its own `close` does
+        with suppress(OSError):
+            self._file.close()
 
     def _put(self, line: Struct) -> None:
         self._buffer += _ENCODER.encode(line)
@@ -166,6 +169,7 @@ class Recorder:
             self._zip.flush()
             self._file.flush()
         except OSError as error:
+            self.abandon()
             raise self._failed(error) from None
 
     def _failed(self, error: OSError) -> ConfigError:
@@ -203,10 +207,12 @@ class Recording:
         self.cut_line: int | None = None
         self._number = 0
         self._counts = {Outgoing: 0, Connect: 0, Disconnect: 0}
+        self._file: gzip.GzipFile | None = None
         try:
             self._file = gzip.open(path, "rb")  # noqa: SIM115 - closed at the end, or by `close`
             first = self._read_line()
         except OSError as error:
+            self.close()
             why = error.strerror or "it is not compressed by gzip"
             raise ConfigError(f"recording {path}: {why}; give a file of --record") from None
         if first is None:
@@ -221,7 +227,8 @@ class Recording:
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def __iter__(self) -> Iterator[Output]:
         """Raises ConfigError, naming file and line, for a line that makes no sense."""
@@ -240,6 +247,7 @@ class Recording:
 
     def _read_line(self) -> bytes | None:
         """The next whole line; None where the file ends or was cut off. Raises OSError at first."""
+        assert self._file is not None, "it is read only when it is open"
         self._number += 1
         try:
             text = self._file.readline(LINE_BYTES_MAX + 1)
@@ -292,6 +300,7 @@ class Recording:
             raise self._bad(f"the footer counts {counts}, but {tuple(self._counts.values())} came")
 
     def _bad(self, why: str) -> ConfigError:
+        self.close()
         return ConfigError(f"recording {self.path}: line {self._number}: {why}")
 
 
