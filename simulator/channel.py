@@ -32,7 +32,6 @@ class Channel:
         self.base: Connect | None = None
         self.shown: Connect | None = None
         self.presence: Outgoing | None = None
-        self.telemetry: Outgoing | None = None
         self.forces: list[InForce] = []
         self.closures: list[InForce] = []
         # Whoever wants to hear what the pump says itself.
@@ -74,8 +73,6 @@ class Channel:
             self.base = self.shown = None
         elif output.kind is Kind.PRESENCE:
             self.presence = output
-        elif output.kind is Kind.TELEMETRY:
-            self.telemetry = output
 
     def take(self, output: Output) -> None:
         """Take one value of the fleet, at its time."""
@@ -100,8 +97,6 @@ class Channel:
             self.release(presence.time_ms)
 
     def _tell(self, output: Outgoing) -> None:
-        if output.kind is Kind.TELEMETRY:
-            self.telemetry = output
         for listener in self.listeners:
             listener(output)
         now_ms = output.time_ms

@@ -18,7 +18,8 @@ PAST_MAX = 20_000
 class Impostor:
     """A pump that was set up as a copy of another. It tells telemetry of its own, and no events.
 
-    It has the true pump's settings but its own boot, sequence, clock, counter and rate.
+    It has the settings of the true pump's latest telemetry, but its own boot, sequence, clock,
+    counter and rate. It begins to tell when the true pump has told something.
     """
 
     def __init__(
@@ -34,20 +35,27 @@ class Impostor:
         self._session = f"{channel.name}.clone"
         self._holds = False
         self._kept = Backlog(WAITING_MAX)
+        self._template: Outgoing | None = None
         self._begun_ms = 0
         self._sequence = 0
 
     def begin(self, now_ms: int) -> None:
         """Switch it on."""
         self._begun_ms = now_ms
+        self._channel.listeners.append(self._hear)
         self._swap(now_ms)
         self._tell(now_ms)
 
     def end(self, now_ms: int) -> None:
         """Switch it off; the true pump has its session again."""
+        self._channel.listeners.remove(self._hear)
         if self._holds:
             self._give_back(now_ms)
         self._force.record.lost += self._kept.dropped + len(self._kept.clear())
+
+    def _hear(self, output: Outgoing) -> None:
+        if output.kind is Kind.TELEMETRY:
+            self._template = output
 
     def _swap(self, now_ms: int) -> None:
         """The one that has lost the session connects again."""
@@ -110,7 +118,7 @@ class Impostor:
         return Outgoing(self._session, shown.topic, encode(own), 1, True, now_ms, Kind.PRESENCE)
 
     def _telemetry(self, now_ms: int) -> Outgoing | None:
-        shown = self._channel.telemetry
+        shown = self._template
         if shown is None:
             return None
         true = decode(parse_topic(shown.topic), shown.payload)

@@ -18,6 +18,7 @@ from functools import partial
 import numpy as np
 from msgspec.structs import replace
 
+from infusion.messages import Kind
 from infusion.units import MS_PER_SECOND
 from simulator.channel import Channel
 from simulator.clone import Impostor, Parrot
@@ -25,12 +26,13 @@ from simulator.cohort import pump_name
 from simulator.story import wire_faults as do
 from simulator.story.plan import pump_indices
 from simulator.story.scenario import Scenario
-from simulator.stream import Output
+from simulator.stream import Outgoing, Output
 from simulator.wire_effects import InForce, WireRecord
 
 # The second number of every seed that the wire draws from, after the pump's; the third is the
 # fault's place in the file.
 CHANCE = 1
+PRESENCE = Kind.PRESENCE
 WORDS = {kind: word for word, kind in do.WIRE_FAULTS.items()}
 
 Call = Callable[[int], None]
@@ -63,6 +65,9 @@ class Wire:
         channels = self._channels
         if not self._busy and (not self._due or now_ms < self._due[0][0]):
             for output in outputs:
+                # Nearly all are telemetry, of which nothing has to be remembered.
+                if type(output) is Outgoing and output.kind is not PRESENCE:
+                    continue
                 if (channel := channels.get(output.session)) is not None:
                     channel.note(output)
             return outputs

@@ -123,13 +123,17 @@ def _damage(fault: do.Malformed, force: InForce, item: Item) -> list[Item]:
         way = WAYS[position % len(WAYS)]
     if way == "truncated":
         return [_changed(item, payload=payload[:position])]
-    fields = msgspec.json.decode(payload)
+    try:
+        fields = msgspec.json.decode(payload)
+    except msgspec.DecodeError:
+        # Another fault has damaged it already; it stays so.
+        return [item]
     if way == "wrong-type":
         fields["rate_ml_h"] = "twelve"
     elif way == "huge-number":
         fields["volume_ml"] = HUGE
     else:
-        del fields["time_ms"]
+        fields.pop("time_ms", None)
     return [_changed(item, payload=msgspec.json.encode(fields))]
 
 

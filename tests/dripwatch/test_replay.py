@@ -15,7 +15,7 @@ from inline_snapshot import snapshot
 from infusion.messages import Presence, decode, parse_topic
 from link import LinkSettings, Message, Subscription, open_link
 from simulator.recording import read_recording
-from simulator.replay import Replay, ReplaySettings
+from simulator.replay import Replay, ReplaySettings, describe_recording
 from simulator.service import Simulator, SimulatorSettings
 from simulator.stream import Connect, Outgoing
 from tests.brokers import BrokerProcess, Embedded, Mosquitto
@@ -231,17 +231,10 @@ whole = yes
         cut = dripwatch("replay", str(file), "--broker", url, "--speed", "1000")
         assert cut.returncode == 0, cut.stderr
         assert "the recording was cut off" in cut.stderr
-    assert "whole = no" in dripwatch("replay", str(file), "--info").stdout
+    assert "whole = no: cut off at line" in describe_recording(read_recording(str(file)))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        (["none.gz"], "recording none.gz: No such file or directory; give a file of --record"),
-        (["pyproject.toml", "--info"], "pyproject.toml: it is not compressed by gzip"),
-    ],
-)
-def test_a_file_that_cannot_be_replayed_is_named(arguments: list[str], text: str) -> None:
-    done = dripwatch("replay", *arguments)
+def test_a_file_that_is_no_recording_is_named() -> None:
+    done = dripwatch("replay", "pyproject.toml", "--info")
     assert done.returncode == 2
-    assert text in done.stderr
+    assert "pyproject.toml: it is not compressed by gzip" in done.stderr

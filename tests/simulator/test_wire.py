@@ -1,13 +1,14 @@
 """A test of the way between pumps and broker: each fault, its truth, and what never changes."""
 
 from collections import Counter, defaultdict
+from itertools import groupby
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infusion.errors import ConfigError, MessageError
-from infusion.messages import Presence, Telemetry, decode, parse_topic
+from infusion.messages import Presence, Telemetry, Truth, decode, parse_topic
 from simulator.fleet import Fleet
 from simulator.stream import Connect, Disconnect, Outgoing, Output
 from simulator.wire_effects import WireRecord
@@ -174,6 +175,22 @@ def test_a_pump_has_the_same_faults_in_a_larger_fleet_and_other_seeds_have_other
     assert small == large
     assert payloads(small) != payloads(said(run(text, seed=8)[1]))
     assert len({each.lost for each in run(text, pumps=9)[0].wire.log}) > 1
+
+
+def test_the_truth_of_a_pump_names_the_faults_of_its_wire() -> None:
+    _, outputs = run(faulty('do = "storm"', 'do = "wire-drop"\nuntil = "00:06"'), truth=True)
+    words = {
+        message.time_ms: message.faults
+        for message in decoded(outputs, "truth")
+        if isinstance(message, Truth) and message.pump == "P-02"
+    }
+    told = [words[at_ms] for at_ms in sorted(words)]
+    assert [faults for faults, _ in groupby(told)] == [
+        (),
+        ("storm", "wire-drop"),
+        ("storm",),
+        (),
+    ]
 
 
 # --- faults of single messages -------------------------------------------------------------------
