@@ -14,6 +14,7 @@ from rich.console import Console
 
 import monitor.cli
 import simulator.cli
+import simulator.replay
 from dripwatch import summary as summaries
 from dripwatch.up import Up, UpSettings
 from dripwatch.view import NOTICE, told_line
@@ -66,6 +67,7 @@ def main() -> None:
 
 main.add_command(monitor.cli.command)
 main.add_command(simulator.cli.command)
+main.add_command(simulator.replay.command)
 
 
 @main.command(epilog=NOTICE)
@@ -77,6 +79,7 @@ main.add_command(simulator.cli.command)
 @click.option("--broker", metavar="URL", help="somebody else's broker; without it, one is started")
 @click.option("--mqtt", metavar="VERSION", help="5, or 3.1.1 for brokers that need it (5)")
 @click.option("--store", metavar="FILE", help="keep the monitor's state in a file (in memory)")
+@click.option("--record", metavar="FILE", help="keep all that is said, for `dripwatch replay`")
 @click.option("--for", "for_s", type=click.FloatRange(min=0), metavar="SECONDS", help="then stop")
 @click.option("--json", "json_file", metavar="FILE", help="write the summary as JSON (- is stdout)")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (warning)")
@@ -87,7 +90,7 @@ def up(
 
     Exits with 1 when something did not happen as the scenario expects it.
     """
-    sections = {"pumps": "simulator", "scenario": "simulator", "seed": "simulator"}
+    sections = dict.fromkeys(("pumps", "scenario", "seed", "record"), "simulator")
     sections["store"] = "monitor"
     keys = {f"{sections[key]}.{key}" if key in sections else key: v for key, v in flags.items()}
     try:
@@ -204,6 +207,7 @@ def _say_line(console: Console) -> Callable[[AlertChange], None]:
 
 _KINDS: dict[str, Callable[..., Resolved[Any]]] = {
     "monitor": monitor.cli.settings,
+    "replay": simulator.replay.settings,
     "simulator": simulator.cli.settings,
     "up": up_settings,
 }

@@ -79,6 +79,7 @@ def read_guideline(scenario: Scenario) -> Guideline | None:
 @click.option("--speed", metavar="X", help="how fast the pumps' time runs, 1 to 1000 (1)")
 @click.option("--seed", metavar="N", help="the same seed and start give the same bytes")
 @click.option("--truth", is_flag=True, default=None, help="also publish what really happened")
+@click.option("--record", metavar="FILE", help="keep all that is said, for `dripwatch replay`")
 @click.option("--for", "for_s", type=click.FloatRange(min=0), metavar="SECONDS", help="then stop")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (info)")
 def command(
@@ -88,7 +89,7 @@ def command(
 
     For testing and training; not a medical device.
     """
-    sections = {"pumps", "scenario", "seed"}
+    sections = {"pumps", "scenario", "seed", "record"}
     keys = {f"simulator.{key}" if key in sections else key: v for key, v in flags.items()}
     try:
         process = settings(config, **keys, **{"simulator.truth": truth}).value

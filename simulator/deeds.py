@@ -3,6 +3,7 @@
 from simulator import action_effects, fault_book, fault_effects
 from simulator.rig import Later, Rig, Unit
 from simulator.story.plan import Begin, BootDone, Deed, End, Follow
+from simulator.story.wire_faults import WireFault
 
 
 def carry_out(rig: Rig, unit: Unit, deed: Deed) -> Later:
@@ -11,6 +12,10 @@ def carry_out(rig: Rig, unit: Unit, deed: Deed) -> Later:
         rig.boot_done(unit, resume=deed.resume)
     elif isinstance(deed, Follow):
         action_effects.follow(rig, unit, deed)
+    elif isinstance(deed, Begin | End) and isinstance(deed.entry, WireFault):
+        # It is wire.py's to do, and over when that has counted what it touched.
+        if isinstance(deed, Begin):
+            fault_book.begin(rig, unit, fault_effects.WORDS[type(deed.entry)])
     elif isinstance(deed, Begin):
         kind = type(deed.entry)
         if kind in action_effects.PERFORM:

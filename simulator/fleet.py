@@ -17,6 +17,7 @@ from infusion.messages import Kind, Topic, encode
 from infusion.prescription import Prescription
 from infusion.truth import Truth
 from infusion.units import MS_PER_SECOND, millilitres, nanolitres, round_dose_iu
+from simulator import fault_book
 from simulator.care import MINUTE_MS, Care, Guideline
 from simulator.cohort import draw_cohort
 from simulator.deeds import carry_out
@@ -39,6 +40,7 @@ from simulator.story.plan import (
 )
 from simulator.story.scenario import Scenario
 from simulator.stream import Connect, Disconnect, Outgoing, Output
+from simulator.wire import Wire
 
 # The sessions that are no pump's.
 EHR_SESSION = "ehr"
@@ -116,6 +118,9 @@ class Fleet:
         self._due_number = len(self._due)
         self._groups = _groups(cohort.phases, interval_ms // step_ms)
         self._has_begun = False
+        self._by_name = {unit.pump.name: unit for unit in self._rig.units}
+        self._said: list[Output] = []
+        self.wire = Wire(seed, start_ms, scenario, pumps)
         # An order that chance drew or a file gave must fit into the pump.
         for unit in self._rig.units:
             self._check_rate(unit)
@@ -143,7 +148,8 @@ class Fleet:
         while self.now_ms + self._step_ms <= to_ms:
             self.now_ms += self._step_ms
             self._step()
-        return self._rig.take()
+        said, self._said = self._said, []
+        return said
 
     def close(self) -> list[Output]:
         """The end of the whole simulation: every pump tells where it stands, and says goodbye.
@@ -160,7 +166,7 @@ class Fleet:
             if self._truth:
                 self._rig.say(Disconnect(TRUTH_SESSION, self.now_ms, clean=True))
             self._has_begun = False
-        return self._rig.take()
+        return self.wire.close(self._rig.take(), self.now_ms)
 
     def current_orders(self) -> list[Outgoing]:
         """Every order as it stands, for a monitor that was not there when it was announced."""
@@ -199,6 +205,7 @@ class Fleet:
         for unit in rig.units:
             rig.boot_done(unit, resume=True)
         self._do_what_is_due()
+        self._send()
 
     def _step(self) -> None:
         rig = self._rig
@@ -210,6 +217,13 @@ class Fleet:
         if (self.now_ms - self.start_ms) % MINUTE_MS == 0:
             self._care.advance(self.now_ms)
         self._report()
+        self._send()
+
+    def _send(self) -> None:
+        """Let the wire carry what was said, and book the faults of the wire that are over."""
+        self._said += self.wire.carry(self._rig.take(), self.now_ms)
+        for record in self.wire.take_ended():
+            fault_book.end(self._rig, self._by_name[record.pump], record.fault, record.touched)
 
     def _do_what_is_due(self) -> None:
         while self._due and self._due[0].at_ms <= self.now_ms:

@@ -160,7 +160,7 @@ class Publisher:
         is_ehr = name == EHR_SESSION
         settings = replace(
             self._settings,
-            client_id=f"{self._client_prefix}{name}",
+            client_id=f"{self._client_prefix}{connect.client or name}",
             clean_start=True,
             outbox_max=min(self._settings.outbox_max, EHR_OUTBOX_MAX if is_ehr else OUTBOX_MAX),
         )

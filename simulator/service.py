@@ -18,6 +18,7 @@ from link import LinkSettings
 from simulator.fleet import Fleet, PumpSummary
 from simulator.profile import Profile
 from simulator.publisher import Publisher, remembered_boot
+from simulator.recording import Recorder, header_of
 from simulator.sessions import PublisherCounters
 from simulator.story.scenario import PUMPS_MAX, Scenario
 from simulator.stream import Output
@@ -40,7 +41,8 @@ class SimulatorSettings(Struct, frozen=True, kw_only=True):
     `pumps` 0 takes the scenario's own number. `interval_s` must be a multiple of `step_s`.
     `start_ms` is the device time of the beginning; None is now. `first_boot` is the boot number
     with which every pump begins; 0 is one more than the broker remembers of an earlier run.
-    `truth` publishes what really happened in the pumps, to grade a monitor by.
+    `truth` publishes what really happened in the pumps, to grade a monitor by. `record` is a file
+    that keeps all that is published (simulator/recording.py).
     """
 
     scenario: str = "demo"
@@ -51,6 +53,7 @@ class SimulatorSettings(Struct, frozen=True, kw_only=True):
     step_s: Annotated[float, Meta(ge=0.1, le=60)] = 1.0
     site: Name = "home"
     truth: bool = False
+    record: str | None = None
     start_ms: Annotated[int, Meta(ge=946_684_800_000, le=4_000_000_000_000)] | None = None
     first_boot: Annotated[int, Meta(ge=0, le=FIRST_BOOT_MAX)] = 0
     connect_rate_s: Annotated[float, Meta(gt=0, le=100_000)] = 500.0
@@ -115,6 +118,8 @@ class Simulator:
             connect_rate_s=settings.connect_rate_s,
         )
         self.started = asyncio.Event()
+        self._recorder: Recorder | None = None
+        self._end_ms: int | None = None
         self._stop = asyncio.Event()
         self._began_s = 0.0
         self._lag_ms = 0.0
@@ -133,11 +138,16 @@ class Simulator:
         """Run until `stop`, or for some seconds of wall time, and say goodbye for every pump.
 
         `on_output` sees what the fleet says, before it is published. Returns the last status.
-        Raises LinkError when the broker cannot be reached or refuses for good.
+        Raises LinkError when the broker cannot be reached or refuses for good, and ConfigError when
+        the recording cannot be written.
         """
-        self.fleet.count_boots_from(self.settings.first_boot or await self._next_boot())
+        if for_s is not None:
+            # Whole steps, so that the same run ends at the same message.
+            self._end_ms = self.fleet.start_ms + round(for_s * self.speed * 1000)
+        self._begin_recording()
         goodbye_s = 0.0
         try:
+            self.fleet.count_boots_from(self.settings.first_boot or await self._next_boot())
             self._advance(self.fleet.start_ms, on_output)
             await self.publisher.reach(REACH_S)
             self._began_s = time.monotonic()
@@ -145,10 +155,16 @@ class Simulator:
             while not self._stop.is_set() and not self._is_over(for_s):
                 self._wake(on_output)
                 await self._sleep()
+            if not self._stop.is_set():
+                self._wake(on_output)
             last = self.status()
             self._say(self.fleet.close(), on_output)
+            if self._recorder is not None:
+                self._recorder.close(self.fleet.now_ms)
             goodbye_s = STOP_S
         finally:
+            if self._recorder is not None:
+                self._recorder.abandon()
             # Nobody waits for goodbyes that were never said: after an error the wills go out.
             await self.publisher.close(goodbye_s)
         return last
@@ -175,6 +191,22 @@ class Simulator:
         boot = await remembered_boot(settings, self.settings.site, REACH_S)
         return boot + 1 if boot < FIRST_BOOT_MAX else 1
 
+    def _begin_recording(self) -> None:
+        """Raises ConfigError where the file cannot be made."""
+        settings = self.settings
+        if settings.record is None:
+            return
+        header = header_of(
+            scenario=self.fleet.scenario.name,
+            profile=settings.profile,
+            seed=settings.seed,
+            pumps=settings.pumps or self.fleet.scenario.header.pumps,
+            start_ms=self.fleet.start_ms,
+            speed=self.speed,
+            site=settings.site,
+        )
+        self._recorder = Recorder(settings.record, header)
+
     def _wake(self, on_output: Callable[[list[Output]], object] | None) -> None:
         """Make what is due, but no longer than `BURST_S`, then see how far behind it left us."""
         deadline_s = time.monotonic() + BURST_S
@@ -192,6 +224,8 @@ class Simulator:
     def _say(
         self, outputs: list[Output], on_output: Callable[[list[Output]], object] | None
     ) -> None:
+        if self._recorder is not None:
+            self._recorder.write(outputs)
         if on_output is not None:
             on_output(outputs)
         self.publisher.submit(outputs)
@@ -211,4 +245,5 @@ class Simulator:
         return time.monotonic() - self._began_s
 
     def _due_ms(self) -> int:
-        return self.fleet.start_ms + int(self._elapsed_s() * self.speed * 1000)
+        due_ms = self.fleet.start_ms + int(self._elapsed_s() * self.speed * 1000)
+        return due_ms if self._end_ms is None else min(due_ms, self._end_ms)

@@ -17,12 +17,16 @@ from typing import Any
 from msgspec import Struct
 
 from infusion.errors import LinkError
-from infusion.messages import CONTENT_TYPE, USER_PROPERTIES, Kind
+from infusion.messages import CONTENT_TYPE, CONTRACT, USER_PROPERTIES, Kind
 from link import Link, OutboxFull
 from simulator.stream import Backlog, Connect, Disconnect, Outgoing, Output
 
 # How long a session that is about to be cut off may take to get its last words acknowledged.
 LAST_WORDS_S = 0.5
+# How long a session that the broker is to end, because another client takes it over, waits for
+# that before it ends itself; and how often it looks.
+TAKE_OVER_S = 5.0
+LOOK_S = 0.005
 
 # Makes the link of a stage; the second argument is called at every CONNACK.
 OpenLink = Callable[[Connect, Callable[[], None]], Link]
@@ -68,8 +72,14 @@ class Stage:
         self.ending: Disconnect | None = None
         self.link: Link | None = None
         self.inflight: dict[asyncio.Future[None], Outgoing] = {}
+        self.failed: list[Outgoing] = []  # what a link that was taken over gave back
         self.wake = asyncio.Event()
         self.failure: BaseException | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another client takes this one's place at the broker."""
+        return self.ending is not None and self.ending.taken_over
 
 
 class Session:
@@ -173,6 +183,11 @@ class Session:
             try:
                 await self._deliver(stage, link)
                 await self._part(stage, link)
+            except LinkError:
+                # Being replaced is what a link calls an error, and here it was meant.
+                if not stage.is_lost:
+                    raise
+                self._take_back(stage)
             finally:
                 stage.link = None
                 if listener is not None:
@@ -187,7 +202,7 @@ class Session:
         """Hand over what waits, whenever something does, until the stage ends."""
         await link.connected()
         while True:
-            while len(stage.waiting):
+            while len(stage.waiting) and not stage.is_lost:
                 await link.room()
                 self._send_waiting(stage, link)
             if stage.failure is not None:
@@ -214,19 +229,23 @@ class Session:
             qos=message.qos,
             retain=message.retain,
             content_type=CONTENT_TYPE,
-            user_properties=USER_PROPERTIES,
+            user_properties=_properties(message.contract),
         )
         self._counters.sent += 1
         stage.inflight[future] = message
         future.add_done_callback(lambda done: self._settle(stage, done))
 
     def _settle(self, stage: Stage, future: asyncio.Future[None]) -> None:
-        if stage.inflight.pop(future, None) is None:
+        message = stage.inflight.pop(future, None)
+        if message is None:
             # Taken back when the stage was cut off.
             return
         counters = self._counters
         if future.cancelled() or future.exception() is not None:
-            counters.refused += 1
+            if stage.is_lost and message.kind is not Kind.PRESENCE:
+                stage.failed.append(message)
+            else:
+                counters.refused += 1
         else:
             counters.acknowledged += 1
 
@@ -236,14 +255,35 @@ class Session:
         if stage.ending.clean:
             # Leaving the link's context says goodbye once everything is acknowledged.
             return
-        with suppress(LinkError):
-            # What is not acknowledged in time is taken back below.
-            await link.drain(LAST_WORDS_S)
-        kept = [message for message in stage.inflight.values() if message.kind is not Kind.PRESENCE]
+        if stage.is_lost:
+            await _wait_for_take_over(link)
+        else:
+            with suppress(LinkError):
+                # What is not acknowledged in time is taken back below.
+                await link.drain(LAST_WORDS_S)
+        self._take_back(stage)
+        await link.abort()
+
+    def _take_back(self, stage: Stage) -> None:
+        """Keep what the broker has not acknowledged, and what was not sent, for the next stage."""
+        inflight = stage.inflight.values()
+        kept = stage.failed + [each for each in inflight if each.kind is not Kind.PRESENCE]
         stage.inflight.clear()
         self._counters.returned += len(kept)
-        await link.abort()
-        self._returned = kept
+        self._returned = kept + stage.waiting.clear()
+
+
+async def _wait_for_take_over(link: Link) -> None:
+    """Until the broker has ended the connection in favour of another, or that did not come."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TAKE_OVER_S):
+            # A link has no event for this; it would connect again by itself after its backoff.
+            while link.is_connected:  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_S)
+
+
+def _properties(contract: str) -> tuple[tuple[str, str], ...]:
+    return USER_PROPERTIES if contract == CONTRACT else (("contract", contract),)
 
 
 def _note_failure(stage: Stage, listener: asyncio.Task[None]) -> None:

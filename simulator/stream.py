@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from infusion.messages import Kind
+from infusion.messages import CONTRACT, Kind
 
 
 # gc=False is safe: no field can refer back to the value.
@@ -14,6 +14,7 @@ class Outgoing(Struct, frozen=True, gc=False):
     """One message that leaves the session of a pump, or of another peer, at `time_ms`.
 
     The payload has the time at which it happened; that is earlier where it had to wait.
+    `contract` is the version that its user property names (MQTT 5).
     """
 
     session: str
@@ -23,23 +24,32 @@ class Outgoing(Struct, frozen=True, gc=False):
     retain: bool
     time_ms: int
     kind: Kind
+    contract: str = CONTRACT
 
 
 class Connect(Struct, frozen=True, gc=False):
-    """A session connects, with its will (QoS 1, retained) where it has one."""
+    """A session connects, with its will (QoS 1, retained) where it has one.
+
+    `client` names the session whose MQTT client id it uses, where that is not its own.
+    """
 
     session: str
     time_ms: int
     will_topic: str | None = None
     will_payload: bytes = b""
+    client: str | None = None
 
 
 class Disconnect(Struct, frozen=True, gc=False):
-    """A session ends: cleanly, or without a goodbye, so that its will goes out."""
+    """A session ends: cleanly, or without a goodbye, so that its will goes out.
+
+    With `taken_over` the broker ends it, because the next to connect has the same client id.
+    """
 
     session: str
     time_ms: int
     clean: bool
+    taken_over: bool = False
 
 
 Output = Outgoing | Connect | Disconnect

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from simulator.story.entries import Entry, SomeMl
 from simulator.story.reading import Offset
+from simulator.story.wire_faults import WIRE_FAULTS
 
 
 class Occlusion(Entry, frozen=True, kw_only=True):
@@ -73,4 +74,5 @@ FAULTS: dict[str, type[Entry]] = {
     "counter-frozen": CounterFrozen,
     "counter-backwards": CounterBackwards,
     "counter-jump": CounterJump,
+    **WIRE_FAULTS,
 }

@@ -9,7 +9,9 @@ from tests.brokers import free_port
 from tests.dripwatch.commands import dripwatch
 
 
-@pytest.mark.parametrize("command", ["", "up", "simulate", "monitor", "watch", "check-config"])
+@pytest.mark.parametrize(
+    "command", ["", "up", "simulate", "replay", "monitor", "watch", "check-config"]
+)
 def test_every_command_explains_itself_and_its_limits(command: str) -> None:
     """--help works everywhere, and says that this is no medical device."""
     done = dripwatch(*command.split(), "--help")
@@ -47,7 +49,7 @@ def test_check_config_shows_all_kinds_at_once() -> None:
     done = dripwatch("check-config")
     assert done.returncode == 0, done.stderr
     heads = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
-    assert heads == ["monitor:", "simulator:", "up:"]
+    assert heads == ["monitor:", "replay:", "simulator:", "up:"]
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_file(
@@ -110,10 +112,10 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
             ["check-config", "--config", "x.toml"],
             {},
             snapshot("""\
-2: Usage: dripwatch check-config [OPTIONS] [monitor|simulator|up]
+2: Usage: dripwatch check-config [OPTIONS] [monitor|replay|simulator|up]
 Try 'dripwatch check-config --help' for help.
 
-Error: --config belongs to one KIND; say which: monitor, simulator, up\
+Error: --config belongs to one KIND; say which: monitor, replay, simulator, up\
 """),
         ),
         (
