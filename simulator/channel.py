@@ -13,7 +13,7 @@ from infusion.messages import Kind, Presence, decode, encode, parse_topic
 from infusion.units import MS_PER_SECOND
 from simulator.story.wire_faults import HalfOpen
 from simulator.stream import Connect, Disconnect, Outgoing, Output
-from simulator.wire_effects import InForce, Item, WireRecord, affect, at_time, is_telling
+from simulator.wire_effects import ActiveFault, Item, WireRecord, affect, at_time, is_telling
 
 # How many messages of one pump wait on its way: two days of telemetry at the default interval.
 # Beyond that the oldest is lost, and counted in the record of the fault for which it waited.
@@ -32,8 +32,8 @@ class Channel:
         self.base: Connect | None = None
         self.shown: Connect | None = None
         self.presence: Outgoing | None = None
-        self.forces: list[InForce] = []
-        self.closures: list[InForce] = []
+        self.forces: list[ActiveFault] = []
+        self.closures: list[ActiveFault] = []
         # Whoever wants to hear what the pump says itself.
         self.listeners: list[Callable[[Outgoing], None]] = []
         # The record of the fault that began last: what waits, waits for it unless the way is shut.
@@ -161,11 +161,11 @@ class Channel:
 
     # --- the way shuts and opens -----------------------------------------------------------------
 
-    def shut(self, closure: InForce) -> None:
+    def shut(self, closure: ActiveFault) -> None:
         """Close the way; the broker does not know it yet."""
         self.closures.append(closure)
 
-    def cut(self, closure: InForce, now_ms: int, *, taken_over: bool = False) -> None:
+    def cut(self, closure: ActiveFault, now_ms: int, *, taken_over: bool = False) -> None:
         """The broker sees the connection end, if it is still there and shut: the will goes out."""
         if closure in self.closures and self.shown is not None:
             closure.record.cuts += 1
@@ -175,7 +175,7 @@ class Channel:
         self.shown = None
         self._say(Disconnect(self.name, now_ms, clean=False, taken_over=taken_over))
 
-    def reopen(self, closure: InForce, now_ms: int, rate_s: float | None = None) -> None:
+    def reopen(self, closure: ActiveFault, now_ms: int, rate_s: float | None = None) -> None:
         """Open the way, unless something else holds it; the back-fill comes `rate_s` a second."""
         self.closures.remove(closure)
         if self.closures:

@@ -9,7 +9,7 @@ from infusion.units import MS_PER_HOUR, MS_PER_SECOND
 from simulator.channel import WAITING_MAX, Channel, Plan
 from simulator.story.wire_faults import Clone, Replayed
 from simulator.stream import Backlog, Connect, Disconnect, Outgoing, Output
-from simulator.wire_effects import InForce, Item, at_time
+from simulator.wire_effects import ActiveFault, Item, at_time
 
 # How much of one pump's past somebody who says it again has kept; beyond that the oldest is gone.
 PAST_MAX = 20_000
@@ -23,7 +23,7 @@ class Impostor:
     """
 
     def __init__(
-        self, channel: Channel, force: InForce, say: Callable[[Output], None], plan: Plan
+        self, channel: Channel, force: ActiveFault, say: Callable[[Output], None], plan: Plan
     ) -> None:
         fault = force.fault
         assert isinstance(fault, Clone), "this is what a clone does"
@@ -150,7 +150,7 @@ class Parrot:
     """Says a slice of the past again, in the pump's session or in one of its own."""
 
     def __init__(
-        self, channel: Channel, force: InForce, say: Callable[[Output], None], plan: Plan
+        self, channel: Channel, force: ActiveFault, say: Callable[[Output], None], plan: Plan
     ) -> None:
         fault = force.fault
         assert isinstance(fault, Replayed), "this is what a replay does"

@@ -27,7 +27,7 @@ from simulator.story import wire_faults as do
 from simulator.story.plan import pump_indices
 from simulator.story.scenario import Scenario
 from simulator.stream import Outgoing, Output
-from simulator.wire_effects import InForce, WireRecord
+from simulator.wire_effects import ActiveFault, WireRecord
 
 # The second number of every seed that the wire draws from, after the pump's; the third is the
 # fault's place in the file.
@@ -48,7 +48,7 @@ class Wire:
         self._channels: dict[str, Channel] = {}
         self._busy: set[Channel] = set()
         self._ended: list[WireRecord] = []
-        self._guests: dict[InForce, Impostor | Parrot] = {}
+        self._guests: dict[ActiveFault, Impostor | Parrot] = {}
         # What is to be done when: (time, rank, number, what); ranks and numbers settle ties.
         self._due: list[tuple[int, int, int, Call]] = []
         self._number = 0
@@ -128,7 +128,7 @@ class Wire:
         if channel is None:
             channel = self._channels[name] = Channel(name, self._say, self._plan)
         record = WireRecord(fault=WORDS[type(fault)], pump=name, onset_ms=start_ms + fault.at.ms)
-        force = InForce(fault, record, self._chance(index, place))
+        force = ActiveFault(fault, record, self._chance(index, place))
         if isinstance(fault, do.Replayed):
             parrot = self._guests[force] = Parrot(channel, force, self._say, self._plan)
             self._push(start_ms + fault.since.ms, 1, partial(self._listen, channel, parrot))
@@ -163,7 +163,7 @@ class Wire:
         self._busy.add(channel)
         parrot.listen(now_ms)
 
-    def _begin(self, channel: Channel, force: InForce, now_ms: int) -> None:
+    def _begin(self, channel: Channel, force: ActiveFault, now_ms: int) -> None:
         fault = force.fault
         self.log.append(force.record)
         self._busy.add(channel)
@@ -184,7 +184,7 @@ class Wire:
             channel.shut(force)
             channel.cut(force, now_ms)
 
-    def _end(self, channel: Channel, force: InForce, now_ms: int) -> None:
+    def _end(self, channel: Channel, force: ActiveFault, now_ms: int) -> None:
         fault = force.fault
         force.record.end_ms = now_ms
         self._ended.append(force.record)
@@ -200,7 +200,7 @@ class Wire:
         else:
             self._guests.pop(force).end(now_ms)
 
-    def _flap(self, channel: Channel, force: InForce, now_ms: int) -> None:
+    def _flap(self, channel: Channel, force: ActiveFault, now_ms: int) -> None:
         """The way closes where it was open and opens where it was closed; then again, later."""
         fault = force.fault
         assert isinstance(fault, do.Flapping), "this is what Wi-Fi at its edge does"
@@ -217,7 +217,9 @@ class Wire:
         factor = 1 + fault.spread * (2 * float(force.chance.random()) - 1)
         self._plan(now_ms + max(1, _ms(mean_s * factor)), partial(self._flap, channel, force))
 
-    def _reopen(self, channel: Channel, force: InForce, rate_s: float | None, now_ms: int) -> None:
+    def _reopen(
+        self, channel: Channel, force: ActiveFault, rate_s: float | None, now_ms: int
+    ) -> None:
         self._busy.add(channel)
         channel.reopen(force, now_ms, rate_s)
 

@@ -48,7 +48,7 @@ class WireRecord(Struct, kw_only=True):
         return self.lost + self.late + self.changed + self.added
 
 
-class InForce:
+class ActiveFault:
     """One fault that is in force on one pump, with its chance and its record."""
 
     __slots__ = ("chance", "fault", "record")
@@ -74,10 +74,10 @@ class Item(Struct, frozen=True):
     overtakes: bool = False
 
 
-Effect = Callable[[Any, InForce, Item], list[Item]]
+Effect = Callable[[Any, ActiveFault, Item], list[Item]]
 
 
-def affect(force: InForce, item: Item) -> list[Item]:
+def affect(force: ActiveFault, item: Item) -> list[Item]:
     """Let one fault act on one message, if it touches this one."""
     fault = force.fault
     assert isinstance(fault, do.MessageFault), "only these act on single messages"
@@ -86,40 +86,40 @@ def affect(force: InForce, item: Item) -> list[Item]:
     return EFFECTS[type(fault)](fault, force, item)
 
 
-def _drop(_: do.Drop, force: InForce, item: Item) -> list[Item]:
+def _drop(_: do.Drop, force: ActiveFault, item: Item) -> list[Item]:
     force.record.lost += 1
     return []
 
 
-def _delay(fault: do.Delay, force: InForce, item: Item) -> list[Item]:
+def _delay(fault: do.Delay, force: ActiveFault, item: Item) -> list[Item]:
     force.record.late += 1
     delay_s = fault.delay_s + fault.spread_s * float(force.chance.random())
     at_ms = item.at_ms + round(delay_s * MS_PER_SECOND)
     return [Item(item.output, at_ms, item.overtakes)]
 
 
-def _duplicate(fault: do.Duplicate, force: InForce, item: Item) -> list[Item]:
+def _duplicate(fault: do.Duplicate, force: ActiveFault, item: Item) -> list[Item]:
     force.record.added += fault.times
     after_ms = round(fault.after_s * MS_PER_SECOND)
     copy = Item(item.output, item.at_ms + after_ms, item.overtakes or after_ms > 0)
     return [item, *[copy] * fault.times]
 
 
-def _reorder(fault: do.Reorder, force: InForce, item: Item) -> list[Item]:
+def _reorder(fault: do.Reorder, force: ActiveFault, item: Item) -> list[Item]:
     force.record.late += 1
     within_ms = round(fault.within_s * MS_PER_SECOND)
     at_ms = item.at_ms + 1 + int(within_ms * float(force.chance.random()))
     return [Item(item.output, at_ms, overtakes=True)]
 
 
-def _say_on_wrong_topic(fault: do.WrongTopic, force: InForce, item: Item) -> list[Item]:
+def _say_on_wrong_topic(fault: do.WrongTopic, force: ActiveFault, item: Item) -> list[Item]:
     force.record.changed += 1
     prefix, version, site, pump, kind = item.output.topic.split("/")
     pump, kind = fault.as_pump or pump, fault.as_kind or kind
     return [_changed(item, topic=f"{prefix}/{version}/{site}/{pump}/{kind}")]
 
 
-def _damage(fault: do.Malformed, force: InForce, item: Item) -> list[Item]:
+def _damage(fault: do.Malformed, force: ActiveFault, item: Item) -> list[Item]:
     force.record.changed += 1
     way: str = fault.how
     payload = item.output.payload
@@ -142,7 +142,7 @@ def _damage(fault: do.Malformed, force: InForce, item: Item) -> list[Item]:
     return [_changed(item, payload=msgspec.json.encode(fields))]
 
 
-def _claim_contract(fault: do.WrongContract, force: InForce, item: Item) -> list[Item]:
+def _claim_contract(fault: do.WrongContract, force: ActiveFault, item: Item) -> list[Item]:
     force.record.changed += 1
     return [_changed(item, contract=fault.contract)]
 
