@@ -14,6 +14,7 @@ from rich.console import Console
 
 import monitor.cli
 import simulator.cli
+from dripwatch import scenarios
 from dripwatch import summary as summaries
 from dripwatch.up import Up, UpSettings
 from dripwatch.view import NOTICE, told_line
@@ -66,12 +67,15 @@ def main() -> None:
 
 main.add_command(monitor.cli.command)
 main.add_command(simulator.cli.command)
+main.add_command(scenarios.command)
 
 
 @main.command(epilog=NOTICE)
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file (config/up.toml)")
 @click.option("--pumps", metavar="N", help="how many; 0 takes the scenario's own number")
 @click.option("--scenario", metavar="NAME|FILE", help="a name in config/scenarios, or a file")
+@click.option("--days", metavar="N", help="draw N days by chance instead of a scenario")
+@click.option("--cohort", metavar="NAME|FILE", help="whose days: config/cohorts, or a file (home)")
 @click.option("--speed", metavar="X", help="how fast the pumps' time runs, 1 to 1000 (60)")
 @click.option("--seed", metavar="N", help="another seed draws other patients and pumps")
 @click.option("--broker", metavar="URL", help="somebody else's broker; without it, one is started")
@@ -87,7 +91,7 @@ def up(
 
     Exits with 1 when something did not happen as the scenario expects it.
     """
-    sections = {"pumps": "simulator", "scenario": "simulator", "seed": "simulator"}
+    sections = dict.fromkeys(("pumps", "scenario", "seed", "days", "cohort"), "simulator")
     sections["store"] = "monitor"
     keys = {f"{sections[key]}.{key}" if key in sections else key: v for key, v in flags.items()}
     try:

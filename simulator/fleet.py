@@ -16,6 +16,7 @@ from infusion.errors import ConfigError
 from infusion.messages import Kind, Topic, Truth, encode
 from infusion.prescription import Prescription
 from infusion.units import MS_PER_SECOND, nanolitres, round_dose_iu
+from simulator.carer import Attendance, Carer
 from simulator.cohort import draw_cohort
 from simulator.deeds import carry_out
 from simulator.machine import POWERED, Mode
@@ -90,6 +91,11 @@ class Fleet:
         self._rig = Rig(profile, cohort, orders, site=site, interval_s=interval_s)
         self._due = schedule(scenario, orders, start_ms)
         self._due_number = len(self._due)
+        self._attendance: Attendance | None = None
+        if scenario.ward is not None:
+            carer = Carer(scenario.ward, seed=seed)
+            self._attendance = Attendance(carer, start_ms, self._plan)
+            self._rig.on_alarm = self._attendance.alarm_begins
         self._groups = _groups(cohort.phases, interval_ms // step_ms)
         self._has_begun = False
         # An order that chance drew or a file gave must fit into the pump.
@@ -193,12 +199,17 @@ class Fleet:
                 unit.order = due.deed.order
                 self._rig.say(self._order_message(unit.order.prescription))
                 continue
-            later = carry_out(self._rig, unit, due.deed)
-            if later is not None:
-                self._plan(unit, *later)
+            deeds = (
+                [due.deed] if self._attendance is None else self._attendance.turn(unit, due.deed)
+            )
+            for deed in deeds:
+                later = carry_out(self._rig, unit, deed)
+                if later is not None:
+                    after_ms, what = later
+                    self._plan(unit, self.now_ms + after_ms, what)
 
-    def _plan(self, unit: Unit, after_ms: int, deed: Deed) -> None:
-        due = Due(self.now_ms + after_ms, self._due_number, unit.index, deed)
+    def _plan(self, unit: Unit, at_ms: int, deed: Deed) -> None:
+        due = Due(at_ms, self._due_number, unit.index, deed)
         self._due_number += 1
         heapq.heappush(self._due, due)
 

@@ -95,6 +95,8 @@ class Rig:
             self.state.empty_at_ml[unit.index] = assignment.reservoir_ml
             self.sync(unit)
         self._out: list[Output] = []
+        # Called with the unit, the alarm and the time when an alarm of a pump begins.
+        self.on_alarm: Callable[[Unit, str, int], object] | None = None
 
     def take(self) -> list[Output]:
         """What has been said since the last call, in order of time."""
@@ -216,6 +218,13 @@ class Rig:
     def tell(self, unit: Unit, said: Iterable[Telemetry | Event]) -> None:
         """Send messages of a pump, or keep them, or lose them, as its connection stands."""
         for message in said:
+            if (
+                self.on_alarm is not None
+                and isinstance(message, Event)
+                and message.phase == "start"
+                and message.alarm is not None
+            ):
+                self.on_alarm(unit, message.alarm, message.time_ms)
             if "dropped" in unit.silences:
                 continue
             kind = Kind.TELEMETRY if isinstance(message, Telemetry) else Kind.EVENT

@@ -7,6 +7,7 @@ start of the scenario. A `pump` is `"P-03"`, a list of such, or `"all"`.
     pumps = 20                 # how many pumps there are, unless the command line says otherwise
     duration = "01:00"         # how long the scenario goes on
     quiet = true               # pumps that no expectation names must raise no alert
+    carer = "home"             # optional: who answers alarms, a name in config/cohorts or a file
 
     [[patient]]                # optional: who is on a pump; what is left out is drawn by chance
     pump = "P-03"
@@ -55,6 +56,7 @@ from simulator.story.entries import ALL, Entry, Expectation, Patient
 from simulator.story.faults import FAULTS
 from simulator.story.orders import NEVER, ORDERS, Order, OrderRate, OrderStart
 from simulator.story.reading import Offset, nearest, parse_offset, read_table
+from simulator.story.ward_file import WardFile
 
 E = TypeVar("E", bound=Entry)
 
@@ -62,17 +64,25 @@ PUMPS_MAX = 1_000_000
 
 
 class Header(Struct, frozen=True, kw_only=True):
-    """What stands above the tables of a scenario."""
+    """What stands above the tables of a scenario.
+
+    `quiet`: pumps that no expectation names must raise no alert. `carer`: who answers alarms, by
+    the [care] of a cohort: its name in config/cohorts, or a file.
+    """
 
     title: str = ""
     description: str = ""
     pumps: Annotated[int, Meta(ge=1, le=PUMPS_MAX)] = 20
     duration: Offset = Offset(3_600_000)
     quiet: bool = False
+    carer: str | None = None
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
-    """A whole scenario. `name` is where it came from, for errors."""
+    """A whole scenario. `name` is where it came from, for errors.
+
+    `ward` is the cohort whose carer answers alarms; without it nobody does.
+    """
 
     name: str
     header: Header = Header()
@@ -81,6 +91,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
     actions: tuple[Entry, ...] = ()
     orders: tuple[Order, ...] = ()
     expectations: tuple[Expectation, ...] = ()
+    ward: WardFile | None = None
 
 
 def read_scenario(data: bytes, name: str) -> Scenario:
