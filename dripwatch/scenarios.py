@@ -24,7 +24,7 @@ from simulator.story import actions, faults, orders
 from simulator.story.actions import ACTIONS
 from simulator.story.entries import Entry, Expectation, Patient, Pumps
 from simulator.story.faults import FAULTS
-from simulator.story.orders import ORDERS, Order
+from simulator.story.orders import NEVER, ORDERS, Order
 from simulator.story.reading import Offset
 from simulator.story.scenario import Scenario
 
@@ -32,7 +32,8 @@ from simulator.story.scenario import Scenario
 _START_MS = 1_790_000_000_000
 _PROFILE = "ambulatory"
 # Keys that a sentence says in another way.
-_TOLD = {"at", "pump", "until"}
+_TOLD = {"at", "pump", "until", "applied_after"}
+_FOLLOWS = {NEVER: "; the pump never follows", "00:00": "; the pump follows at once"}
 _WIDTH = 10
 # What happens, for a reader who has not seen the file. A kind that is not here has its docstring.
 _PHRASES: dict[type[Entry], str] = {
@@ -207,14 +208,14 @@ def _sentence(entry: Entry, word: str) -> str:
         for field in structs.fields(entry)
         if field.name not in _TOLD and getattr(entry, field.name) != field.default
     ]
-    if isinstance(entry, Order) and entry.applied_after == "00:00":
-        details.append("the pump is programmed at once")
     explained = _PHRASES.get(type(entry)) or (inspect.getdoc(type(entry)) or "").replace("\n", " ")
     if isinstance(entry, faults.Occlusion):
         explained = "the line closes" if entry.resistance_factor is None else "the line narrows"
         explained += f" ({entry.where} occlusion)"
     text = f"{_pumps(entry.pump)}: {explained.replace('`', '').rstrip('.')}"
     text += f", until {until}" if until is not None else ""
+    if isinstance(entry, Order):
+        text += _FOLLOWS.get(entry.applied_after, f"; the pump follows after {entry.applied_after}")
     return f"{text} [{', '.join([word, *details])}]"
 
 

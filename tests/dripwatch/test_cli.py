@@ -92,7 +92,9 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
         (
             ["up", "--days", "31"],
             {},
-            snapshot('2: dripwatch: flag --days: "31" is not a number from 0 to 30; example: 0'),
+            snapshot(
+                '2: dripwatch: flag --days: "31" is not a whole number from 0 to 30; example: 0'
+            ),
         ),
         (
             ["simulate", "--broker", "http://127.0.0.1"],

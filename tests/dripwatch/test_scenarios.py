@@ -126,3 +126,9 @@ def test_show_can_print_the_file_itself() -> None:
     done = scenario("show", "demo", "--toml")
     assert done.stdout_bytes == (ROOT / "config" / "scenarios" / "demo.toml").read_bytes()
     assert scenario("show", "dmo").exit_code == 2
+
+
+def test_show_says_whether_a_pump_follows_its_order() -> None:
+    told = scenario("show", "hold").stdout
+    assert "P-01: a hold is ordered, until 01:15; the pump follows after 00:01 [hold]" in told
+    assert "P-02: a hold is ordered, until 01:15; the pump never follows [hold]" in told

@@ -162,7 +162,7 @@ def test_profiles_are_mixed_by_weight() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "text"),
     [
-        ("forgotten =", "forgoten =", "forgoten"),
+        ("forgotten =", "remembered =", "remembered"),
         ("spare_ml = [8.0, 40.0]", "spare_ml = [40.0, 8.0]", "bags.spare_ml"),
         ("spare_ml = [8.0, 40.0]", "spare_ml = [8.0, 400.0]", "bags.spare_ml"),
         ('begins_at = "07:00"', 'begins_at = "25:00"', "day.begins_at"),
