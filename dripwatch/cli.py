@@ -15,6 +15,7 @@ from rich.console import Console
 import monitor.cli
 import simulator.cli
 import simulator.replay
+from dripwatch import scenarios
 from dripwatch import summary as summaries
 from dripwatch.up import Up, UpSettings
 from dripwatch.view import NOTICE, told_line
@@ -68,12 +69,15 @@ def main() -> None:
 main.add_command(monitor.cli.command)
 main.add_command(simulator.cli.command)
 main.add_command(simulator.replay.command)
+main.add_command(scenarios.command)
 
 
 @main.command(epilog=NOTICE)
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file (config/up.toml)")
 @click.option("--pumps", metavar="N", help="how many; 0 takes the scenario's own number")
 @click.option("--scenario", metavar="NAME|FILE", help="a name in config/scenarios, or a file")
+@click.option("--days", metavar="N", help="draw N days by chance instead of a scenario")
+@click.option("--cohort", metavar="NAME|FILE", help="whose days: config/cohorts, or a file (home)")
 @click.option("--speed", metavar="X", help="how fast the pumps' time runs, 1 to 1000 (60)")
 @click.option("--seed", metavar="N", help="another seed draws other patients and pumps")
 @click.option("--broker", metavar="URL", help="somebody else's broker; without it, one is started")
@@ -90,7 +94,8 @@ def up(
 
     Exits with 1 when something did not happen as the scenario expects it.
     """
-    sections = dict.fromkeys(("pumps", "scenario", "seed", "record"), "simulator")
+    mine = ("pumps", "scenario", "seed", "days", "cohort", "record")
+    sections = dict.fromkeys(mine, "simulator")
     sections["store"] = "monitor"
     keys = {f"{sections[key]}.{key}" if key in sections else key: v for key, v in flags.items()}
     try:

@@ -19,7 +19,7 @@ from host.process import (
     run,
     until_signal,
 )
-from infusion.errors import DripwatchError
+from infusion.errors import ConfigError, DripwatchError
 from infusion.nomogram_file import read_nomogram
 from infusion.settings import Resolved
 from link.address import DEFAULT_URL, LinkOptions, link_settings
@@ -29,8 +29,11 @@ from simulator.profile import Profile, read_profile
 from simulator.service import Simulator, SimulatorSettings, Status
 from simulator.story.entries import NOBODY
 from simulator.story.scenario import Scenario, read_scenario
+from simulator.story.ward_file import read_ward
+from simulator.ward import draw_ward
 
 DEFAULT_FILE = "simulator.toml"
+DEFAULT_COHORT = "home"
 
 log = structlog.get_logger()
 
@@ -53,8 +56,9 @@ def settings(file: Path | None, **flags: object) -> Resolved[SimulatorProcess]:
 
 def read_story(section: SimulatorSettings) -> tuple[Scenario, Profile]:
     """The scenario and the pump profile that the settings name. Raises ConfigError."""
-    data, name = read_named(section.scenario, "scenarios")
-    scenario = read_scenario(data, name)
+    if section.cohort is not None or section.days:
+        return _drawn_story(section)
+    scenario = named_scenario(section.scenario)
     data, name = read_named(section.profile, "pumps")
     return scenario, read_profile(data, name)
 
@@ -70,12 +74,41 @@ def read_guideline(scenario: Scenario) -> Guideline | None:
     return Guideline(protocol, read_nomogram(*read_named(protocol.nomogram, "nomograms")))
 
 
+def named_scenario(name: str) -> Scenario:
+    """A scenario by name or file, with the cohort of its carer. Raises ConfigError."""
+    scenario = read_scenario(*read_named(name, "scenarios"))
+    if scenario.header.carer is None:
+        return scenario
+    try:
+        ward = read_ward(*read_named(scenario.header.carer, "cohorts"))
+    except ConfigError as error:
+        raise ConfigError(f"{scenario.name}: key 'carer': {error}") from None
+    return structs.replace(scenario, ward=ward)
+
+
+def _drawn_story(section: SimulatorSettings) -> tuple[Scenario, Profile]:
+    """Days drawn by chance, and the pump that the cohort names. Raises ConfigError."""
+    data, name = read_named(section.cohort or DEFAULT_COHORT, "cohorts")
+    ward = read_ward(data, name)
+    if len(ward.profiles) > 1:
+        raise ConfigError(
+            f"{name}: [profiles] names {', '.join(sorted(ward.profiles))}; a fleet has one model "
+            "of pump, so name one"
+        )
+    (profile,) = ward.profiles
+    pumps, days = section.pumps or ward.pumps, section.days or 1
+    scenario = draw_ward(ward, name=name, pumps=pumps, days=days, seed=section.seed)
+    return scenario, read_profile(*read_named(profile, "pumps"))
+
+
 @click.command("simulate")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file (config/simulator.toml)")
 @click.option("--broker", metavar="URL", help=f"mqtt://[user@]host[:port] ({DEFAULT_URL})")
 @click.option("--mqtt", metavar="VERSION", help="5, or 3.1.1 for brokers that need it (5)")
 @click.option("--pumps", metavar="N", help="how many; 0 takes the scenario's own number")
 @click.option("--scenario", metavar="NAME|FILE", help="a name in config/scenarios, or a file")
+@click.option("--days", metavar="N", help="draw N days by chance instead of a scenario")
+@click.option("--cohort", metavar="NAME|FILE", help="whose days: config/cohorts, or a file (home)")
 @click.option("--speed", metavar="X", help="how fast the pumps' time runs, 1 to 1000 (1)")
 @click.option("--seed", metavar="N", help="the same seed and start give the same bytes")
 @click.option("--truth", is_flag=True, default=None, help="also publish what really happened")
@@ -89,7 +122,7 @@ def command(
 
     For testing and training; not a medical device.
     """
-    sections = {"pumps", "scenario", "seed", "record"}
+    sections = {"pumps", "scenario", "seed", "days", "cohort", "record"}
     keys = {f"simulator.{key}" if key in sections else key: v for key, v in flags.items()}
     try:
         process = settings(config, **keys, **{"simulator.truth": truth}).value
@@ -103,7 +136,7 @@ def command(
     log.info(
         "pumps start",
         broker=link.address,
-        scenario=process.simulator.scenario,
+        scenario=simulator.fleet.scenario.name,
         pumps=len(simulator.fleet.summary()),
         speed=process.speed,
     )

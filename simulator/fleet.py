@@ -19,6 +19,7 @@ from infusion.truth import Truth
 from infusion.units import MS_PER_SECOND, millilitres, nanolitres, round_dose_iu
 from simulator import fault_book
 from simulator.care import MINUTE_MS, Care, Guideline
+from simulator.carer import Attendance, Carer
 from simulator.cohort import draw_cohort
 from simulator.deeds import carry_out
 from simulator.machine import POWERED, Mode
@@ -116,6 +117,11 @@ class Fleet:
         )
         self._due = schedule(scenario, orders, start_ms)
         self._due_number = len(self._due)
+        self._attendance: Attendance | None = None
+        if scenario.ward is not None:
+            carer = Carer(scenario.ward, seed=seed)
+            self._attendance = Attendance(carer, start_ms, self._plan)
+            self._rig.on_alarm = self._attendance.alarm_begins
         self._groups = _groups(cohort.phases, interval_ms // step_ms)
         self._has_begun = False
         self._by_name = {unit.pump.name: unit for unit in self._rig.units}
@@ -234,9 +240,16 @@ class Fleet:
             elif isinstance(due.deed, Begin) and type(due.deed.entry) in BEFALLS:
                 self._care.befall(unit, due.deed.entry)
             else:
-                later = carry_out(self._rig, unit, due.deed)
-                if later is not None:
-                    self._plan(unit, *later)
+                self._carry_out(unit, due.deed)
+
+    def _carry_out(self, unit: Unit, deed: Deed) -> None:
+        """Do a deed, and plan what follows from it; a carer's visit is several deeds."""
+        deeds = [deed] if self._attendance is None else self._attendance.turn(unit, deed)
+        for each in deeds:
+            later = carry_out(self._rig, unit, each)
+            if later is not None:
+                after_ms, what = later
+                self._plan(unit, self.now_ms + after_ms, what)
 
     def _announce(self, unit: Unit, order: OrderVersion) -> None:
         """The order that a scenario planned; after one by the clinic it is a version later."""
@@ -249,8 +262,8 @@ class Fleet:
     def _say_order(self, unit: Unit) -> None:
         self._rig.say(self._order_message(unit.order.prescription))
 
-    def _plan(self, unit: Unit, after_ms: int, deed: Deed) -> None:
-        due = Due(self.now_ms + after_ms, self._due_number, unit.index, deed)
+    def _plan(self, unit: Unit, at_ms: int, deed: Deed) -> None:
+        due = Due(at_ms, self._due_number, unit.index, deed)
         self._due_number += 1
         heapq.heappush(self._due, due)
 

@@ -113,6 +113,8 @@ class Rig:
         held = [assignment.concentration_iu_ml for assignment in cohort.assignments]
         self.meter = DoseMeter(self.state, np.array(held))
         self._out: list[Output] = []
+        # Called with the unit, the alarm and the time when an alarm of a pump begins.
+        self.on_alarm: Callable[[Unit, str, int], object] | None = None
 
     def take(self) -> list[Output]:
         """What has been said since the last call, in order of time."""
@@ -234,6 +236,13 @@ class Rig:
     def tell(self, unit: Unit, said: Iterable[Telemetry | Event]) -> None:
         """Send messages of a pump, or keep them, or lose them, as its connection stands."""
         for message in said:
+            if (
+                self.on_alarm is not None
+                and isinstance(message, Event)
+                and message.phase == "start"
+                and message.alarm is not None
+            ):
+                self.on_alarm(unit, message.alarm, message.time_ms)
             if "dropped" in unit.silences:
                 continue
             kind = Kind.TELEMETRY if isinstance(message, Telemetry) else Kind.EVENT

@@ -22,6 +22,7 @@ from simulator.recording import Recorder, header_of
 from simulator.sessions import PublisherCounters
 from simulator.story.scenario import PUMPS_MAX, Scenario
 from simulator.stream import Output
+from simulator.ward import DAYS_MAX
 
 # How often the fleet is moved on, in wall time.
 WAKE_S = 0.05
@@ -42,10 +43,14 @@ class SimulatorSettings(Struct, frozen=True, kw_only=True):
     `start_ms` is the device time of the beginning; None is now. `first_boot` is the boot number
     with which every pump begins; 0 is one more than the broker remembers of an earlier run.
     `truth` publishes what really happened in the pumps, to grade a monitor by. `record` is a file
-    that keeps all that is published (simulator/recording.py).
+    that keeps all that is published (simulator/recording.py). With `cohort` or
+    `days` the story is drawn by chance and `scenario` is not read: `cohort` None is "home",
+    `days` 0 is 1.
     """
 
     scenario: str = "demo"
+    cohort: str | None = None
+    days: Annotated[int, Meta(ge=0, le=DAYS_MAX)] = 0
     profile: str = "ambulatory"
     pumps: Annotated[int, Meta(ge=0, le=PUMPS_MAX)] = 0
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1

@@ -55,7 +55,26 @@ class BootDone(Struct, frozen=True):
     resume: bool
 
 
-Deed = Announce | Follow | Begin | End | BootDone
+class Clear(Struct, frozen=True):
+    """Every fault of a kind that is in force ends; `where` takes only the occlusions there."""
+
+    kind: type[Entry]
+    where: str | None = None
+
+    def fits(self, entry: Entry) -> bool:
+        """Whether it is a fault of this kind, and there."""
+        is_there = self.where is None or getattr(entry, "where", None) == self.where
+        return isinstance(entry, self.kind) and is_there
+
+
+class Visit(Struct, frozen=True):
+    """Somebody comes because of an alarm; `steps` are what they do, at ms from the start."""
+
+    alarm: str
+    steps: tuple[tuple[int, Begin | Clear], ...]
+
+
+Deed = Announce | Follow | Begin | End | BootDone | Clear | Visit
 
 
 class Due(Struct, frozen=True, order=True):

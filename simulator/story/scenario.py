@@ -8,6 +8,7 @@ start of the scenario. A `pump` is `"P-03"`, a list of such, or `"all"`.
     duration = "01:00"         # how long the scenario goes on
     quiet = true               # pumps that no expectation names must raise no alert
     protocol = "home-heparin"  # who draws blood and changes doses; without it nobody does
+    carer = "home"             # optional: who answers alarms, a name in config/cohorts or a file
 
     [[patient]]                # optional: who is on a pump; what is left out is drawn by chance
     pump = "P-03"
@@ -64,6 +65,7 @@ from simulator.story.faults import FAULTS
 from simulator.story.orders import NEVER, ORDERS, Order, OrderRate, OrderStart
 from simulator.story.patient_events import PATIENT_EVENTS
 from simulator.story.reading import Offset, parse_offset, read_table
+from simulator.story.ward_file import WardFile
 
 E = TypeVar("E", bound=Entry)
 
@@ -71,7 +73,11 @@ PUMPS_MAX = 1_000_000
 
 
 class Header(Struct, frozen=True, kw_only=True):
-    """What stands above the tables of a scenario."""
+    """What stands above the tables of a scenario.
+
+    `quiet`: pumps that no expectation names must raise no alert. `carer`: who answers alarms, by
+    the [care] of a cohort: its name in config/cohorts, or a file.
+    """
 
     title: str = ""
     description: str = ""
@@ -79,10 +85,14 @@ class Header(Struct, frozen=True, kw_only=True):
     duration: Offset = Offset(3_600_000)
     quiet: bool = False
     protocol: Word = NOBODY
+    carer: str | None = None
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
-    """A whole scenario. `name` is where it came from, for errors."""
+    """A whole scenario. `name` is where it came from, for errors.
+
+    `ward` is the cohort whose carer answers alarms; without it nobody does.
+    """
 
     name: str
     header: Header = Header()
@@ -92,6 +102,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
     orders: tuple[Order, ...] = ()
     events: tuple[Entry, ...] = ()
     expectations: tuple[Expectation, ...] = ()
+    ward: WardFile | None = None
 
 
 def read_scenario(data: bytes, name: str) -> Scenario:

@@ -10,7 +10,8 @@ from tests.dripwatch.commands import dripwatch
 
 
 @pytest.mark.parametrize(
-    "command", ["", "up", "simulate", "replay", "monitor", "watch", "check-config"]
+    "command",
+    ["", "up", "simulate", "replay", "monitor", "watch", "check-config", "scenario"],
 )
 def test_every_command_explains_itself_and_its_limits(command: str) -> None:
     """--help works everywhere, and says that this is no medical device."""
@@ -80,6 +81,20 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
             {},
             snapshot(
                 "2: dripwatch: 'dmo' is not in config/scenarios; the nearest is demo; known: bag-mix-up, counter-faults, demo, hold, order-change, quiet-day, reboot, wifi-night; a file of your own ends in .toml"
+            ),
+        ),
+        (
+            ["simulate", "--days", "1", "--cohort", "hom"],
+            {},
+            snapshot(
+                "2: dripwatch: 'hom' is not in config/cohorts; the nearest is home; known: home, hospital; a file of your own ends in .toml"
+            ),
+        ),
+        (
+            ["up", "--days", "31"],
+            {},
+            snapshot(
+                '2: dripwatch: flag --days: "31" is not a whole number from 0 to 30; example: 0'
             ),
         ),
         (
