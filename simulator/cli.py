@@ -20,10 +20,12 @@ from host.process import (
     until_signal,
 )
 from infusion.errors import DripwatchError
-from infusion.settings import Resolved
+from infusion.library import DrugEntry, DrugLibrary
+from infusion.settings import Resolved, load_toml
 from link.address import DEFAULT_URL, LinkOptions, link_settings
 from simulator.profile import Profile, read_profile
 from simulator.service import Simulator, SimulatorSettings, Status
+from simulator.story.reading import read_table
 from simulator.story.scenario import Scenario, read_scenario
 
 DEFAULT_FILE = "simulator.toml"
@@ -47,12 +49,19 @@ def settings(file: Path | None, **flags: object) -> Resolved[SimulatorProcess]:
     return load_settings(SimulatorProcess, default_file=DEFAULT_FILE, file=file, flags=flags)
 
 
-def read_story(section: SimulatorSettings) -> tuple[Scenario, Profile]:
-    """The scenario and the pump profile that the settings name. Raises ConfigError."""
+def read_story(section: SimulatorSettings) -> tuple[Scenario, Profile, DrugEntry | None]:
+    """The scenario and the pump profile that the settings name, and the scenario's drug library.
+
+    Raises ConfigError.
+    """
     data, name = read_named(section.scenario, "scenarios")
     scenario = read_scenario(data, name)
     data, name = read_named(section.profile, "pumps")
-    return scenario, read_profile(data, name)
+    profile = read_profile(data, name)
+    if not scenario.header.library:
+        return scenario, profile, None
+    data, name = read_named(scenario.header.library, "libraries")
+    return scenario, profile, read_table(DrugLibrary, load_toml(data, name), name).chosen()
 
 
 @click.command("simulate")

@@ -8,7 +8,7 @@ from simulator.story.plan import Begin, BootDone, Deed, End, Follow
 def carry_out(rig: Rig, unit: Unit, deed: Deed) -> Later:
     """Do one deed other than an announcement. Returns what follows from it later, if anything."""
     if isinstance(deed, BootDone):
-        rig.boot_done(unit, resume=deed.resume)
+        rig.boot_done(unit, resume=deed.resume, fails=deed.fails)
     elif isinstance(deed, Follow):
         action_effects.follow(rig, unit, deed)
     elif isinstance(deed, Begin):

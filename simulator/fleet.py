@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import Struct
 
 from infusion.errors import ConfigError
+from infusion.library import DrugEntry
 from infusion.messages import Kind, Topic, Truth, encode
 from infusion.prescription import Prescription
 from infusion.units import MS_PER_SECOND, nanolitres, round_dose_iu
@@ -21,7 +22,7 @@ from simulator.deeds import carry_out
 from simulator.machine import POWERED, Mode
 from simulator.physics import step
 from simulator.profile import Profile
-from simulator.pump import Readings
+from simulator.pump import Behaviour, Readings
 from simulator.rig import Rig, Unit
 from simulator.story.plan import Announce, Deed, Due, first_orders, patients_of, schedule
 from simulator.story.scenario import Scenario
@@ -66,6 +67,7 @@ class Fleet:
         step_s: float = 1.0,
         site: str = "home",
         truth: bool = False,
+        library: DrugEntry | None = None,
     ) -> None:
         """A fleet that has not begun; its first `advance` connects it and starts every pump.
 
@@ -87,7 +89,21 @@ class Fleet:
         self._site = site
         self._truth = truth
         self._step_ms = step_ms
-        self._rig = Rig(profile, cohort, orders, site=site, interval_s=interval_s)
+        header = scenario.header
+        behaviour = Behaviour(
+            double_check=header.double_check,
+            restarts_max=header.auto_restarts,
+            near_end_min=header.near_end_min,
+        )
+        self._rig = Rig(
+            profile,
+            cohort,
+            orders,
+            site=site,
+            interval_s=interval_s,
+            behaviour=behaviour,
+            library=library,
+        )
         self._due = schedule(scenario, orders, start_ms)
         self._due_number = len(self._due)
         self._groups = _groups(cohort.phases, interval_ms // step_ms)
@@ -182,6 +198,7 @@ class Fleet:
         flags = step(rig.state, self._step_ms / MS_PER_SECOND)
         for index in np.flatnonzero(flags).tolist():
             rig.look(rig.units[index])
+        rig.wake()
         self._do_what_is_due()
         self._report()
 
@@ -214,16 +231,19 @@ class Fleet:
             state.empty_at_ml[group] - pumped,
             state.held_ml[group],
             state.battery[group],
-            state.flow_factor[group],
+            state.drive_ml_h[group] * state.flow_factor[group],
         )
         profile = rig.profile
-        for index, volume, reservoir, held, battery, factor in zip(
+        for index, volume, reservoir, held, battery, flow in zip(
             *(column.tolist() for column in columns), strict=True
         ):
             unit = rig.units[index]
             if unit.pump.mode in POWERED and unit.pump.told_ms != self.now_ms:
                 pressure = profile.venous_pressure_mmhg + held / profile.compliance_ml_mmhg
-                readings = Readings(volume, reservoir, pressure, battery, unit.on_mains, factor)
+                left_min = battery * profile.battery_life_h * 60
+                readings = Readings(
+                    volume, reservoir, pressure, flow, battery, left_min, unit.on_mains
+                )
                 rig.tell(unit, [unit.pump.telemetry(readings, self.now_ms)])
             if self._truth:
                 self._tell_truth(unit)

@@ -13,6 +13,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from infusion.library import DrugEntry
 from infusion.prescription import Name
 from link import LinkSettings
 from simulator.fleet import Fleet, PumpSummary
@@ -85,6 +86,7 @@ class Simulator:
         link: LinkSettings,
         scenario: Scenario,
         profile: Profile,
+        library: DrugEntry | None = None,
         *,
         speed: float = 1.0,
     ) -> None:
@@ -104,6 +106,7 @@ class Simulator:
             start_ms=start_ms,
             seed=settings.seed,
             interval_s=settings.interval_s,
+            library=library,
             step_s=settings.step_s,
             site=settings.site,
             truth=settings.truth,

@@ -62,13 +62,21 @@ PUMPS_MAX = 1_000_000
 
 
 class Header(Struct, frozen=True, kw_only=True):
-    """What stands above the tables of a scenario."""
+    """What stands above the tables of a scenario.
+
+    `library` is a name in config/libraries, "" for none. The last three are how its pumps are set
+    up: see simulator.pump.Behaviour.
+    """
 
     title: str = ""
     description: str = ""
     pumps: Annotated[int, Meta(ge=1, le=PUMPS_MAX)] = 20
     duration: Offset = Offset(3_600_000)
     quiet: bool = False
+    library: str = "home-heparin"
+    double_check: bool = False
+    auto_restarts: Annotated[int, Meta(ge=0, le=9)] = 0
+    near_end_min: Annotated[float, Meta(ge=0, le=240)] = 0.0
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
