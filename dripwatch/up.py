@@ -22,6 +22,7 @@ from dripwatch.view import Frame, clock_text, render, told_line
 from dripwatch.watch import Watch
 from infusion.account import Account
 from infusion.errors import LinkError
+from infusion.library import DrugEntry
 from infusion.messages import AlertChange
 from infusion.units import nanolitres, round_dose_iu
 from monitor.service import MonitorService, ServiceSettings
@@ -48,6 +49,7 @@ class UpSettings(Struct, frozen=True, kw_only=True):
 
     scenario: Scenario
     profile: Profile
+    library: DrugEntry | None = None
     simulator: SimulatorSettings
     monitor: ServiceSettings
     speed: float
@@ -66,6 +68,7 @@ class Up:
             settings.monitor.link,
             settings.scenario,
             settings.profile,
+            settings.library,
             speed=settings.speed,
         )
         self._service = MonitorService(settings.monitor, now_ms=self._now_ms)

@@ -145,7 +145,7 @@ def _battery_swap(rig: Rig, unit: Unit, action: do.BatterySwap) -> Later:
         rig.refused += 1
         return None
     return round(action.takes_s * 1000), Begin(
-        _BatteryIn(at=action.at, pump="", level=action.level)
+        _BatteryIn(at=action.at, pump=unit.pump.name, level=action.level)
     )
 
 

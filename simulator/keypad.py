@@ -60,7 +60,7 @@ def _pressed(pump: Pump, happened: Happened, now_ms: int) -> Iterator[Happened]:
 
 
 def _accepted(pump: Pump, happened: Happened) -> Iterator[Happened]:
-    answered = ("programming-cleared",)
+    answered: tuple[str, ...] = ("programming-cleared",)
     if happened.what in _ENDS_STANDBY:
         answered += ("standby-expired",)
     for key in answered:

@@ -162,8 +162,12 @@ def _check_entry(entry: Entry, place: str) -> None:
     until = getattr(entry, "until", None)
     if until is not None and until <= entry.at:
         raise ConfigError(f"{place}: key 'until': {until} is not after {entry.at}, when it begins")
-    if isinstance(entry, ProgramRate) and (entry.rate_ml_h is None) == (entry.factor is None):
-        raise ConfigError(f"{place}: give exactly one of 'rate_ml_h' and 'factor'")
+    if isinstance(entry, ProgramRate):
+        ways = (entry.rate_ml_h, entry.factor, entry.dose_iu_kg_h, entry.dose_iu_h)
+        if sum(way is not None for way in ways) != 1:
+            raise ConfigError(
+                f"{place}: give exactly one of 'rate_ml_h', 'factor', 'dose_iu_kg_h', 'dose_iu_h'"
+            )
     if isinstance(entry, OrderStart | OrderRate) and (
         (entry.dose_iu_kg_h is None) == (entry.dose_iu_h is None)
     ):
