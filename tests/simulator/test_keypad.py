@@ -27,6 +27,19 @@ LIBRARY = DrugEntry(
 class Keys(OnePump):
     """One pump, and fingers on its keypad."""
 
+    # Calls, so that no checker remembers the answer.
+    def alarms(self) -> tuple[str, ...]:
+        return self.pump.alarms
+
+    def sounds(self) -> str | None:
+        return self.pump.sounds
+
+    def pending(self) -> Happened | None:
+        return self.pump.pending
+
+    def is_outside(self) -> bool:
+        return self.pump.is_outside_library
+
     def press(self, what: Happening, **details: object) -> list[str]:
         before = len(self.events)
         happened = Happened(what, **details)  # type: ignore[arg-type]
@@ -66,15 +79,15 @@ def test_soft_limit_asks_and_hard_limit_refuses(pump: Keys) -> None:
     assert pump.rate(120.0, override=True) == ["DRIPWATCH_EVT_HARD_LIMIT"]
     assert pump.pump.settings.rate_ml_h == 24.0
     assert pump.rate(120.0, bypass=True) == ["DRIPWATCH_EVT_BYPASS", *CHANGE]
-    assert pump.pump.is_outside_library
+    assert pump.is_outside()
     assert pump.rate(12.0) == CHANGE
-    assert not pump.pump.is_outside_library
+    assert not pump.is_outside()
 
 
 def test_the_library_watches_boluses_and_concentrations(pump: Keys) -> None:
-    assert pump.press(Happening.BOLUS, bolus=Bolus(10.001, 60)) == ["DRIPWATCH_EVT_HARD_LIMIT"]
-    assert pump.press(Happening.BOLUS, bolus=Bolus(10, 60)) == CHANGE
-    pump.runs(90)
+    assert pump.press(Happening.BOLUS, bolus=Bolus(10.001, 600)) == ["DRIPWATCH_EVT_HARD_LIMIT"]
+    assert pump.press(Happening.BOLUS, bolus=Bolus(10, 600)) == CHANGE
+    pump.runs(601)
     assert pump.press(Happening.BOLUS, bolus=Bolus(1, 60)) == ["DRIPWATCH_EVT_HARD_LIMIT"]
     wrong = replace(pump.pump.settings, concentration_iu_ml=99.0)
     assert pump.press(Happening.CHANGE_BAG, settings=wrong) == ["DRIPWATCH_EVT_HARD_LIMIT"]
@@ -93,14 +106,14 @@ def test_programming_left_alone_calls_and_is_cleared(pump: Keys) -> None:
     pump.pump.behaviour = Behaviour(double_check=True)
     pump.rate(10.0)
     pump.runs(299)
-    assert pump.pump.alarms == ()
+    assert pump.alarms() == ()
     pump.runs(1)
-    assert pump.pump.sounds == "callback"
+    assert pump.sounds() == "callback"
     pump.runs(299)
-    assert pump.pump.pending is not None
+    assert pump.pending() is not None
     pump.runs(1)
-    assert pump.pump.pending is None
-    assert pump.pump.alarms == ("programming-cleared",)
+    assert pump.pending() is None
+    assert pump.alarms() == ("programming-cleared",)
     assert "MDC_EVT_PUMP_PROG_CLEARED" in {event.event for event in pump.events}
     assert pump.pump.settings.rate_ml_h == 12.0
 
@@ -120,17 +133,17 @@ def test_silence_lasts_two_minutes_and_a_new_alarm_sounds(pump: Keys) -> None:
     assert pump.uses(keypad.silence) == []
     pump.does(Happening.WARNING, alarm="callback")
     pump.uses(keypad.silence)
-    assert pump.pump.sounds is None
+    assert pump.sounds() is None
     pump.runs(119)
-    assert pump.pump.sounds is None
+    assert pump.sounds() is None
     pump.runs(1)
-    assert pump.pump.sounds == "callback"
+    assert pump.sounds() == "callback"
     pump.uses(keypad.silence)
     assert pump.uses(keypad.silence) == ["DRIPWATCH_EVT_AUDIO_RESUMED"]
     pump.uses(keypad.silence)
     pump.does(Happening.ALARM, alarm="air-in-line")
-    assert pump.pump.sounds == "air-in-line"
-    assert pump.pump.alarms == ("callback", "air-in-line")
+    assert pump.sounds() == "air-in-line"
+    assert pump.alarms() == ("callback", "air-in-line")
 
 
 def test_standby_expires_and_calls(pump: Keys) -> None:
@@ -140,19 +153,19 @@ def test_standby_expires_and_calls(pump: Keys) -> None:
     assert pump.pump.reason == "standby"
     assert pump.pump.wake_at_ms == until_ms
     pump.runs(59)
-    assert pump.pump.alarms == ()
+    assert pump.alarms() == ()
     pump.runs(1)
-    assert pump.pump.alarms == ("standby-expired",)
-    assert pump.pump.wake_at_ms is None
+    assert pump.alarms() == ("standby-expired",)
+    assert sense(pump.pump, pump.readings, pump.now_ms) == []
     pump.press(Happening.START)
-    assert pump.pump.alarms == ()
+    assert pump.alarms() == ()
     assert pump.is_in(Mode.RUNNING)
 
 
 def test_the_door(pump: Keys) -> None:
     pump.uses(keypad.move_door, is_open=True)
     assert pump.is_in(Mode.ALARMING)
-    assert pump.pump.alarms == ("door-open",)
+    assert pump.alarms() == ("door-open",)
     pump.press(Happening.START)
     assert pump.is_in(Mode.ALARMING)
     pump.uses(keypad.move_door, is_open=False)
@@ -236,7 +249,7 @@ def test_an_occlusion_that_stays_alarms_after_the_check(pump: Keys) -> None:
     pump.pump.behaviour = Behaviour(restarts_max=9)
     pump.state.set_resistance(0, float("inf"))
     pump.runs(300)
-    assert pump.pump.alarms == ("downstream-occlusion",)
+    assert pump.alarms() == ("downstream-occlusion",)
     assert pump.pump.restarts_ms == ()
 
 
@@ -245,11 +258,11 @@ def test_near_end_of_the_infusion() -> None:
     pump.pump.behaviour = Behaviour(near_end_min=4)
     pump.does(Happening.BOOTED_GOING_ON)
     pump.runs(359)
-    assert pump.pump.alarms == ()
+    assert pump.alarms() == ()
     pump.runs(2)
-    assert pump.pump.alarms == ("near-end",)
+    assert pump.alarms() == ("near-end",)
     pump.runs(300)
-    assert pump.pump.alarms == ("infusion-complete",)
+    assert pump.alarms() == ("infusion-complete",)
 
 
 def test_a_failed_self_test_can_only_be_switched_off() -> None:
@@ -281,12 +294,12 @@ DEEDS = st.one_of(
 )
 
 
-def do(pump: Keys, deed: object) -> None:  # noqa: C901, PLR0912 - one line for each kind of deed
+def do(pump: Keys, deed: object) -> None:  # noqa: C901, PLR0912 - one line for each kind
     """One deed of the property test."""
     match deed:
         case Happening():
             pump.press(deed)
-        case (rate, override, bypass):
+        case (float(rate), override, bypass):
             pump.rate(rate, override=override, bypass=bypass)
         case int():
             pump.runs(deed)
