@@ -37,7 +37,7 @@ from infusion.settings import Resolved, describe
 from link import EmbeddedBroker, LinkSettings
 from link.address import DEFAULT_URL, LinkOptions, link_settings
 from monitor.cli import MonitorProcess, MonitorSection
-from simulator.service import SimulatorSettings
+from simulator.setup import SimulatorSettings, read_setup
 
 UP_FILE = "up.toml"
 EMBEDDED_PORT = 1883
@@ -113,7 +113,7 @@ def up_parts(
 
     Raises ConfigError, and LinkError where the broker does not start.
     """
-    scenario, profile = simulator.cli.read_story(process.simulator)
+    setup = read_setup(process.simulator)
     with contextlib.ExitStack() as stack:
         url = process.broker
         if url is None:
@@ -128,8 +128,7 @@ def up_parts(
             monitor=process.monitor,
         )
         yield UpSettings(
-            scenario=scenario,
-            profile=profile,
+            setup=setup,
             simulator=process.simulator,
             speed=process.speed,
             monitor=monitor.cli.service_settings(own),

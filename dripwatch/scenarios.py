@@ -17,9 +17,8 @@ from host.process import EXIT_OK, read_named, report
 from host.resources import config_path
 from infusion.alarms import DEVICE_ALARMS
 from infusion.errors import ConfigError, DripwatchError
-from simulator.cli import named_scenario
 from simulator.fleet import Fleet
-from simulator.profile import read_profile
+from simulator.setup import named_scenario, setup_of
 from simulator.story import actions, faults, orders
 from simulator.story.actions import ACTIONS
 from simulator.story.entries import NOBODY, Entry, Expectation, Patient, Pumps
@@ -154,8 +153,16 @@ def shipped_names() -> list[str]:
 def check(name: str) -> None:
     """Raises ConfigError where a scenario cannot be read, or does not fit its pumps."""
     scenario = named_scenario(name)
-    profile = read_profile(*read_named(_PROFILE, "pumps"))
-    Fleet(scenario, profile, pumps=scenario.header.pumps, start_ms=_START_MS, seed=1)
+    setup = setup_of(scenario, _PROFILE)
+    Fleet(
+        scenario,
+        setup.profile,
+        pumps=scenario.header.pumps,
+        start_ms=_START_MS,
+        seed=1,
+        library=setup.library,
+        guideline=setup.guideline,
+    )
 
 
 def _line(name: str) -> Line:

@@ -26,11 +26,10 @@ from infusion.messages import AlertChange
 from infusion.units import nanolitres, round_dose_iu
 from monitor.service import MonitorService, ServiceSettings
 from simulator.fleet import PumpSummary
-from simulator.profile import Profile
-from simulator.service import Simulator, SimulatorSettings
+from simulator.service import Simulator
 from simulator.service import Status as SimulatorStatus
+from simulator.setup import Setup, SimulatorSettings
 from simulator.story.expectations import judge
-from simulator.story.scenario import Scenario
 
 T = TypeVar("T")
 
@@ -46,8 +45,7 @@ TOLD_MAX = 100_000
 class UpSettings(Struct, frozen=True, kw_only=True):
     """What `up` must be told, apart from its parts' own settings."""
 
-    scenario: Scenario
-    profile: Profile
+    setup: Setup
     simulator: SimulatorSettings
     monitor: ServiceSettings
     speed: float
@@ -64,8 +62,7 @@ class Up:
         self._simulator = Simulator(
             settings.simulator,
             settings.monitor.link,
-            settings.scenario,
-            settings.profile,
+            settings.setup,
             speed=settings.speed,
         )
         self._service = MonitorService(settings.monitor, now_ms=self._now_ms)
@@ -144,7 +141,7 @@ class Up:
         status = self._simulator.status()
         start_ms = self._simulator.fleet.start_ms
         return Frame(
-            title=self._settings.scenario.header.title or self._settings.scenario.name,
+            title=self._settings.setup.scenario.header.title or self._settings.setup.scenario.name,
             broker=self._settings.monitor.link.address,
             speed=self._settings.speed,
             elapsed_ms=status.device_ms - start_ms,
@@ -177,7 +174,7 @@ class Up:
         return summaries.Summary(
             schema=summaries.SCHEMA,
             version=version("dripwatch"),
-            scenario=settings.scenario.name,
+            scenario=settings.setup.scenario.name,
             seed=settings.simulator.seed,
             speed=settings.speed,
             broker=settings.monitor.link.address,
@@ -194,7 +191,7 @@ class Up:
                 self._pump_line(pump, line) for pump, line in simulator.fleet.summary().items()
             ),
             changes=changes,
-            unmet=tuple(judge(settings.scenario, changes, start_ms, end_ms)),
+            unmet=tuple(judge(settings.setup.scenario, changes, start_ms, end_ms)),
         )
 
     def _pump_line(self, pump: str, line: PumpSummary) -> summaries.PumpLine:

@@ -69,5 +69,52 @@ DEVICE_ALARMS: dict[str, DeviceAlarm] = {
         DeviceAlarm(
             "system-malfunction", "MDC_EVT_EQUIP_MALF", Priority.HIGH, True, "system malfunction"
         ),
+        DeviceAlarm(
+            "over-temperature", "DRIPWATCH_EVT_OVER_TEMPERATURE", Priority.HIGH, True, "too hot"
+        ),
+        DeviceAlarm(
+            "standby-expired",
+            "MDC_EVT_TIME_PD_STANDBY_COMP",
+            Priority.MEDIUM,
+            False,
+            "standby expired",
+        ),
+        DeviceAlarm(
+            "near-end", "MDC_EVT_VOL_INFUS_NEAR_COMP", Priority.LOW, False, "VTBI nearly infused"
+        ),
+        DeviceAlarm(
+            "callback", "DRIPWATCH_EVT_CALLBACK", Priority.LOW, False, "programming waits for input"
+        ),
+        DeviceAlarm(
+            "programming-cleared",
+            "DRIPWATCH_EVT_PROGRAMMING_CLEARED",
+            Priority.MEDIUM,
+            False,
+            "programming was left alone and cleared",
+        ),
     )
+}
+
+OWN_PREFIX = "DRIPWATCH_EVT_"
+# Every event for which no REFID of IEEE 11073 is known to us, and what it says. All others on the
+# wire are REFIDs.
+OWN_EVENTS: dict[str, str] = {
+    "DRIPWATCH_EVT_OVER_TEMPERATURE": "alarm: too hot",
+    "DRIPWATCH_EVT_CALLBACK": "alarm: programming waits for input",
+    "DRIPWATCH_EVT_PROGRAMMING_CLEARED": "alarm: programming was left alone and cleared",
+    "DRIPWATCH_EVT_CHECKING_LINE": "stopped to see whether an occlusion passes by itself",
+    "DRIPWATCH_EVT_AUDIO_PAUSED": "somebody silenced the alarms for up to two minutes",
+    "DRIPWATCH_EVT_AUDIO_RESUMED": "the alarms sound again",
+    "DRIPWATCH_EVT_SOFT_LIMIT": "the drug library asked, and the user backed off",
+    "DRIPWATCH_EVT_OVERRIDE": "the user overrode a soft limit of the drug library",
+    "DRIPWATCH_EVT_HARD_LIMIT": "the drug library refused",
+    "DRIPWATCH_EVT_BYPASS": "programmed past the drug library",
+    "DRIPWATCH_EVT_CHECK_NEEDED": "waits for an independent double check",
+    "DRIPWATCH_EVT_DOUBLE_CHECK": "two users have checked independently",
+    "DRIPWATCH_EVT_DOUBLE_CHECK_REJECTED": "one user cannot check twice",
+    "DRIPWATCH_EVT_DOOR_CLOSED": "door or cassette is closed",
+    "DRIPWATCH_EVT_LOCKED": "the keypad was locked",
+    "DRIPWATCH_EVT_UNLOCKED": "the keypad was unlocked",
+    "DRIPWATCH_EVT_WRONG_CODE": "the keypad was not unlocked: wrong code",
+    "DRIPWATCH_EVT_KEY_REFUSED": "a key was pressed on a locked keypad",
 }

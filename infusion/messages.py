@@ -110,7 +110,12 @@ class PumpMessage(Struct, frozen=True, kw_only=True):
 
 
 class Telemetry(PumpMessage, frozen=True, kw_only=True, gc=False):
-    """The whole state of a pump, at equal intervals and at once on any change of state."""
+    """The whole state of a pump, at equal intervals and at once on any change of state.
+
+    `mode` is IPEC's delivery mode. `sounds` is the alarm that is heard, None while `audio` is
+    paused; `locked` the keypad; `outside_library` that what runs was programmed past the drug
+    library; `standby_until_ms` when a standby expires.
+    """
 
     vtbi_ml: VolumeMl
     vtbi_remaining_ml: VolumeMl
@@ -121,14 +126,21 @@ class Telemetry(PumpMessage, frozen=True, kw_only=True, gc=False):
     air_ul: Annotated[float, Meta(ge=0, le=1_000_000)]
     battery: Annotated[float, Meta(ge=0, le=1)]
     power: Literal["mains", "battery"]
+    mode: Word = "continuous"
+    audio: Literal["on", "paused"] = "on"
+    sounds: Word | None = None
+    locked: bool = False
+    outside_library: bool = False
+    standby_until_ms: TimeMs | None = None
 
 
 class Event(PumpMessage, frozen=True, kw_only=True):
     """Something that happened: IHE IPEC delivery events, alarms on and off, user actions.
 
-    `event` is an IEEE 11073 REFID. For an alarm, `alarm` is its key in `alarms` and `phase` says
-    whether it began or ended. `source` and `mode` are the active source and the delivery mode in
-    IPEC terms, without their common prefixes.
+    `event` is an IEEE 11073 REFID, or one of infusion.alarms.OWN_EVENTS; `user` is
+    who did it. For an alarm, `alarm` is its key in `alarms` and `phase` says whether it began or
+    ended. `source` and `mode` are the active source and the delivery mode in IPEC terms, without
+    their common prefixes.
     """
 
     event: Word
@@ -137,6 +149,7 @@ class Event(PumpMessage, frozen=True, kw_only=True):
     source: Word = "primary"
     mode: Word = "continuous"
     detail: Text = ""
+    user: Word | None = None
 
 
 class Presence(Struct, frozen=True, kw_only=True):

@@ -13,27 +13,18 @@ from host.process import (
     LogLevel,
     configure_logs,
     load_settings,
-    read_named,
     read_text,
     report,
     run,
     until_signal,
 )
-from infusion.errors import ConfigError, DripwatchError
-from infusion.nomogram_file import read_nomogram
+from infusion.errors import DripwatchError
 from infusion.settings import Resolved
 from link.address import DEFAULT_URL, LinkOptions, link_settings
-from simulator.care import Guideline
-from simulator.clinic.protocol import read_protocol
-from simulator.profile import Profile, read_profile
-from simulator.service import Simulator, SimulatorSettings, Status
-from simulator.story.entries import NOBODY
-from simulator.story.scenario import Scenario, read_scenario
-from simulator.story.ward_file import read_ward
-from simulator.ward import draw_ward
+from simulator.service import Simulator, Status
+from simulator.setup import SimulatorSettings, read_setup
 
 DEFAULT_FILE = "simulator.toml"
-DEFAULT_COHORT = "home"
 
 log = structlog.get_logger()
 
@@ -52,53 +43,6 @@ class SimulatorProcess(Struct, frozen=True, kw_only=True):
 def settings(file: Path | None, **flags: object) -> Resolved[SimulatorProcess]:
     """The settings of `dripwatch simulate`. Raises ConfigError."""
     return load_settings(SimulatorProcess, default_file=DEFAULT_FILE, file=file, flags=flags)
-
-
-def read_story(section: SimulatorSettings) -> tuple[Scenario, Profile]:
-    """The scenario and the pump profile that the settings name. Raises ConfigError."""
-    if section.cohort is not None or section.days:
-        return _drawn_story(section)
-    scenario = named_scenario(section.scenario)
-    data, name = read_named(section.profile, "pumps")
-    return scenario, read_profile(data, name)
-
-
-def read_guideline(scenario: Scenario) -> Guideline | None:
-    """The protocol that a scenario names, with its nomogram; None where nobody looks after anybody.
-
-    Raises ConfigError.
-    """
-    if scenario.header.protocol == NOBODY:
-        return None
-    protocol = read_protocol(*read_named(scenario.header.protocol, "protocols"))
-    return Guideline(protocol, read_nomogram(*read_named(protocol.nomogram, "nomograms")))
-
-
-def named_scenario(name: str) -> Scenario:
-    """A scenario by name or file, with the cohort of its carer. Raises ConfigError."""
-    scenario = read_scenario(*read_named(name, "scenarios"))
-    if scenario.header.carer is None:
-        return scenario
-    try:
-        ward = read_ward(*read_named(scenario.header.carer, "cohorts"))
-    except ConfigError as error:
-        raise ConfigError(f"{scenario.name}: key 'carer': {error}") from None
-    return structs.replace(scenario, ward=ward)
-
-
-def _drawn_story(section: SimulatorSettings) -> tuple[Scenario, Profile]:
-    """Days drawn by chance, and the pump that the cohort names. Raises ConfigError."""
-    data, name = read_named(section.cohort or DEFAULT_COHORT, "cohorts")
-    ward = read_ward(data, name)
-    if len(ward.profiles) > 1:
-        raise ConfigError(
-            f"{name}: [profiles] names {', '.join(sorted(ward.profiles))}; a fleet has one model "
-            "of pump, so name one"
-        )
-    (profile,) = ward.profiles
-    pumps, days = section.pumps or ward.pumps, section.days or 1
-    scenario = draw_ward(ward, name=name, pumps=pumps, days=days, seed=section.seed)
-    return scenario, read_profile(*read_named(profile, "pumps"))
 
 
 @click.command("simulate")
@@ -128,7 +72,7 @@ def command(
         process = settings(config, **keys, **{"simulator.truth": truth}).value
         link = link_settings(process.broker, process.mqtt, process.link, read_text)
         simulator = Simulator(
-            process.simulator, link, *read_story(process.simulator), speed=process.speed
+            process.simulator, link, read_setup(process.simulator), speed=process.speed
         )
     except DripwatchError as error:
         sys.exit(report(error))

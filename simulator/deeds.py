@@ -9,7 +9,7 @@ from simulator.story.wire_faults import WireFault
 def carry_out(rig: Rig, unit: Unit, deed: Deed) -> Later:
     """Do one deed other than an announcement. Returns what follows from it later, if anything."""
     if isinstance(deed, BootDone):
-        rig.boot_done(unit, resume=deed.resume)
+        rig.boot_done(unit, resume=deed.resume, fails=deed.fails)
     elif isinstance(deed, Follow):
         action_effects.follow(rig, unit, deed)
     elif isinstance(deed, Begin | End) and isinstance(deed.entry, WireFault):

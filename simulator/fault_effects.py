@@ -59,7 +59,7 @@ def _plug_in(rig: Rig, unit: Unit, _: do.Battery) -> None:
 
 
 def _reboot(rig: Rig, unit: Unit, fault: do.Reboot) -> Later:
-    goes_on = unit.pump.mode in (Mode.RUNNING, Mode.BOLUS)
+    goes_on = unit.pump.mode in (Mode.RUNNING, Mode.BOLUS, Mode.LOADING)
     rig.happen(unit, Happened(Happening.REBOOT))
     if unit.pump.mode is not Mode.BOOTING:
         return None

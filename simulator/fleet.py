@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import Struct
 
 from infusion.errors import ConfigError
+from infusion.library import DrugEntry
 from infusion.messages import Kind, Topic, encode
 from infusion.prescription import Prescription
 from infusion.truth import Truth
@@ -25,7 +26,7 @@ from simulator.deeds import carry_out
 from simulator.machine import POWERED, Mode
 from simulator.physics import step
 from simulator.profile import Profile
-from simulator.pump import Readings
+from simulator.pump import Behaviour, Readings
 from simulator.rig import Rig, Unit
 from simulator.story.patient_events import BEFALLS
 from simulator.story.plan import (
@@ -83,6 +84,7 @@ class Fleet:
         site: str = "home",
         truth: bool = False,
         guideline: Guideline | None = None,
+        library: DrugEntry | None = None,
     ) -> None:
         """A fleet that has not begun; its first `advance` connects it and starts every pump.
 
@@ -105,7 +107,21 @@ class Fleet:
         self._site = site
         self._truth = truth
         self._step_ms = step_ms
-        self._rig = Rig(profile, cohort, orders, site=site, interval_s=interval_s)
+        header = scenario.header
+        behaviour = Behaviour(
+            double_check=header.double_check,
+            restarts_max=header.auto_restarts,
+            near_end_min=header.near_end_min,
+        )
+        self._rig = Rig(
+            profile,
+            cohort,
+            orders,
+            site=site,
+            interval_s=interval_s,
+            behaviour=behaviour,
+            library=library,
+        )
         self._care = Care(
             self._rig,
             described,
@@ -219,6 +235,7 @@ class Fleet:
         flags = step(rig.state, self._step_ms / MS_PER_SECOND)
         for index in np.flatnonzero(flags).tolist():
             rig.look(rig.units[index])
+        rig.wake()
         self._do_what_is_due()
         if (self.now_ms - self.start_ms) % MINUTE_MS == 0:
             self._care.advance(self.now_ms)
@@ -279,16 +296,19 @@ class Fleet:
             state.empty_at_ml[group] - pumped,
             state.held_ml[group],
             state.battery[group],
-            state.flow_factor[group],
+            state.drive_ml_h[group] * state.flow_factor[group],
         )
         profile = rig.profile
-        for index, volume, reservoir, held, battery, factor in zip(
+        for index, volume, reservoir, held, battery, flow in zip(
             *(column.tolist() for column in columns), strict=True
         ):
             unit = rig.units[index]
             if unit.pump.mode in POWERED and unit.pump.told_ms != self.now_ms:
                 pressure = profile.venous_pressure_mmhg + held / profile.compliance_ml_mmhg
-                readings = Readings(volume, reservoir, pressure, battery, unit.on_mains, factor)
+                left_min = battery * profile.battery_life_h * 60
+                readings = Readings(
+                    volume, reservoir, pressure, flow, battery, left_min, unit.on_mains
+                )
                 rig.tell(unit, [unit.pump.telemetry(readings, self.now_ms)])
             if self._truth:
                 self._tell_truth(unit)

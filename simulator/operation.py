@@ -1,36 +1,48 @@
 """Carries out what happens to a pump: rows of simulator/machine.py, step by step.
 
-`handle` takes one happening, `sense` finds the happenings in what physics says. Each gives the
-messages in order: the events of the row, then one telemetry.
+`handle` takes one happening and gives the messages in order: the events of the row, then one
+telemetry. What the pump finds in its sensors and timers is in simulator/senses.py, what people
+press in simulator/keypad.py; both end here.
 """
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from infusion.alarms import DEVICE_ALARMS
 from infusion.messages import Event, Telemetry
 from infusion.units import MS_PER_HOUR, MS_PER_SECOND, millilitres, nanolitres, round_rate
 from simulator.machine import TABLE, Do, Happening, Mode
-from simulator.profile import Profile
-from simulator.pump import NOT_SPECIFIED, Happened, Pump, Readings
+from simulator.pump import (
+    BOLUS_MODES,
+    CONTINUOUS,
+    NOT_SPECIFIED,
+    Happened,
+    Pump,
+    Readings,
+)
 
 EVENT_START = "MDC_EVT_PUMP_DELIV_START"
 EVENT_STOP = "MDC_EVT_PUMP_DELIV_STOP"
 EVENT_COMPLETE = "MDC_EVT_PUMP_DELIV_COMP"
 EVENT_CLEARED = "MDC_EVT_PUMP_VOL_COUNTERS_CLEARED"
 
-# IPEC's reasons, without their common prefix "pump-stopped-"; the last is vendor-seen [V2].
+# IPEC's reasons, without their common prefix "pump-stopped-"; the last two are vendor-seen [V2].
 BY_CLINICIAN = "by-clinician"
+BETWEEN_DOSES = "between-doses"
 STOPPED_BY_ALARM = "alarming"
 POWERED_OFF = "powered-off"
+STANDBY = "standby"
 
 _SECONDS_PER_HOUR = MS_PER_HOUR / MS_PER_SECOND
 
 Said = list[Telemetry | Event]
 
 
-class Moment(NamedTuple):
-    """What every step of a row is given."""
+class Moment(Struct):
+    """What every step of a row is given; `readings` follow the drive when a step changes it."""
 
     then: Mode
     happened: Happened
@@ -51,71 +63,54 @@ def handle(pump: Pump, happened: Happened, readings: Readings, now_ms: int) -> S
     said: Said = []
     moment = Moment(row.then, happened, readings, now_ms, said)
     for do in row.does:
+        before_ml_h = pump.drive_ml_h
         STEPS[do](pump, moment)
+        moment.readings = moved(moment.readings, before_ml_h, pump.drive_ml_h)
+    if pump.behaviour.near_end_min > 0:
+        # The end of the VTBI may have moved; the pump looks at it next.
+        pump.near_end_ms = now_ms
     # A pump that only begins to boot has nothing to say yet.
     if said or pump.mode is not Mode.BOOTING:
-        said.append(pump.telemetry(readings, now_ms))
+        said.append(pump.telemetry(moment.readings, now_ms))
     return said
 
 
-def sense(pump: Pump, readings: Readings, now_ms: int) -> Said:
-    """React to what physics says: limits reached, alarms begun or over."""
+def in_turn(pump: Pump, found: Iterable[Happened], readings: Readings, now_ms: int) -> Said:
+    """Carry out happenings one after another at one instant; `found` may look at the pump."""
     said: Said = []
-    found = _limits(pump, readings) + _battery(pump, readings) + _reservoir(pump, readings)
-    if pump.is_delivering and readings.is_occluded:
-        found.append(_alarm("downstream-occlusion"))
-    if pump.is_delivering and readings.is_starved:
-        found.append(_alarm("upstream-occlusion"))
     for happened in found:
+        before_ml_h = pump.drive_ml_h
         said += handle(pump, happened, readings, now_ms)
+        readings = moved(readings, before_ml_h, pump.drive_ml_h)
     return said
 
 
-def battery_share(profile: Profile, minutes: float) -> float:
-    """The share of the battery's charge that lasts for some minutes under the linear load."""
-    return minutes / (profile.battery_life_h * 60)
+def note(event: str, detail: str = "", user: str | None = None) -> Happened:
+    """An event that changes no mode."""
+    return Happened(Happening.NOTE, event=event, detail=detail, user=user)
 
 
-def _limits(pump: Pump, readings: Readings) -> list[Happened]:
-    if not pump.is_delivering or readings.pumped_ml < pump.stop_at_ml:
-        return []
-    if pump.vtbi_at_nl is None or nanolitres(readings.pumped_ml) < pump.vtbi_at_nl:
-        return [Happened(Happening.BOLUS_DONE)]
-    has_kvo = pump.profile.kvo_ml_h > 0
-    what = Happening.VTBI_DONE_KVO if has_kvo else Happening.VTBI_DONE_STOP
-    return [Happened(what, alarm="infusion-complete")]
-
-
-def _battery(pump: Pump, readings: Readings) -> list[Happened]:
-    """GIP 5.1: low below 15 minutes of run time, depleted below 5 (values of the profile)."""
-    is_low = "battery-low" in pump.alarms
-    if readings.on_mains:
-        return [_over("battery-low")] if is_low else []
-    if "battery-depleted" in pump.alarms:
-        return []
-    if readings.battery <= battery_share(pump.profile, pump.profile.battery_depleted_min):
-        return [_over("battery-low")] * is_low + [_alarm("battery-depleted")]
-    if readings.battery <= battery_share(pump.profile, pump.profile.battery_low_min):
-        return [] if is_low else [_alarm("battery-low")]
-    return [_over("battery-low")] * is_low
-
-
-def _reservoir(pump: Pump, readings: Readings) -> list[Happened]:
-    is_low = "reservoir-low" in pump.alarms
-    if readings.reservoir_ml > pump.profile.reservoir_low_ml:
-        return [_over("reservoir-low")] * is_low
-    if readings.reservoir_ml > 0:
-        return [] if is_low else [_alarm("reservoir-low")]
-    return [_over("reservoir-low")] * is_low + [_alarm("reservoir-empty")] * pump.is_delivering
-
-
-def _alarm(key: str) -> Happened:
+def alarm(key: str) -> Happened:
+    """An alarm begins, as its row of DEVICE_ALARMS says whether the pump stops."""
     stops = DEVICE_ALARMS[key].stops_delivery
     return Happened(Happening.ALARM if stops else Happening.WARNING, alarm=key)
 
 
-def _over(key: str) -> Happened:
+def alarm_over(key: str) -> Happened:
+    """An alarm that does not stop the pump ends."""
     return Happened(Happening.WARNING_OVER, alarm=key)
+
+
+def moved(readings: Readings, before_ml_h: float, drive_ml_h: float) -> Readings:
+    """Readings after the drive was changed at the same instant: the flow keeps its error.
+
+    What was measured under the old drive says nothing of the new one but the pump's own factor;
+    from a stand the flow is what the motor is told to make.
+    """
+    if drive_ml_h == before_ml_h:
+        return readings
+    factor = readings.flow_ml_h / before_ml_h if before_ml_h > 0 else 1.0
+    return replace(readings, flow_ml_h=drive_ml_h * factor)
 
 
 # --- the steps of a row --------------------------------------------------------------------------
@@ -130,12 +125,12 @@ def _say(
     is_transition: bool = False,
     phase: Literal["start", "end"] | None = None,
     alarm: str | None = None,
+    detail: str = "",
 ) -> None:
     """Add an event. `stands` is the reason of a delivery that ends with this event."""
     readings = moment.readings
     delivers = pump.is_delivering and stands is None
     is_segment = event in (EVENT_STOP, EVENT_COMPLETE)
-    is_bolus = pump.mode in (Mode.BOLUS, Mode.BOLUS_ALONE)
     moment.said.append(
         Event(
             pump=pump.name,
@@ -160,7 +155,10 @@ def _say(
             event=event,
             phase=phase,
             alarm=alarm,
-            source="clinician" if is_bolus else "primary",
+            source=pump.source,
+            mode=pump.delivery_mode,
+            detail=detail,
+            user=moment.happened.user,
         )
     )
 
@@ -168,27 +166,42 @@ def _say(
 def _enter(pump: Pump, moment: Moment) -> None:
     before, pump.mode = pump.mode, moment.then
     bolus = moment.happened.bolus
-    if pump.mode in (Mode.BOLUS, Mode.BOLUS_ALONE) and bolus is not None:
+    if pump.mode in BOLUS_MODES and bolus is not None:
         base_ml_h = pump.settings.rate_ml_h if before is Mode.RUNNING else 0.0
         hours = bolus.duration_s / _SECONDS_PER_HOUR
         # The motor's limit makes a bolus longer, never smaller.
         pump.bolus_ml_h = min(base_ml_h + bolus.volume_ml / hours, pump.profile.rate_max_ml_h)
         volume_ml = base_ml_h * hours + bolus.volume_ml
-        pump.bolus_at_nl = nanolitres(moment.readings.pumped_ml) + nanolitres(volume_ml)
-    elif pump.mode not in (Mode.BOLUS, Mode.BOLUS_ALONE):
+        pump.bolus_at_nl = nanolitres(moment.readings.counted_ml) + nanolitres(volume_ml)
+        pump.bolus_ms = moment.now_ms
+    elif pump.mode not in BOLUS_MODES:
         pump.bolus_at_nl = None
         pump.bolus_ml_h = 0.0
+    # The mode's own end by time, or none.
+    pump.mode_until_ms = moment.happened.until_ms
 
 
 def _apply(pump: Pump, moment: Moment) -> None:
-    settings = moment.happened.settings
+    happened = moment.happened
+    counted_nl = nanolitres(moment.readings.counted_ml)
+    settings = happened.settings
+    if happened.program is not None:
+        pump.steps = happened.program.steps
+        pump.delivery_mode = happened.program.mode
+    elif settings is not None and settings.rate_ml_h != pump.settings.rate_ml_h:
+        # A rate that somebody types ends a program of steps.
+        pump.steps = ()
+        pump.delivery_mode = CONTINUOUS
+    if pump.steps and happened.program is not None:
+        settings = replace(settings or pump.settings, rate_ml_h=pump.steps[0].rate_ml_h)
+        pump.step_at_nl = counted_nl + pump.steps[0].volume_nl
+    elif not pump.steps:
+        pump.step_at_nl = None
     if settings is None:
         return
-    if moment.happened.restarts_vtbi:
+    if happened.restarts_vtbi:
         pump.vtbi_at_nl = (
-            nanolitres(moment.readings.pumped_ml) + nanolitres(settings.vtbi_ml)
-            if settings.vtbi_ml > 0
-            else None
+            counted_nl + nanolitres(settings.vtbi_ml) if settings.vtbi_ml > 0 else None
         )
     pump.settings = settings
 
@@ -207,7 +220,8 @@ def _end(reason: str | None, event: str = EVENT_STOP) -> Callable[[Pump, Moment]
         if reason is not None:
             pump.reason = reason
         if event == EVENT_COMPLETE:
-            pump.vtbi_at_nl = None
+            pump.vtbi_at_nl = pump.step_at_nl = None
+            pump.steps = ()
             pump.settings = pump.settings.without_vtbi()
 
     return step
@@ -217,11 +231,15 @@ def _raise(pump: Pump, moment: Moment) -> None:
     key = moment.happened.alarm
     assert key is not None, "a row that raises an alarm was given none"
     pump.alarms = (*pump.alarms, key)
+    # A new alarm sounds, whatever was silenced before it.
+    pump.audio_until_ms = None
     _say(pump, moment, DEVICE_ALARMS[key].refid, phase="start", alarm=key)
 
 
 def _lower_one(pump: Pump, moment: Moment, key: str) -> None:
     pump.alarms = tuple(alarm for alarm in pump.alarms if alarm != key)
+    if not pump.alarms:
+        pump.audio_until_ms = None
     _say(pump, moment, DEVICE_ALARMS[key].refid, phase="end", alarm=key)
 
 
@@ -236,8 +254,19 @@ def _unlatch(pump: Pump, moment: Moment) -> None:
             _lower_one(pump, moment, key)
 
 
-def _settle(pump: Pump, _: Moment) -> None:
-    pump.reason = BY_CLINICIAN
+def _settle(reason: str) -> Callable[[Pump, Moment], None]:
+    """The step that gives a pump that stands another reason for it."""
+
+    def step(pump: Pump, _: Moment) -> None:
+        pump.reason = reason
+
+    return step
+
+
+def _tell(pump: Pump, moment: Moment) -> None:
+    event = moment.happened.event
+    assert event is not None, "a row that tells was given no name of an event"
+    _say(pump, moment, event, detail=moment.happened.detail)
 
 
 def _clear(pump: Pump, moment: Moment) -> None:
@@ -249,6 +278,9 @@ def _new_boot(pump: Pump, moment: Moment) -> None:
     pump.boot += 1
     pump.seq = 0
     pump.alarms = ()
+    pump.audio_until_ms = None
+    pump.pending = None
+    pump.restarts_ms = ()
     pump.frozen_at_nl = None
     pump.counter_from_nl = pump.segment_from_nl = pump.axis_nl(moment.readings)
 
@@ -259,6 +291,8 @@ STEPS: dict[Do, Callable[[Pump, Moment], None]] = {
     Do.BEGIN: _begin,
     Do.END_TRANSITION: _end(None),
     Do.END_CLINICIAN: _end(BY_CLINICIAN),
+    Do.END_STANDBY: _end(STANDBY),
+    Do.END_BETWEEN: _end(BETWEEN_DOSES),
     Do.END_ALARM: _end(STOPPED_BY_ALARM),
     Do.END_POWER: _end(POWERED_OFF),
     Do.END_UNSPECIFIED: _end(NOT_SPECIFIED),
@@ -267,7 +301,10 @@ STEPS: dict[Do, Callable[[Pump, Moment], None]] = {
     Do.RAISE: _raise,
     Do.LOWER: _lower,
     Do.UNLATCH: _unlatch,
-    Do.SETTLE: _settle,
+    Do.SETTLE: _settle(BY_CLINICIAN),
+    Do.SETTLE_STANDBY: _settle(STANDBY),
+    Do.SETTLE_ALARM: _settle(STOPPED_BY_ALARM),
+    Do.TELL: _tell,
     Do.CLEAR: _clear,
     Do.NEW_BOOT: _new_boot,
 }

@@ -9,19 +9,35 @@ it is rounded once, and every counter and segment is a difference of two such nu
 segments add up to counters exactly.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from infusion.alarms import DEVICE_ALARMS
+from infusion.library import DrugEntry
 from infusion.messages import Presence, Telemetry
-from infusion.units import dose_rate_iu_kg_h, millilitres, nanolitres, round_rate
-from simulator.machine import DELIVERING, Happening, Mode
+from infusion.units import (
+    MS_PER_HOUR,
+    MS_PER_MINUTE,
+    MS_PER_SECOND,
+    dose_rate_iu_kg_h,
+    millilitres,
+    nanolitres,
+    round_rate,
+)
+from simulator.machine import DELIVERING, POWERED, Happening, Mode
 from simulator.profile import Profile
 
 # Until a clinician or an alarm gives a reason for standing, in IPEC's words.
 NOT_SPECIFIED = "not-specified"
 NO_LIMIT = float("inf")
+CONTINUOUS: Final = "continuous"
+BOLUS_MODES = (Mode.BOLUS, Mode.BOLUS_ALONE, Mode.LOADING)
+
+# GIP 2.2 [V2]: programming left alone is told after 5 minutes and cleared after 10.
+IDLE_ALERT_MS = 5 * MS_PER_MINUTE
+IDLE_CLEAR_MS = 10 * MS_PER_MINUTE
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -46,35 +62,102 @@ class Bolus(Struct, frozen=True):
     duration_s: float
 
 
-class Readings(Struct, frozen=True, gc=False):
-    """What physics says about one pump at one instant.
+StepMode = Literal["multi-step", "multi-dosing", "ramp-taper"]
 
-    `flow_factor` is true flow over commanded flow. `is_occluded` and `is_starved` say that the
-    downstream pressure, or the missing volume upstream, has passed the pump's own limit.
+
+class Step(Struct, frozen=True):
+    """One step of a program: a rate for a time, then `gap_s` of standing still.
+
+    It ends when its volume is counted, so that a pause makes it later and not smaller.
     """
 
-    pumped_ml: float
+    rate_ml_h: float
+    duration_s: float
+    gap_s: float = 0.0
+
+    @property
+    def volume_nl(self) -> int:
+        """What the step gives: V = rate × time."""
+        return nanolitres(self.rate_ml_h * self.duration_s * MS_PER_SECOND / MS_PER_HOUR)
+
+
+class Program(Struct, frozen=True):
+    """Steps one after another; `mode` is IPEC's delivery mode without its prefix."""
+
+    mode: StepMode
+    steps: tuple[Step, ...]
+
+
+class Behaviour(Struct, frozen=True, kw_only=True):
+    """How the pumps of a site are set up; one object for all of them.
+
+    `double_check`: start and programming wait for two people. `restarts_max`: automatic restarts
+    after a transient occlusion in a rolling 10 minutes, 0 to 9 (Alaris 8000, pump-standards §3.3
+    [V]). `near_end_min`: warning so long before the VTBI is infused, 0 for none (1 to 240 min on
+    a Medfusion, same place [V]). `lock_code` opens the keypad [A].
+    """
+
+    double_check: bool = False
+    restarts_max: int = 0
+    near_end_min: float = 0.0
+    lock_code: str = "0000"
+
+
+class Readings(Struct, frozen=True, gc=False):
+    """What physics says about one pump at one instant, as the pump can know it.
+
+    `counted_ml` is the volume pumped as the pump counts it, the axis of its counters. `pressure`,
+    `flow`, `air` and the flags are as sensed: `is_occluded` and `is_starved` say that the pressure
+    downstream, or the missing volume upstream, has passed the pump's own limit; `is_line_open`
+    that the pressure is below half of the limit; `runs_free` that there is flow nobody commanded.
+    """
+
+    counted_ml: float
     reservoir_ml: float
     pressure_mmhg: float
+    flow_ml_h: float
     battery: float
+    battery_left_min: float
     on_mains: bool
-    flow_factor: float
+    air_ul: float = 0.0
     is_occluded: bool = False
     is_starved: bool = False
+    is_line_open: bool = True
+    has_air: bool = False
+    runs_free: bool = False
+    is_empty: bool = False
+    is_low: bool = False
+    is_overheated: bool = False
 
 
 class Happened(Struct, frozen=True):
-    """Something that happens to a pump, with what belongs to it."""
+    """Something that happens to a pump, with what belongs to it.
+
+    `event` and `detail` are what a row tells, `until_ms` the end of the mode that is entered.
+    `override` answers the library's soft limits, `bypass` leaves the library out.
+    """
 
     what: Happening
     settings: Settings | None = None
     bolus: Bolus | None = None
     alarm: str | None = None
     restarts_vtbi: bool = False
+    program: Program | None = None
+    event: str | None = None
+    detail: str = ""
+    until_ms: int | None = None
+    user: str | None = None
+    override: bool = False
+    bypass: bool = False
 
 
 class Pump(Struct, kw_only=True, eq=False):
-    """One pump as it stands. Every `_nl` is on the axis of all volume ever pumped."""
+    """One pump as it stands. Every `_nl` is on the axis of all volume ever counted.
+
+    Times are device time, None where nothing is due: `mode_until_ms` ends standby, a gap or the
+    check of the line, `audio_until_ms` a silenced alarm, `pending_ms` is since when programming
+    waits for its double check, `near_end_ms` when to look for the end of the VTBI.
+    """
 
     name: str
     profile: Profile
@@ -92,6 +175,24 @@ class Pump(Struct, kw_only=True, eq=False):
     bolus_at_nl: int | None = None
     frozen_at_nl: int | None = None
     told_ms: int = -1
+    behaviour: Behaviour = Behaviour()
+    library: DrugEntry | None = None
+    steps: tuple[Step, ...] = ()
+    step_at_nl: int | None = None
+    delivery_mode: StepMode | Literal["continuous"] = CONTINUOUS
+    mode_until_ms: int | None = None
+    audio_until_ms: int | None = None
+    near_end_ms: int | None = None
+    pending: Happened | None = None
+    pending_ms: int = 0
+    restarts_ms: tuple[int, ...] = ()
+    bolus_ms: int | None = None
+    is_outside_library: bool = False
+    is_locked: bool = False
+    refused_keys: int = 0
+    is_door_open: bool = False
+    on_mains: bool = True
+    unpowered_ms: int | None = None
 
     @property
     def is_delivering(self) -> bool:
@@ -103,7 +204,7 @@ class Pump(Struct, kw_only=True, eq=False):
         """The flow the motor is commanded to make."""
         if self.mode is Mode.RUNNING:
             return self.settings.rate_ml_h
-        if self.mode in (Mode.BOLUS, Mode.BOLUS_ALONE):
+        if self.mode in BOLUS_MODES:
             return self.bolus_ml_h
         if self.mode is Mode.KVO:
             # A programmed rate below KVO wins, as on the Alaris GP (pump-standards §3.3 [V]).
@@ -116,7 +217,7 @@ class Pump(Struct, kw_only=True, eq=False):
 
         In keep-vein-open it is still the rate that was typed in; the flow shows what is given.
         """
-        if self.mode in (Mode.BOLUS, Mode.BOLUS_ALONE):
+        if self.mode in BOLUS_MODES:
             return self.bolus_ml_h
         return self.settings.rate_ml_h
 
@@ -124,17 +225,28 @@ class Pump(Struct, kw_only=True, eq=False):
     def stop_at_ml(self) -> float:
         """The pumped volume at which the delivery in progress has reached its limit."""
         limits = []
-        if self.mode in (Mode.BOLUS, Mode.BOLUS_ALONE) and self.bolus_at_nl is not None:
+        if self.mode in BOLUS_MODES and self.bolus_at_nl is not None:
             limits.append(self.bolus_at_nl)
         if self.is_delivering and self.mode is not Mode.KVO and self.vtbi_at_nl is not None:
             limits.append(self.vtbi_at_nl)
+        if self.mode is Mode.RUNNING and self.step_at_nl is not None:
+            limits.append(self.step_at_nl)
         return millilitres(min(limits)) if limits else NO_LIMIT
+
+    def forget_settings(self) -> None:
+        """The memory is lost: nothing is programmed any more."""
+        self.settings = replace(
+            self.settings, rate_ml_h=0.0, vtbi_ml=0.0, therapy=None, order_version=0
+        )
+        self.steps, self.delivery_mode = (), CONTINUOUS
+        self.vtbi_at_nl = self.step_at_nl = None
+        self.is_outside_library = False
 
     def axis_nl(self, readings: Readings) -> int:
         """The pumped volume as the pump's own counting sees it."""
         if self.frozen_at_nl is not None:
             return self.frozen_at_nl
-        return nanolitres(readings.pumped_ml)
+        return nanolitres(readings.counted_ml)
 
     def counter_nl(self, readings: Readings) -> int:
         """The cumulative volume on the wire: since the boot, or since somebody cleared it."""
@@ -156,7 +268,7 @@ class Pump(Struct, kw_only=True, eq=False):
         """The counter counts on from where it stood; what it missed stays missed."""
         if self.frozen_at_nl is None:
             return
-        missed_nl = nanolitres(readings.pumped_ml) - self.frozen_at_nl
+        missed_nl = nanolitres(readings.counted_ml) - self.frozen_at_nl
         self.counter_from_nl += missed_nl
         self.segment_from_nl += missed_nl
         self.frozen_at_nl = None
@@ -165,7 +277,7 @@ class Pump(Struct, kw_only=True, eq=False):
         """What is left of the volume to be infused; 0 where there is no limit."""
         if self.vtbi_at_nl is None:
             return 0
-        return max(0, self.vtbi_at_nl - nanolitres(readings.pumped_ml))
+        return max(0, self.vtbi_at_nl - nanolitres(readings.counted_ml))
 
     @property
     def delivery(self) -> Literal["delivering", "not-delivering", "kvo"]:
@@ -175,8 +287,36 @@ class Pump(Struct, kw_only=True, eq=False):
         return "delivering" if self.is_delivering else "not-delivering"
 
     def flow_ml_h(self, readings: Readings) -> float:
-        """The true flow, as the pump measures it."""
-        return round_rate(self.drive_ml_h * readings.flow_factor)
+        """The flow as the pump measures it; a pump that stands shows none that it cannot see."""
+        shows = self.is_delivering or readings.runs_free
+        return round_rate(max(0.0, readings.flow_ml_h)) if shows else 0.0
+
+    @property
+    def source(self) -> Literal["primary", "clinician", "loading"]:
+        """What the delivery is fed by, in IPEC's words."""
+        if self.mode is Mode.LOADING:
+            return "loading"
+        return "clinician" if self.mode in (Mode.BOLUS, Mode.BOLUS_ALONE) else "primary"
+
+    @property
+    def sounds(self) -> str | None:
+        """The one alarm that is heard: the highest, and of equals the first (CADD-Solis [V])."""
+        if self.audio_until_ms is not None or not self.alarms:
+            return None
+        return max(self.alarms, key=lambda key: DEVICE_ALARMS[key].priority.rank)
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When the pump has something to do by itself, whatever physics says; None for never."""
+        if self.mode not in POWERED:
+            return None
+        times = [self.audio_until_ms, self.near_end_ms]
+        if "standby-expired" not in self.alarms:
+            times.append(self.mode_until_ms)
+        if self.pending is not None:
+            was_told = "callback" in self.alarms
+            times.append(self.pending_ms + (IDLE_CLEAR_MS if was_told else IDLE_ALERT_MS))
+        return min((time for time in times if time is not None), default=None)
 
     def next_seq(self) -> int:
         """Take the next number of this boot."""
@@ -214,10 +354,15 @@ class Pump(Struct, kw_only=True, eq=False):
             ),
             reservoir_ml=millilitres(nanolitres(readings.reservoir_ml)),
             pressure_mmhg=round(readings.pressure_mmhg, 1),
-            # This profile has an air detector, but air is not simulated: there is none.
-            air_ul=0.0,
+            air_ul=round(readings.air_ul, 1),
             battery=round(readings.battery, 4),
             power="mains" if readings.on_mains else "battery",
+            mode=self.delivery_mode,
+            audio="on" if self.audio_until_ms is None else "paused",
+            sounds=self.sounds,
+            locked=self.is_locked,
+            outside_library=self.is_outside_library,
+            standby_until_ms=self.mode_until_ms if self.mode is Mode.STANDBY else None,
         )
 
     def presence(self, now_ms: int, *, is_online: bool) -> Presence:

@@ -5,26 +5,34 @@ physics for a pump, lets the machine act, tells physics what the machine wants n
 the pump says on its connection, or into its backlog while that is down.
 """
 
+import heapq
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import numpy as np
 from msgspec import Struct
 
+from infusion.library import DrugEntry
 from infusion.messages import Event, Kind, Telemetry, Topic, encode
 from infusion.truth import FaultTruth
-from infusion.units import dose_iu, nanolitres
+from infusion.units import MS_PER_HOUR, dose_iu, nanolitres
 from simulator.cohort import Assignment, Cohort
 from simulator.dose_meter import DoseMeter
+from simulator.keypad import press
 from simulator.machine import POWERED, Happening, Mode
-from simulator.operation import battery_share, handle, sense
+from simulator.operation import Said, handle, note
 from simulator.physics import State, battery_slope_per_ms, filter_s
 from simulator.profile import Profile
-from simulator.pump import Happened, Pump, Readings, Settings
+from simulator.pump import Behaviour, Happened, Pump, Readings, Settings
+from simulator.senses import battery_share, sense
 from simulator.story.plan import Deed, OrderVersion
 from simulator.stream import Backlog, Connect, Disconnect, Outgoing, Output
 
 INFINITY = float("inf")
+
+DEFAULT_BEHAVIOUR = Behaviour()
+# GIP 1.7: settings are kept for 4 hours without power; here for no longer.
+SETTINGS_KEPT_MS = 4 * MS_PER_HOUR
 
 # What a deed asks to have done later: (after how many ms, what).
 Later = tuple[int, Deed] | None
@@ -61,7 +69,10 @@ class OpenFault(Struct, frozen=True):
 
 
 class Unit(Struct, kw_only=True, eq=False):
-    """One pump with everything around it. `faults` are in force, `ended` not yet told."""
+    """One pump with everything around it. `faults` are in force, `ended` not yet told.
+
+    `wake_ms` is the time at which the rig has planned to look at it, if any.
+    """
 
     index: int
     pump: Pump
@@ -75,6 +86,7 @@ class Unit(Struct, kw_only=True, eq=False):
     silences: list[Literal["dropped", "kept"]] = []
     faults: tuple[OpenFault, ...] = ()
     ended: tuple[FaultTruth, ...] = ()
+    wake_ms: int | None = None
 
     @property
     def is_powered(self) -> bool:
@@ -93,6 +105,8 @@ class Rig:
         *,
         site: str,
         interval_s: float,
+        behaviour: Behaviour = DEFAULT_BEHAVIOUR,
+        library: DrugEntry | None = None,
     ) -> None:
         """A fleet at rest, booting, nothing connected."""
         self.profile = profile
@@ -101,8 +115,10 @@ class Rig:
         self.faults_forgotten = 0
         self.site = site
         self.state = State(profile, bias=cohort.bias, ripple=cohort.ripple, keys=cohort.keys)
+        # When pumps have something to do by themselves: (time, index), the next one first.
+        self._wakes: list[tuple[int, int]] = []
         self.units = [
-            _unit(profile, index, assignment, order, site, interval_s)
+            _unit(profile, index, assignment, order, site, interval_s, behaviour, library)
             for index, (assignment, order) in enumerate(
                 zip(cohort.assignments, orders, strict=True)
             )
@@ -131,25 +147,53 @@ class Rig:
         """What physics says about one pump now."""
         state, index = self.state, unit.index
         pumped = float(state.pumped_ml[index])
+        level_ml = float(state.empty_at_ml[index]) - pumped
+        pressure_mmhg = state.pressure_mmhg(index)
+        battery = float(state.battery[index])
+        profile = self.profile
         return Readings(
-            pumped_ml=pumped,
-            reservoir_ml=float(state.empty_at_ml[index]) - pumped,
-            pressure_mmhg=state.pressure_mmhg(index),
-            battery=float(state.battery[index]),
+            counted_ml=pumped,
+            reservoir_ml=level_ml,
+            pressure_mmhg=pressure_mmhg,
+            flow_ml_h=float(state.drive_ml_h[index] * state.flow_factor[index]),
+            battery=battery,
+            battery_left_min=battery * profile.battery_life_h * 60,
             on_mains=unit.on_mains,
-            flow_factor=float(state.flow_factor[index]),
             is_occluded=bool(state.over_s[index] >= filter_s(state)),
-            is_starved=bool(state.missed_ml[index] >= self.profile.upstream_alarm_ml),
+            is_starved=bool(state.missed_ml[index] >= profile.upstream_alarm_ml),
+            is_line_open=pressure_mmhg < profile.occlusion_limit_mmhg / 2,
+            is_empty=level_ml <= 0,
+            is_low=level_ml <= profile.reservoir_low_ml,
         )
 
     def happen(self, unit: Unit, happened: Happened) -> None:
         """Let something happen to a pump; what its mode has no row for is counted as refused."""
-        said = handle(unit.pump, happened, self.readings(unit), self.now_ms)
+        self._done(unit, handle(unit.pump, happened, self.readings(unit), self.now_ms))
+
+    def press(self, unit: Unit, happened: Happened) -> None:
+        """Somebody presses keys, as far as the pump's keypad lets them."""
         if happened.what is Happening.START:
             self.state.missed_ml[unit.index] = 0.0
+        self._done(unit, press(unit.pump, happened, self.readings(unit), self.now_ms))
+
+    def use(self, unit: Unit, key: Callable[..., Said], *details: str, **more: bool) -> None:
+        """Somebody uses a key of simulator/keypad.py that is no happening of its own."""
+        said = key(unit.pump, *details, self.readings(unit), self.now_ms, **more)
+        self._done(unit, said)
+
+    def _done(self, unit: Unit, said: Said) -> None:
         self.refused += not said and unit.is_powered
         self.sync(unit)
         self.tell(unit, said)
+
+    def wake(self) -> None:
+        """Look at the pumps whose own timers are due."""
+        while self._wakes and self._wakes[0][0] <= self.now_ms:
+            at_ms, index = heapq.heappop(self._wakes)
+            unit = self.units[index]
+            if unit.wake_ms == at_ms:
+                unit.wake_ms = None
+                self.look(unit)
 
     def look(self, unit: Unit) -> None:
         """Let a pump react to what physics says, be it only that the battery is flat."""
@@ -174,6 +218,11 @@ class Rig:
         drains = unit.on_mains or unit.pump.mode is not Mode.OFF
         slope = battery_slope_per_ms(self.profile, on_mains=unit.on_mains)
         state.battery_slope[index] = slope if drains else 0.0
+        at_ms = pump.wake_at_ms
+        if at_ms is not None and (unit.wake_ms is None or at_ms < unit.wake_ms):
+            # What is due already is looked at in the next step, never twice in one.
+            unit.wake_ms = max(at_ms, self.now_ms + 1)
+            heapq.heappush(self._wakes, (unit.wake_ms, index))
 
     def _battery_watch(self, unit: Unit) -> float:
         if unit.on_mains or not unit.is_powered:
@@ -187,13 +236,40 @@ class Rig:
 
     # --- power -----------------------------------------------------------------------------------
 
-    def boot_done(self, unit: Unit, *, resume: bool) -> None:
-        """The self-test is over: a new boot, on the air, going on or waiting."""
-        what = Happening.BOOTED_GOING_ON if resume else Happening.BOOTED
-        said = handle(unit.pump, Happened(what), self.readings(unit), self.now_ms)
+    def boot_done(self, unit: Unit, *, resume: bool, fails: bool = False) -> None:
+        """The self-test is over: a new boot, on the air, going on or waiting, or failed."""
+        pump = unit.pump
+        is_cleared = self._loses_settings(pump)
+        readings = self.readings(unit)
+        pump.on_mains = unit.on_mains
+        if fails:
+            happened = Happened(Happening.SELF_TEST_FAILED, alarm="system-malfunction")
+        elif resume and not is_cleared and not pump.is_door_open:
+            happened = Happened(Happening.BOOTED_GOING_ON)
+        else:
+            happened = Happened(Happening.BOOTED)
+        said = handle(pump, happened, readings, self.now_ms)
+        if is_cleared:
+            cleared = note("MDC_EVT_PUMP_PROG_CLEARED", "too long without power")
+            said += handle(pump, cleared, readings, self.now_ms)
         self.sync(unit)
         self.link_up(unit)
         self.tell(unit, said)
+
+    def _loses_settings(self, pump: Pump) -> bool:
+        """What was programmed is gone when the pump had no power for too long."""
+        since_ms, pump.unpowered_ms = pump.unpowered_ms, None
+        if since_ms is None:
+            return False
+        boot_ms = round(self.profile.boot_s * 1000)
+        if self.now_ms - boot_ms - since_ms <= SETTINGS_KEPT_MS:
+            return False
+        pump.forget_settings()
+        return True
+
+    def malfunction(self, unit: Unit) -> None:
+        """The electronics fail: the pump stops, and only off and on again helps."""
+        self.happen(unit, Happened(Happening.MALFUNCTION, alarm="system-malfunction"))
 
     def switch_off(self, unit: Unit) -> None:
         """Somebody switches the pump off: it says so and says goodbye."""
@@ -201,7 +277,8 @@ class Rig:
         self.link_down(unit, clean=True)
 
     def power_fails(self, unit: Unit) -> None:
-        """The battery is flat. The end of delivery is still told, the goodbye is not."""
+        """The battery is flat or out. The end of delivery is still told, the goodbye is not."""
+        unit.pump.unpowered_ms = self.now_ms
         self.happen(unit, Happened(Happening.POWER_OFF))
         self.link_down(unit, clean=False)
 
@@ -292,6 +369,8 @@ def _unit(
     order: OrderVersion,
     site: str,
     interval_s: float,
+    behaviour: Behaviour,
+    library: DrugEntry | None,
 ) -> Unit:
     settings = Settings(
         rate_ml_h=profile.programmable_ml_h(assignment.rate_ml_h),
@@ -306,6 +385,8 @@ def _unit(
         profile=profile,
         settings=settings,
         interval_s=interval_s,
+        behaviour=behaviour,
+        library=library,
         mode=Mode.BOOTING,
         vtbi_at_nl=nanolitres(assignment.vtbi_ml) if assignment.vtbi_ml > 0 else None,
     )

@@ -8,21 +8,17 @@ When the machine cannot keep up, the fleet is late by `lag_ms`, which is shown, 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
-from infusion.prescription import Name
 from link import LinkSettings
 from simulator.fleet import Fleet, PumpSummary
-from simulator.profile import Profile
 from simulator.publisher import Publisher, remembered_boot
 from simulator.recording import Recorder, header_of
 from simulator.sessions import PublisherCounters
-from simulator.story.scenario import PUMPS_MAX, Scenario
+from simulator.setup import FIRST_BOOT_MAX, Setup, SimulatorSettings
 from simulator.stream import Output
-from simulator.ward import DAYS_MAX
 
 # How often the fleet is moved on, in wall time.
 WAKE_S = 0.05
@@ -30,39 +26,8 @@ WAKE_S = 0.05
 BURST_S = 0.05
 # How long the broker may take to answer the first connection.
 REACH_S = 10.0
-# Leaves room for the reboots of a run below the contract's bound.
-FIRST_BOOT_MAX = 1_000_000
 # How long the goodbyes may take when the simulator stops.
 STOP_S = 1.2
-
-
-class SimulatorSettings(Struct, frozen=True, kw_only=True):
-    """What an operator can choose. Files are named by path, or by name below `config/`.
-
-    `pumps` 0 takes the scenario's own number. `interval_s` must be a multiple of `step_s`.
-    `start_ms` is the device time of the beginning; None is now. `first_boot` is the boot number
-    with which every pump begins; 0 is one more than the broker remembers of an earlier run.
-    `truth` publishes what really happened in the pumps, to grade a monitor by. `record` is a file
-    that keeps all that is published (simulator/recording.py). With `cohort` or
-    `days` the story is drawn by chance and `scenario` is not read: `cohort` None is "home",
-    `days` 0 is 1.
-    """
-
-    scenario: str = "demo"
-    cohort: str | None = None
-    days: Annotated[int, Meta(ge=0, le=DAYS_MAX)] = 0
-    profile: str = "ambulatory"
-    pumps: Annotated[int, Meta(ge=0, le=PUMPS_MAX)] = 0
-    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
-    interval_s: Annotated[float, Meta(ge=0.1, le=3600)] = 10.0
-    step_s: Annotated[float, Meta(ge=0.1, le=60)] = 1.0
-    site: Name = "home"
-    truth: bool = False
-    record: str | None = None
-    start_ms: Annotated[int, Meta(ge=946_684_800_000, le=4_000_000_000_000)] | None = None
-    first_boot: Annotated[int, Meta(ge=0, le=FIRST_BOOT_MAX)] = 0
-    connect_rate_s: Annotated[float, Meta(gt=0, le=100_000)] = 500.0
-    client_prefix: Annotated[str, Meta(max_length=64)] = "dripwatch-"
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -91,14 +56,13 @@ class Simulator:
         self,
         settings: SimulatorSettings,
         link: LinkSettings,
-        scenario: Scenario,
-        profile: Profile,
+        setup: Setup,
         *,
         speed: float = 1.0,
     ) -> None:
         """`link` says where the broker is; its client id is not used. `speed` is 1 to 1000.
 
-        Raises ConfigError where scenario, profile and settings do not fit together.
+        Raises ConfigError where setup and settings do not fit together.
         """
         # The one place where the simulator looks at a calendar: when its story begins.
         start_ms = round(time.time() * 1000) if settings.start_ms is None else settings.start_ms
@@ -106,12 +70,14 @@ class Simulator:
         self.speed = speed
         self._link = link
         self.fleet = Fleet(
-            scenario,
-            profile,
-            pumps=settings.pumps or scenario.header.pumps,
+            setup.scenario,
+            setup.profile,
+            pumps=settings.pumps or setup.scenario.header.pumps,
             start_ms=start_ms,
             seed=settings.seed,
             interval_s=settings.interval_s,
+            library=setup.library,
+            guideline=setup.guideline,
             step_s=settings.step_s,
             site=settings.site,
             truth=settings.truth,

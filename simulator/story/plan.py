@@ -50,9 +50,13 @@ class End(Struct, frozen=True):
 
 
 class BootDone(Struct, frozen=True):
-    """The self-test is over; `resume` says whether the pump goes on with what it did."""
+    """The self-test is over; `resume` says whether the pump goes on with what it did.
+
+    A pump that `fails` it does nothing more until it is switched off.
+    """
 
     resume: bool
+    fails: bool = False
 
 
 class Clear(Struct, frozen=True):

@@ -76,7 +76,11 @@ class Header(Struct, frozen=True, kw_only=True):
     """What stands above the tables of a scenario.
 
     `quiet`: pumps that no expectation names must raise no alert. `carer`: who answers alarms, by
-    the [care] of a cohort: its name in config/cohorts, or a file.
+    the [care] of a cohort: its name in config/cohorts, or a file. `protocol`: who draws blood and
+    changes doses, a name in config/protocols; "none" for nobody.
+
+    `library` is a name in config/libraries, "" for none. The last three are how its pumps are set
+    up: see simulator.pump.Behaviour.
     """
 
     title: str = ""
@@ -86,6 +90,10 @@ class Header(Struct, frozen=True, kw_only=True):
     quiet: bool = False
     protocol: Word = NOBODY
     carer: str | None = None
+    library: str = "home-heparin"
+    double_check: bool = False
+    auto_restarts: Annotated[int, Meta(ge=0, le=9)] = 0
+    near_end_min: Annotated[float, Meta(ge=0, le=240)] = 0.0
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
@@ -177,8 +185,12 @@ def _check_entry(entry: Entry, place: str) -> None:
     until = getattr(entry, "until", None)
     if until is not None and until <= entry.at:
         raise ConfigError(f"{place}: key 'until': {until} is not after {entry.at}, when it begins")
-    if isinstance(entry, ProgramRate) and (entry.rate_ml_h is None) == (entry.factor is None):
-        raise ConfigError(f"{place}: give exactly one of 'rate_ml_h' and 'factor'")
+    if isinstance(entry, ProgramRate):
+        ways = (entry.rate_ml_h, entry.factor, entry.dose_iu_kg_h, entry.dose_iu_h)
+        if sum(way is not None for way in ways) != 1:
+            raise ConfigError(
+                f"{place}: give exactly one of 'rate_ml_h', 'factor', 'dose_iu_kg_h', 'dose_iu_h'"
+            )
     if isinstance(entry, OrderStart | OrderRate) and (
         (entry.dose_iu_kg_h is None) == (entry.dose_iu_h is None)
     ):

@@ -16,7 +16,8 @@ from infusion.messages import Presence, decode, parse_topic
 from link import LinkSettings, Message, Subscription, open_link
 from simulator.recording import read_recording
 from simulator.replay import Replay, ReplaySettings, describe_recording
-from simulator.service import Simulator, SimulatorSettings
+from simulator.service import Simulator
+from simulator.setup import Setup, SimulatorSettings
 from simulator.stream import Connect, Outgoing
 from tests.brokers import BrokerProcess, Embedded, Mosquitto
 from tests.dripwatch.commands import dripwatch, start
@@ -96,7 +97,8 @@ def simulator(port: int, story: str, record: Path | None, speed: float) -> Simul
     settings = SimulatorSettings(
         start_ms=START_MS, first_boot=1, record=None if record is None else str(record)
     )
-    return Simulator(settings, settings_for(port), scenario(story), shipped_profile(), speed=speed)
+    setup = Setup(scenario=scenario(story), profile=shipped_profile())
+    return Simulator(settings, settings_for(port), setup, speed=speed)
 
 
 async def test_a_replay_says_the_same_bytes_in_the_same_order(

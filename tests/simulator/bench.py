@@ -10,10 +10,11 @@ from infusion.messages import Event, Message, PumpMessage, Telemetry, decode, pa
 from infusion.units import nanolitres
 from simulator.fleet import Fleet
 from simulator.machine import Happening, Mode
-from simulator.operation import Said, handle, sense
+from simulator.operation import Said, handle
 from simulator.physics import State, filter_s, step
 from simulator.profile import Profile, read_profile
 from simulator.pump import Bolus, Happened, Pump, Readings, Settings
+from simulator.senses import sense
 from simulator.story.scenario import Scenario, read_scenario
 from simulator.stream import Outgoing, Output
 
@@ -126,13 +127,17 @@ class OnePump:
         state = self.state
         pumped = float(state.pumped_ml[0])
         return Readings(
-            pumped_ml=pumped,
+            counted_ml=pumped,
             reservoir_ml=float(state.empty_at_ml[0]) - pumped,
             pressure_mmhg=state.pressure_mmhg(0),
             battery=1.0,
+            battery_left_min=480.0,
             on_mains=True,
-            flow_factor=float(state.flow_factor[0]),
+            flow_ml_h=float(state.drive_ml_h[0] * state.flow_factor[0]),
             is_occluded=bool(state.over_s[0] >= filter_s(state)),
+            is_line_open=state.pressure_mmhg(0) < self.profile.occlusion_limit_mmhg / 2,
+            is_empty=float(state.empty_at_ml[0]) <= pumped,
+            is_low=float(state.empty_at_ml[0]) - pumped <= self.profile.reservoir_low_ml,
         )
 
     def is_in(self, mode: Mode) -> bool:

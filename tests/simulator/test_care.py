@@ -5,8 +5,8 @@ import pytest
 from infusion.clinical import LabResult, Report
 from infusion.prescription import Prescription
 from infusion.truth import Truth
-from simulator.cli import read_guideline
 from simulator.fleet import Fleet
+from simulator.setup import setup_of
 from simulator.stream import Output
 from tests.simulator.bench import START_MS, decoded, exact_profile, fleet, scenario
 
@@ -39,7 +39,7 @@ def run(text: str, hours: float, **changes: object) -> tuple[Fleet, list[Output]
     made = fleet(
         story,
         profile=exact_profile(),
-        guideline=read_guideline(story),
+        guideline=setup_of(story, "ambulatory").guideline,
         step_s=10.0,
         interval_s=60.0,
         truth=True,
@@ -163,7 +163,7 @@ def test_care_does_not_depend_on_how_the_fleet_is_advanced() -> None:
     made = fleet(
         story,
         profile=exact_profile(),
-        guideline=read_guideline(story),
+        guideline=setup_of(story, "ambulatory").guideline,
         step_s=10.0,
         interval_s=60.0,
         truth=True,

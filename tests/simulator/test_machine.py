@@ -8,6 +8,8 @@ from simulator.operation import STEPS
 ENDS = {
     Do.END_TRANSITION,
     Do.END_CLINICIAN,
+    Do.END_STANDBY,
+    Do.END_BETWEEN,
     Do.END_ALARM,
     Do.END_POWER,
     Do.END_UNSPECIFIED,

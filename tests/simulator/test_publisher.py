@@ -24,7 +24,8 @@ from infusion.messages import (
 from infusion.prescription import Prescription
 from link import LinkSettings, Message, Subscription, open_link
 from simulator.publisher import OUTBOX_MAX, WAITING_MAX, Publisher, remembered_boot
-from simulator.service import STOP_S, Simulator, SimulatorSettings
+from simulator.service import STOP_S, Simulator
+from simulator.setup import Setup, SimulatorSettings
 from simulator.stream import Backlog, Connect, Outgoing
 from tests.brokers import Embedded, free_port
 from tests.simulator.bench import START_MS, scenario, shipped_profile
@@ -57,7 +58,8 @@ def settings_for(port: int) -> LinkSettings:
 
 def simulator(port: int, speed: float = 300.0) -> Simulator:
     settings = SimulatorSettings(start_ms=START_MS, client_prefix="test-")
-    return Simulator(settings, settings_for(port), STORY, shipped_profile(), speed=speed)
+    setup = Setup(scenario=STORY, profile=shipped_profile())
+    return Simulator(settings, settings_for(port), setup, speed=speed)
 
 
 @asynccontextmanager
@@ -141,7 +143,9 @@ async def test_the_retained_presence_at_the_end_is_offline(broker: Embedded) -> 
 
 async def test_it_also_speaks_mqtt_3_1_1(broker: Embedded) -> None:
     link = LinkSettings(port=broker.port_311, mqtt="3.1.1")
-    run = Simulator(SimulatorSettings(), link, STORY, shipped_profile(), speed=100.0)
+    run = Simulator(
+        SimulatorSettings(), link, Setup(scenario=STORY, profile=shipped_profile()), speed=100.0
+    )
     async with observer(broker.port) as seen:
         await run.run(for_s=0.5)
         await until(lambda: (1, "offline") in presence(seen, "P-01"))

@@ -98,8 +98,8 @@ def test_entries_are_read_with_their_keys() -> None:
         (
             '[[action]]\nat = "00:01"\npump = "P-01"\ndo = "program-rate"',
             (
-                "test.toml: [[action]] 1 (do = 'program-rate'): give exactly one of 'rate_ml_h' and "
-                "'factor'"
+                "test.toml: [[action]] 1 (do = 'program-rate'): give exactly one of 'rate_ml_h', "
+                "'factor', 'dose_iu_kg_h', 'dose_iu_h'"
             ),
         ),
         (
