@@ -105,7 +105,7 @@ def up_parts(
 
     Raises ConfigError, and LinkError where the broker does not start.
     """
-    scenario, profile = simulator.cli.read_story(process.simulator)
+    scenario, profile, profiles = simulator.cli.read_story(process.simulator)
     with contextlib.ExitStack() as stack:
         url = process.broker
         if url is None:
@@ -122,6 +122,7 @@ def up_parts(
         yield UpSettings(
             scenario=scenario,
             profile=profile,
+            profiles=profiles,
             simulator=process.simulator,
             speed=process.speed,
             monitor=monitor.cli.service_settings(own),

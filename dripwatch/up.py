@@ -48,6 +48,7 @@ class UpSettings(Struct, frozen=True, kw_only=True):
 
     scenario: Scenario
     profile: Profile
+    profiles: dict[str, Profile]
     simulator: SimulatorSettings
     monitor: ServiceSettings
     speed: float
@@ -66,6 +67,7 @@ class Up:
             settings.monitor.link,
             settings.scenario,
             settings.profile,
+            settings.profiles,
             speed=settings.speed,
         )
         self._service = MonitorService(settings.monitor, now_ms=self._now_ms)

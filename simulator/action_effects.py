@@ -26,7 +26,7 @@ def _program_rate(rig: Rig, unit: Unit, action: do.ProgramRate) -> None:
     if wanted is None:
         assert action.factor is not None, "the reader has checked that one of the two is there"
         wanted = settings.rate_ml_h * action.factor
-    rate = rig.profile.programmable_ml_h(wanted)
+    rate = unit.pump.profile.programmable_ml_h(wanted)
     _program(rig, unit, replace(settings, rate_ml_h=rate))
 
 
@@ -64,7 +64,7 @@ def _change_bag(rig: Rig, unit: Unit, action: do.ChangeBag) -> None:
         settings = replace(settings, concentration_iu_ml=typed)
     # The bag hangs first, so that what the pump then says has the new level; nothing is pumped in
     # between, and the old segment still ends with the old concentration.
-    rig.hang_bag(unit, action.volume_ml or rig.profile.reservoir_ml, holds)
+    rig.hang_bag(unit, action.volume_ml or unit.pump.profile.reservoir_ml, holds)
     rig.happen(unit, Happened(Happening.CHANGE_BAG, settings=settings))
     rig.look(unit)
 
@@ -94,7 +94,7 @@ def _power_on(rig: Rig, unit: Unit, _: do.PowerOn) -> Later:
         rig.refused += 1
         return None
     rig.happen(unit, Happened(Happening.POWER_ON))
-    return round(rig.profile.boot_s * 1000), BootDone(resume=False)
+    return round(unit.pump.profile.boot_s * 1000), BootDone(resume=False)
 
 
 # --- orders ---
@@ -107,7 +107,7 @@ def _as_ordered(rig: Rig, unit: Unit, version: OrderVersion) -> Settings:
     exact = pump_rate_ml_h(rate_iu_h, prescription.concentration_iu_ml)
     return replace(
         unit.pump.settings,
-        rate_ml_h=rig.profile.programmable_ml_h(exact),
+        rate_ml_h=unit.pump.profile.programmable_ml_h(exact),
         concentration_iu_ml=prescription.concentration_iu_ml,
         weight_kg=prescription.weight_kg,
         therapy=prescription.therapy,

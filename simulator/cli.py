@@ -47,12 +47,17 @@ def settings(file: Path | None, **flags: object) -> Resolved[SimulatorProcess]:
     return load_settings(SimulatorProcess, default_file=DEFAULT_FILE, file=file, flags=flags)
 
 
-def read_story(section: SimulatorSettings) -> tuple[Scenario, Profile]:
-    """The scenario and the pump profile that the settings name. Raises ConfigError."""
+def read_story(section: SimulatorSettings) -> tuple[Scenario, Profile, dict[str, Profile]]:
+    """The scenario, the profile that the settings name, and those that its patients name.
+
+    Raises ConfigError.
+    """
     data, name = read_named(section.scenario, "scenarios")
     scenario = read_scenario(data, name)
     data, name = read_named(section.profile, "pumps")
-    return scenario, read_profile(data, name)
+    named = {patient.profile for patient in scenario.patients if patient.profile is not None}
+    profiles = {key: read_profile(*read_named(key, "pumps")) for key in sorted(named)}
+    return scenario, read_profile(data, name), profiles
 
 
 @click.command("simulate")

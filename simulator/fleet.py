@@ -8,6 +8,7 @@ not on how `advance` is called.
 """
 
 import heapq
+from collections.abc import Mapping
 
 import numpy as np
 from msgspec import Struct
@@ -17,11 +18,11 @@ from infusion.messages import Kind, Topic, Truth, encode
 from infusion.prescription import Prescription
 from infusion.units import MS_PER_SECOND, nanolitres, round_dose_iu
 from simulator.cohort import draw_cohort
+from simulator.conditions import refresh
 from simulator.deeds import carry_out
 from simulator.machine import POWERED, Mode
 from simulator.physics import step
 from simulator.profile import Profile
-from simulator.pump import Readings
 from simulator.rig import Rig, Unit
 from simulator.story.plan import Announce, Deed, Due, first_orders, patients_of, schedule
 from simulator.story.scenario import Scenario
@@ -35,13 +36,16 @@ TRUTH_SESSION = "truth"
 class PumpSummary(Struct, frozen=True, kw_only=True):
     """How one pump stands: volumes in truth, dose against order, mode and alarms.
 
-    `pumped_ml = held_ml + patient_ml`. `delivered_iu` is what was pumped, each bag with what it
-    really holds. `dropped` counts messages that its backlog had no room for.
+    `pumped_ml = held_ml + patient_ml + lost_ml`; `counted_ml` is what the pump counted.
+    `delivered_iu` is what was pumped, each bag with what it really holds. `dropped` counts
+    messages that its backlog had no room for.
     """
 
     pumped_ml: float
     held_ml: float
     patient_ml: float
+    lost_ml: float
+    counted_ml: float
     delivered_iu: float
     prescribed_iu: float
     rate_ml_h: float
@@ -59,6 +63,7 @@ class Fleet:
         scenario: Scenario,
         profile: Profile,
         *,
+        profiles: Mapping[str, Profile] | None = None,
         pumps: int,
         start_ms: int,
         seed: int,
@@ -68,6 +73,8 @@ class Fleet:
         truth: bool = False,
     ) -> None:
         """A fleet that has not begun; its first `advance` connects it and starts every pump.
+
+        A pump whose patient names no key of `profiles` is a `profile`.
 
         Raises ConfigError where the scenario names a pump beyond `pumps`, where an order makes no
         sense, or where `interval_s` is no multiple of `step_s`.
@@ -79,7 +86,7 @@ class Fleet:
                 f"interval_s = {interval_s:g} is no multiple of step_s = {step_s:g}; "
                 "give, for example, interval_s = 10 and step_s = 1"
             )
-        cohort = draw_cohort(profile, pumps, seed, patients_of(scenario, pumps))
+        cohort = draw_cohort(profile, pumps, seed, patients_of(scenario, pumps), profiles)
         orders = first_orders(cohort.assignments, start_ms)
         self.scenario = scenario
         self.start_ms = start_ms
@@ -87,7 +94,7 @@ class Fleet:
         self._site = site
         self._truth = truth
         self._step_ms = step_ms
-        self._rig = Rig(profile, cohort, orders, site=site, interval_s=interval_s)
+        self._rig = Rig(cohort, orders, site=site, interval_s=interval_s)
         self._due = schedule(scenario, orders, start_ms)
         self._due_number = len(self._due)
         self._groups = _groups(cohort.phases, interval_ms // step_ms)
@@ -129,7 +136,7 @@ class Fleet:
         for unit in self._rig.units:
             if unit.is_connected and unit.is_powered:
                 readings = self._rig.readings(unit)
-                self._rig.tell(unit, (unit.pump.telemetry(readings, self.now_ms),))
+                self._rig.tell(unit, (unit.pump.telemetry(readings, self._rig.device_ms(unit)),))
             self._rig.link_down(unit, clean=True)
         if self._has_begun:
             self._rig.say(Disconnect(EHR_SESSION, self.now_ms, clean=True))
@@ -153,6 +160,8 @@ class Fleet:
             pumped_ml=pumped,
             held_ml=float(state.held_ml[index]),
             patient_ml=float(state.patient_ml[index]),
+            lost_ml=float(state.lost_ml[index]),
+            counted_ml=float(state.counted_ml[index]),
             delivered_iu=round_dose_iu(unit.bag.dose_iu(nanolitres(pumped))),
             prescribed_iu=round_dose_iu(unit.order.timeline.dose_until_iu(self.now_ms)),
             rate_ml_h=unit.pump.settings.rate_ml_h,
@@ -183,6 +192,8 @@ class Fleet:
         for index in np.flatnonzero(flags).tolist():
             rig.look(rig.units[index])
         self._do_what_is_due()
+        for unit in list(rig.changing):
+            refresh(rig, unit)
         self._report()
 
     def _do_what_is_due(self) -> None:
@@ -204,27 +215,13 @@ class Fleet:
 
     def _report(self) -> None:
         """Telemetry of the pumps whose interval is over, unless they have just told everything."""
-        rig, state = self._rig, self._rig.state
+        rig = self._rig
         number = (self.now_ms - self.start_ms) // self._step_ms
-        group = self._groups[number % len(self._groups)]
-        pumped = state.pumped_ml[group]
-        columns = (
-            group,
-            pumped,
-            state.empty_at_ml[group] - pumped,
-            state.held_ml[group],
-            state.battery[group],
-            state.flow_factor[group],
-        )
-        profile = rig.profile
-        for index, volume, reservoir, held, battery, factor in zip(
-            *(column.tolist() for column in columns), strict=True
-        ):
+        for index in self._groups[number % len(self._groups)].tolist():
             unit = rig.units[index]
-            if unit.pump.mode in POWERED and unit.pump.told_ms != self.now_ms:
-                pressure = profile.venous_pressure_mmhg + held / profile.compliance_ml_mmhg
-                readings = Readings(volume, reservoir, pressure, battery, unit.on_mains, factor)
-                rig.tell(unit, [unit.pump.telemetry(readings, self.now_ms)])
+            device_ms = rig.device_ms(unit)
+            if unit.pump.mode in POWERED and unit.pump.told_ms != device_ms:
+                rig.tell(unit, [unit.pump.telemetry(rig.readings(unit), device_ms)])
             if self._truth:
                 self._tell_truth(unit)
 
@@ -251,7 +248,7 @@ class Fleet:
         """Raises ConfigError where the first order is beyond what the pump can deliver."""
         prescription = unit.order.prescription
         ordered = unit.order.timeline.rate_iu_h(self.start_ms) / prescription.concentration_iu_ml
-        limit = self._rig.profile.rate_max_ml_h
+        limit = unit.pump.profile.rate_max_ml_h
         if ordered > limit:
             raise ConfigError(
                 f"{self.scenario.name}: [[patient]] {prescription.pump}: the dose needs "

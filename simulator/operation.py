@@ -11,7 +11,6 @@ from infusion.alarms import DEVICE_ALARMS
 from infusion.messages import Event, Telemetry
 from infusion.units import MS_PER_HOUR, MS_PER_SECOND, millilitres, nanolitres, round_rate
 from simulator.machine import TABLE, Do, Happening, Mode
-from simulator.profile import Profile
 from simulator.pump import NOT_SPECIFIED, Happened, Pump, Readings
 
 EVENT_START = "MDC_EVT_PUMP_DELIV_START"
@@ -66,20 +65,19 @@ def sense(pump: Pump, readings: Readings, now_ms: int) -> Said:
         found.append(_alarm("downstream-occlusion"))
     if pump.is_delivering and readings.is_starved:
         found.append(_alarm("upstream-occlusion"))
+    if pump.is_delivering and readings.has_air:
+        found.append(_alarm("air-in-line"))
+    if readings.runs_free:
+        found.append(_alarm("free-flow"))
     for happened in found:
         said += handle(pump, happened, readings, now_ms)
     return said
 
 
-def battery_share(profile: Profile, minutes: float) -> float:
-    """The share of the battery's charge that lasts for some minutes under the linear load."""
-    return minutes / (profile.battery_life_h * 60)
-
-
 def _limits(pump: Pump, readings: Readings) -> list[Happened]:
-    if not pump.is_delivering or readings.pumped_ml < pump.stop_at_ml:
+    if not pump.is_delivering or readings.counted_ml < pump.stop_at_ml:
         return []
-    if pump.vtbi_at_nl is None or nanolitres(readings.pumped_ml) < pump.vtbi_at_nl:
+    if pump.vtbi_at_nl is None or nanolitres(readings.counted_ml) < pump.vtbi_at_nl:
         return [Happened(Happening.BOLUS_DONE)]
     has_kvo = pump.profile.kvo_ml_h > 0
     what = Happening.VTBI_DONE_KVO if has_kvo else Happening.VTBI_DONE_STOP
@@ -93,18 +91,18 @@ def _battery(pump: Pump, readings: Readings) -> list[Happened]:
         return [_over("battery-low")] if is_low else []
     if "battery-depleted" in pump.alarms:
         return []
-    if readings.battery <= battery_share(pump.profile, pump.profile.battery_depleted_min):
+    if readings.battery_left_min <= pump.profile.battery_depleted_min:
         return [_over("battery-low")] * is_low + [_alarm("battery-depleted")]
-    if readings.battery <= battery_share(pump.profile, pump.profile.battery_low_min):
+    if readings.battery_left_min <= pump.profile.battery_low_min:
         return [] if is_low else [_alarm("battery-low")]
     return [_over("battery-low")] * is_low
 
 
 def _reservoir(pump: Pump, readings: Readings) -> list[Happened]:
     is_low = "reservoir-low" in pump.alarms
-    if readings.reservoir_ml > pump.profile.reservoir_low_ml:
+    if not readings.is_low:
         return [_over("reservoir-low")] * is_low
-    if readings.reservoir_ml > 0:
+    if not readings.is_empty:
         return [] if is_low else [_alarm("reservoir-low")]
     return [_over("reservoir-low")] * is_low + [_alarm("reservoir-empty")] * pump.is_delivering
 
@@ -174,7 +172,7 @@ def _enter(pump: Pump, moment: Moment) -> None:
         # The motor's limit makes a bolus longer, never smaller.
         pump.bolus_ml_h = min(base_ml_h + bolus.volume_ml / hours, pump.profile.rate_max_ml_h)
         volume_ml = base_ml_h * hours + bolus.volume_ml
-        pump.bolus_at_nl = nanolitres(moment.readings.pumped_ml) + nanolitres(volume_ml)
+        pump.bolus_at_nl = nanolitres(moment.readings.counted_ml) + nanolitres(volume_ml)
     elif pump.mode not in (Mode.BOLUS, Mode.BOLUS_ALONE):
         pump.bolus_at_nl = None
         pump.bolus_ml_h = 0.0
@@ -186,7 +184,7 @@ def _apply(pump: Pump, moment: Moment) -> None:
         return
     if moment.happened.restarts_vtbi:
         pump.vtbi_at_nl = (
-            nanolitres(moment.readings.pumped_ml) + nanolitres(settings.vtbi_ml)
+            nanolitres(moment.readings.counted_ml) + nanolitres(settings.vtbi_ml)
             if settings.vtbi_ml > 0
             else None
         )

@@ -47,20 +47,35 @@ class Bolus(Struct, frozen=True):
 
 
 class Readings(Struct, frozen=True, gc=False):
-    """What physics says about one pump at one instant.
+    """What the pump's sensors say at one instant, which need not be the truth.
 
-    `flow_factor` is true flow over commanded flow. `is_occluded` and `is_starved` say that the
-    downstream pressure, or the missing volume upstream, has passed the pump's own limit.
+    `counted_ml` is the volume pumped as the pump itself counts it, by its motor or its flow sensor:
+    counters, segments and the ends of VTBI and bolus are on this axis. `reservoir_ml` is the level
+    as the pump knows it, `flow_ml_h` the flow as it measures it, `battery_left_min` the run time at
+    the present load. `is_occluded` and `is_starved` say that downstream pressure, or the volume
+    that did not come from upstream, has passed the pump's own limit; `is_line_open` that the pressure
+    is below half of it; `has_air` that a bubble, or all bubbles of the window, were over their limit;
+    `runs_free` that something flows past the mechanism. `drive_ml_h` is the commanded rate at which
+    the flow was measured.
     """
 
-    pumped_ml: float
+    counted_ml: float
     reservoir_ml: float
     pressure_mmhg: float
+    flow_ml_h: float
     battery: float
+    battery_left_min: float
     on_mains: bool
-    flow_factor: float
+    air_ul: float = 0.0
     is_occluded: bool = False
     is_starved: bool = False
+    is_line_open: bool = True
+    has_air: bool = False
+    runs_free: bool = False
+    is_empty: bool = False
+    is_low: bool = False
+    is_overheated: bool = False
+    drive_ml_h: float = 0.0
 
 
 class Happened(Struct, frozen=True):
@@ -134,7 +149,7 @@ class Pump(Struct, kw_only=True, eq=False):
         """The pumped volume as the pump's own counting sees it."""
         if self.frozen_at_nl is not None:
             return self.frozen_at_nl
-        return nanolitres(readings.pumped_ml)
+        return nanolitres(readings.counted_ml)
 
     def counter_nl(self, readings: Readings) -> int:
         """The cumulative volume on the wire: since the boot, or since somebody cleared it."""
@@ -156,7 +171,7 @@ class Pump(Struct, kw_only=True, eq=False):
         """The counter counts on from where it stood; what it missed stays missed."""
         if self.frozen_at_nl is None:
             return
-        missed_nl = nanolitres(readings.pumped_ml) - self.frozen_at_nl
+        missed_nl = nanolitres(readings.counted_ml) - self.frozen_at_nl
         self.counter_from_nl += missed_nl
         self.segment_from_nl += missed_nl
         self.frozen_at_nl = None
@@ -165,7 +180,7 @@ class Pump(Struct, kw_only=True, eq=False):
         """What is left of the volume to be infused; 0 where there is no limit."""
         if self.vtbi_at_nl is None:
             return 0
-        return max(0, self.vtbi_at_nl - nanolitres(readings.pumped_ml))
+        return max(0, self.vtbi_at_nl - nanolitres(readings.counted_ml))
 
     @property
     def delivery(self) -> Literal["delivering", "not-delivering", "kvo"]:
@@ -175,8 +190,12 @@ class Pump(Struct, kw_only=True, eq=False):
         return "delivering" if self.is_delivering else "not-delivering"
 
     def flow_ml_h(self, readings: Readings) -> float:
-        """The true flow, as the pump measures it."""
-        return round_rate(self.drive_ml_h * readings.flow_factor)
+        """The flow as the pump measures it; of a rate just set, what it will measure."""
+        drive = self.drive_ml_h
+        if drive == readings.drive_ml_h:
+            return round_rate(readings.flow_ml_h)
+        share = readings.flow_ml_h / readings.drive_ml_h if readings.drive_ml_h > 0 else 1.0
+        return round_rate(drive * share)
 
     def next_seq(self) -> int:
         """Take the next number of this boot."""
@@ -214,8 +233,7 @@ class Pump(Struct, kw_only=True, eq=False):
             ),
             reservoir_ml=millilitres(nanolitres(readings.reservoir_ml)),
             pressure_mmhg=round(readings.pressure_mmhg, 1),
-            # This profile has an air detector, but air is not simulated: there is none.
-            air_ul=0.0,
+            air_ul=round(readings.air_ul, 1),
             battery=round(readings.battery, 4),
             power="mains" if readings.on_mains else "battery",
         )

@@ -8,14 +8,16 @@ the pump says on its connection, or into its backlog while that is down.
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from infusion.messages import Event, Kind, Telemetry, Topic, encode
-from infusion.units import dose_iu, nanolitres
+from infusion.units import MS_PER_MINUTE, dose_iu, nanolitres
+from simulator.clock import Clock
 from simulator.cohort import Assignment, Cohort
+from simulator.conditions import Condition
 from simulator.machine import POWERED, Happening, Mode
-from simulator.operation import battery_share, handle, sense
-from simulator.physics import State, battery_slope_per_ms, filter_s
+from simulator.operation import handle, sense
+from simulator.physics.power import battery_slope_per_ms, minutes_left
 from simulator.profile import Profile
 from simulator.pump import Happened, Pump, Readings, Settings
 from simulator.story.plan import Deed, OrderVersion
@@ -61,6 +63,10 @@ class Unit(Struct, kw_only=True, eq=False):
     offline_faults: int = 0
     silences: list[Literal["dropped", "kept"]] = []
     faults: list[str] = []
+    conditions: list[Condition] = []
+    clock: Clock = field(default_factory=Clock)
+    battery_health: float = 1.0
+    warmed_ms: int = 0
 
     @property
     def is_powered(self) -> bool:
@@ -73,7 +79,6 @@ class Rig:
 
     def __init__(
         self,
-        profile: Profile,
         cohort: Cohort,
         orders: list[OrderVersion],
         *,
@@ -81,18 +86,18 @@ class Rig:
         interval_s: float,
     ) -> None:
         """A fleet at rest, booting, nothing connected."""
-        self.profile = profile
         self.now_ms = 0
         self.refused = 0
-        self.state = State(profile, bias=cohort.bias, ripple=cohort.ripple, keys=cohort.keys)
+        self.state = cohort.state()
+        # The units whose conditions change by themselves; only they are looked at in each step.
+        self.changing: list[Unit] = []
         self.units = [
-            _unit(profile, index, assignment, order, site, interval_s)
+            _unit(cohort.profiles[assignment.kind], index, assignment, order, site, interval_s)
             for index, (assignment, order) in enumerate(
                 zip(cohort.assignments, orders, strict=True)
             )
         ]
-        for unit, assignment in zip(self.units, cohort.assignments, strict=True):
-            self.state.empty_at_ml[unit.index] = assignment.reservoir_ml
+        for unit in self.units:
             self.sync(unit)
         self._out: list[Output] = []
 
@@ -108,25 +113,36 @@ class Rig:
     # --- machine and physics ---------------------------------------------------------------------
 
     def readings(self, unit: Unit) -> Readings:
-        """What physics says about one pump now."""
-        state, index = self.state, unit.index
-        pumped = float(state.pumped_ml[index])
+        """What the sensors of one pump say now; `physics/` knows what they are stuck at."""
+        state, index, profile = self.state, unit.index, unit.pump.profile
+        has = profile.alarms
+        reservoir = state.reservoir_ml(index)
+        pressure = state.sensed_mmhg(index)
+        battery = float(state.battery[index])
+        air = state.air.get(index)
         return Readings(
-            pumped_ml=pumped,
-            reservoir_ml=float(state.empty_at_ml[index]) - pumped,
-            pressure_mmhg=state.pressure_mmhg(index),
-            battery=float(state.battery[index]),
+            counted_ml=float(state.counted_ml[index]),
+            reservoir_ml=reservoir,
+            pressure_mmhg=pressure,
+            flow_ml_h=state.flow_ml_h(index),
+            drive_ml_h=float(state.drive_ml_h[index]),
+            battery=battery,
+            battery_left_min=minutes_left(battery, float(state.battery_slope[index])),
             on_mains=unit.on_mains,
-            flow_factor=float(state.flow_factor[index]),
-            is_occluded=bool(state.over_s[index] >= filter_s(state)),
-            is_starved=bool(state.missed_ml[index] >= self.profile.upstream_alarm_ml),
+            air_ul=air.seen_ul if air else 0.0,
+            is_occluded=bool(state.over_s[index] >= state.filter_s(index)),
+            is_starved="upstream-occlusion" in has and state.is_starved(index),
+            is_line_open=pressure < 0.5 * state.limit_mmhg(index),
+            has_air="air-in-line" in has and air is not None and air.is_over,
+            runs_free="free-flow" in has and state.runs_free(index),
+            is_empty="reservoir-empty" in has and reservoir <= 0.0,
+            is_low="reservoir-low" in has and reservoir <= profile.reservoir_low_ml,
+            is_overheated=state.ambient_c(index) >= profile.overheat_c,
         )
 
     def happen(self, unit: Unit, happened: Happened) -> None:
         """Let something happen to a pump; what its mode has no row for is counted as refused."""
-        said = handle(unit.pump, happened, self.readings(unit), self.now_ms)
-        if happened.what is Happening.START:
-            self.state.missed_ml[unit.index] = 0.0
+        said = handle(unit.pump, happened, self.readings(unit), self.device_ms(unit))
         self.refused += not said and unit.is_powered
         self.sync(unit)
         self.tell(unit, said)
@@ -138,22 +154,37 @@ class Rig:
         if not unit.on_mains and self.state.battery[unit.index] <= 0:
             self.power_fails(unit)
             return
-        said = sense(unit.pump, self.readings(unit), self.now_ms)
+        was_occluded = "downstream-occlusion" in unit.pump.alarms
+        said = sense(unit.pump, self.readings(unit), self.device_ms(unit))
+        if not was_occluded and "downstream-occlusion" in unit.pump.alarms:
+            self.state.back_off(unit.index)
         self.sync(unit)
         self.tell(unit, said)
 
     def sync(self, unit: Unit) -> None:
         """Tell physics what the machine wants, and where its next marks are."""
         state, index, pump = self.state, unit.index, unit.pump
+        if pump.drive_ml_h > 0 and state.drive_ml_h[index] == 0:
+            state.restart(index)
         state.drive_ml_h[index] = pump.drive_ml_h
         state.stop_at_ml[index] = pump.stop_at_ml
         knows_level = "reservoir-low" in pump.alarms or "reservoir-empty" in pump.alarms
-        low_at = float(state.empty_at_ml[index]) - self.profile.reservoir_low_ml
+        low_at = float(state.gauge_empty_at_ml[index]) - pump.profile.reservoir_low_ml
         state.low_at_ml[index] = INFINITY if knows_level else low_at
-        state.battery_watch[index] = self._battery_watch(unit)
         drains = unit.on_mains or unit.pump.mode is not Mode.OFF
-        slope = battery_slope_per_ms(self.profile, on_mains=unit.on_mains)
+        slope = battery_slope_per_ms(
+            pump.profile,
+            on_mains=unit.on_mains,
+            rate_ml_h=pump.drive_ml_h,
+            health=unit.battery_health,
+            temperature_c=state.ambient_c(index),
+        )
         state.battery_slope[index] = slope if drains else 0.0
+        state.battery_watch[index] = self._battery_watch(unit)
+
+    def device_ms(self, unit: Unit) -> int:
+        """The time now on the pump's own clock."""
+        return unit.clock.device_ms(self.now_ms)
 
     def _battery_watch(self, unit: Unit) -> float:
         if unit.on_mains or not unit.is_powered:
@@ -161,16 +192,16 @@ class Rig:
         if "battery-depleted" in unit.pump.alarms:
             return 0.0
         is_low = "battery-low" in unit.pump.alarms
-        profile = self.profile
+        profile = unit.pump.profile
         minutes = profile.battery_depleted_min if is_low else profile.battery_low_min
-        return battery_share(profile, minutes)
+        return -minutes * MS_PER_MINUTE * float(self.state.battery_slope[unit.index])
 
     # --- power -----------------------------------------------------------------------------------
 
     def boot_done(self, unit: Unit, *, resume: bool) -> None:
         """The self-test is over: a new boot, on the air, going on or waiting."""
         what = Happening.BOOTED_GOING_ON if resume else Happening.BOOTED
-        said = handle(unit.pump, Happened(what), self.readings(unit), self.now_ms)
+        said = handle(unit.pump, Happened(what), self.readings(unit), self.device_ms(unit))
         self.sync(unit)
         self.link_up(unit)
         self.tell(unit, said)
@@ -192,7 +223,7 @@ class Rig:
         if unit.is_connected or unit.offline_faults or not unit.is_powered:
             return
         unit.is_connected = True
-        will = encode(unit.pump.presence(self.now_ms, is_online=False))
+        will = encode(unit.pump.presence(self.device_ms(unit), is_online=False))
         self.say(Connect(unit.pump.name, self.now_ms, unit.topics[Kind.PRESENCE], will))
         self._say_presence(unit, is_online=True)
         self.send_backlog(unit)
@@ -228,7 +259,7 @@ class Rig:
                 unit.backlog.append(outgoing)
 
     def _say_presence(self, unit: Unit, *, is_online: bool) -> None:
-        payload = encode(unit.pump.presence(self.now_ms, is_online=is_online))
+        payload = encode(unit.pump.presence(self.device_ms(unit), is_online=is_online))
         topic = unit.topics[Kind.PRESENCE]
         self.say(Outgoing(unit.pump.name, topic, payload, 1, True, self.now_ms, Kind.PRESENCE))
 
@@ -239,10 +270,11 @@ class Rig:
         pumped = float(self.state.pumped_ml[unit.index])
         unit.bag.change(nanolitres(pumped), concentration_iu_ml)
         self.set_reservoir(unit, volume_ml)
+        self.state.fit([unit.index])
 
     def set_reservoir(self, unit: Unit, volume_ml: float) -> None:
         """The bag holds this much now."""
-        self.state.empty_at_ml[unit.index] = float(self.state.pumped_ml[unit.index]) + volume_ml
+        self.state.fill(unit.index, volume_ml)
 
 
 def _at(message: Outgoing, now_ms: int) -> Outgoing:

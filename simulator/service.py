@@ -7,7 +7,7 @@ When the machine cannot keep up, the fleet is late by `lag_ms`, which is shown, 
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -85,6 +85,7 @@ class Simulator:
         link: LinkSettings,
         scenario: Scenario,
         profile: Profile,
+        profiles: Mapping[str, Profile] | None = None,
         *,
         speed: float = 1.0,
     ) -> None:
@@ -100,6 +101,7 @@ class Simulator:
         self.fleet = Fleet(
             scenario,
             profile,
+            profiles=profiles,
             pumps=settings.pumps or scenario.header.pumps,
             start_ms=start_ms,
             seed=settings.seed,

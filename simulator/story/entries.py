@@ -26,6 +26,7 @@ class Patient(Struct, frozen=True, kw_only=True):
     """Who is on a pump at the start. What is None is drawn from the seed or the profile's."""
 
     pump: str
+    profile: str | None = None
     therapy: Name | None = None
     weight_kg: WeightKg | None = None
     dose_iu_kg_h: DoseRate | None = None

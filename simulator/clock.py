@@ -1,0 +1,34 @@
+"""The clock of one pump: it may run fast or slow, and be set wrong."""
+
+import math
+
+from msgspec import Struct
+
+
+class Clock(Struct):
+    """How far a pump's clock is from the true time; a sound one is right.
+
+    Within a boot the device time never goes back, unless somebody steps it: it is the floor of a
+    rising function of true time.
+    """
+
+    offset_ms: float = 0.0
+    drift_ppm: float = 0.0
+    since_ms: int = 0
+
+    def device_ms(self, now_ms: int) -> int:
+        """What the clock shows at a true time."""
+        return now_ms + math.floor(self._offset_ms(now_ms))
+
+    def set_drift(self, now_ms: int, drift_ppm: float) -> None:
+        """From now on the clock gains so many millionths (loses, where negative)."""
+        self.offset_ms = self._offset_ms(now_ms)
+        self.since_ms = now_ms
+        self.drift_ppm = drift_ppm
+
+    def step(self, by_ms: float) -> None:
+        """The clock leaps."""
+        self.offset_ms += by_ms
+
+    def _offset_ms(self, now_ms: int) -> float:
+        return self.offset_ms + (now_ms - self.since_ms) * self.drift_ppm * 1e-6
