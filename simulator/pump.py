@@ -53,10 +53,10 @@ class Readings(Struct, frozen=True, gc=False):
     counters, segments and the ends of VTBI and bolus are on this axis. `reservoir_ml` is the level
     as the pump knows it, `flow_ml_h` the flow as it measures it, `battery_left_min` the run time at
     the present load. `is_occluded` and `is_starved` say that downstream pressure, or the volume
-    that did not come from upstream, has passed the pump's own limit; `is_line_open` that the pressure
-    is below half of it; `has_air` that a bubble, or all bubbles of the window, were over their limit;
-    `runs_free` that something flows past the mechanism. `drive_ml_h` is the commanded rate at which
-    the flow was measured.
+    that did not come from upstream, has passed the pump's own limit; `is_line_open` that the
+    pressure is below half of it; `has_air` that a bubble, or all bubbles of the window, were over
+    their limit; `runs_free` that something flows past the mechanism. `drive_ml_h` is the commanded
+    rate at which the flow was measured.
     """
 
     counted_ml: float

@@ -171,6 +171,13 @@ class CounterJump(Entry, frozen=True, kw_only=True):
 # What the word after `do` may be, and which keys go with it.
 FAULTS: dict[str, type[Entry]] = {
     "occlusion": Occlusion,
+    "silence": Silence,
+    "offline": Offline,
+    "battery": Battery,
+    "reboot": Reboot,
+    "counter-frozen": CounterFrozen,
+    "counter-backwards": CounterBackwards,
+    "counter-jump": CounterJump,
     "back-pressure": BackPressure,
     "height": Height,
     "siphon": Siphon,
@@ -185,11 +192,4 @@ FAULTS: dict[str, type[Entry]] = {
     "stuck-sensor": StuckSensor,
     "clock-drift": ClockDrift,
     "clock-step": ClockStep,
-    "silence": Silence,
-    "offline": Offline,
-    "battery": Battery,
-    "reboot": Reboot,
-    "counter-frozen": CounterFrozen,
-    "counter-backwards": CounterBackwards,
-    "counter-jump": CounterJump,
 }
