@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND
 from simulator import fault_effects
-from simulator.rig import Unit
 from simulator.story.actions import ChangeBag, Pause, PowerOn, ProgramVtbi, Start
 from simulator.story.entries import Entry
 from simulator.story.faults import Battery, Occlusion
 from simulator.story.plan import Begin, Clear, Deed, End, Visit
 from simulator.story.reading import Offset
 from simulator.story.ward_file import HOURS, WardFile
+from simulator.unit import Unit
 from simulator.ward import Purpose, chance_of, lasting_ms
 
 NIGHT_HOURS = (22, 23, 0, 1, 2, 3, 4, 5)
