@@ -167,6 +167,11 @@ class Fleet:
         for unit in self._rig.units:
             unit.pump.boot = boot - 1
 
+    def forget_voices(self) -> None:
+        """Let every pump be read and told one by one the next time; what it says is the same."""
+        for unit in self._rig.units:
+            self._rig.voices.take(unit)
+
     @property
     def refused(self) -> int:
         """How many actions came to a pump in a mode that has no use for them."""
