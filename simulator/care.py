@@ -34,7 +34,8 @@ from simulator.clinic.protocol import Protocol
 from simulator.machine import Happening as PumpHappening
 from simulator.patient_effects import perform
 from simulator.patients import Patients, draw_patients
-from simulator.pump import Bolus, Happened
+from simulator.programming import Bolus
+from simulator.pump import Happened
 from simulator.rig import Rig
 from simulator.story.entries import NOBODY, Entry, Patient
 from simulator.stream import Outgoing

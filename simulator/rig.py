@@ -20,7 +20,8 @@ from simulator.keypad import press
 from simulator.machine import Happening, Mode
 from simulator.operation import Said, handle, note
 from simulator.physics.power import battery_slope_per_ms, minutes_left
-from simulator.pump import Behaviour, Happened, Pump, Readings
+from simulator.programming import Behaviour
+from simulator.pump import Happened, Pump, Readings
 from simulator.senses import sense
 from simulator.story.plan import Deed, OrderVersion
 from simulator.stream import Connect, Disconnect, Outgoing, Output

@@ -13,7 +13,8 @@ from simulator.cohort import Assignment
 from simulator.conditions import Condition
 from simulator.machine import POWERED, Mode
 from simulator.profile import Profile
-from simulator.pump import Behaviour, Pump, Settings
+from simulator.programming import Behaviour, Settings
+from simulator.pump import Pump
 from simulator.story.plan import OrderVersion
 from simulator.stream import Backlog
 

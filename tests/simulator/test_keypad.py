@@ -12,7 +12,8 @@ from infusion.units import nanolitres
 from simulator import keypad
 from simulator.machine import Happening, Mode
 from simulator.operation import handle
-from simulator.pump import Behaviour, Bolus, Happened, Program, Step
+from simulator.programming import Behaviour, Bolus, Program, Step
+from simulator.pump import Happened
 from simulator.senses import sense
 from tests.simulator.bench import OnePump, exact_profile, segments_nl
 
