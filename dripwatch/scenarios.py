@@ -157,6 +157,7 @@ def check(name: str) -> None:
     Fleet(
         scenario,
         setup.profile,
+        profiles=setup.profiles,
         pumps=scenario.header.pumps,
         start_ms=_START_MS,
         seed=1,

@@ -11,11 +11,12 @@ from infusion.units import MS_PER_MINUTE, millilitres, pump_rate_ml_h
 from simulator import keypad
 from simulator.machine import Happening, Mode
 from simulator.pump import Bolus, Happened, Program, Settings, Step
-from simulator.rig import Later, Performer, Rig, Unit
+from simulator.rig import Later, Performer, Rig
 from simulator.story import actions as do
 from simulator.story import orders as rx
 from simulator.story.entries import Entry
 from simulator.story.plan import Begin, BootDone, Follow, OrderVersion, ordered_rate_iu_h
+from simulator.unit import Unit
 
 
 def _program(
@@ -50,7 +51,7 @@ def _program_rate(rig: Rig, unit: Unit, action: do.ProgramRate) -> None:
         assert action.dose_iu_kg_h is not None, "the reader has checked that one of them is there"
         dose_iu_h = action.dose_iu_kg_h * settings.weight_kg
         wanted = pump_rate_ml_h(dose_iu_h, settings.concentration_iu_ml)
-    rate = rig.profile.programmable_ml_h(wanted)
+    rate = unit.pump.profile.programmable_ml_h(wanted)
     _program(rig, unit, replace(settings, rate_ml_h=rate), action)
 
 
@@ -80,14 +81,16 @@ def _program_weight(rig: Rig, unit: Unit, action: do.ProgramWeight) -> None:
     what = Happening.NEW_WEIGHT
     _program(rig, unit, new, action, what=what, event=event, detail=detail)
     if action.keeps == "dose" and unit.pump.settings.weight_kg == new.weight_kg:
-        rate = rig.profile.programmable_ml_h(old.rate_ml_h * new.weight_kg / old.weight_kg)
+        rate = unit.pump.profile.programmable_ml_h(old.rate_ml_h * new.weight_kg / old.weight_kg)
         _program(rig, unit, replace(unit.pump.settings, rate_ml_h=rate), action)
 
 
 def _program_steps(rig: Rig, unit: Unit, action: do.ProgramSteps) -> None:
     steps = tuple(
         Step(
-            rig.profile.programmable_ml_h(step.rate_ml_h), step.minutes * 60, step.gap_minutes * 60
+            unit.pump.profile.programmable_ml_h(step.rate_ml_h),
+            step.minutes * 60,
+            step.gap_minutes * 60,
         )
         for step in action.steps
     )
@@ -159,7 +162,7 @@ def _battery_in(rig: Rig, unit: Unit, action: _BatteryIn) -> Later:
     rig.state.battery[unit.index] = action.level
     rig.sync(unit)
     rig.happen(unit, Happened(Happening.POWER_ON))
-    return round(rig.profile.boot_s * 1000), BootDone(resume=False)
+    return round(unit.pump.profile.boot_s * 1000), BootDone(resume=False)
 
 
 def _start(rig: Rig, unit: Unit, action: do.Start) -> None:
@@ -178,7 +181,7 @@ def _change_bag(rig: Rig, unit: Unit, action: do.ChangeBag) -> None:
         settings = replace(settings, concentration_iu_ml=typed)
     # The bag hangs first, so that what the pump then says has the new level; nothing is pumped in
     # between, and the old segment still ends with the old concentration.
-    rig.hang_bag(unit, action.volume_ml or rig.profile.reservoir_ml, holds)
+    rig.hang_bag(unit, action.volume_ml or unit.pump.profile.reservoir_ml, holds)
     _program(rig, unit, settings, action, what=Happening.CHANGE_BAG)
     rig.look(unit)
 
@@ -209,7 +212,7 @@ def _power_on(rig: Rig, unit: Unit, action: do.PowerOn) -> Later:
         return None
     rig.happen(unit, Happened(Happening.POWER_ON))
     fails = action.self_test == "fails"
-    return round(rig.profile.boot_s * 1000), BootDone(resume=False, fails=fails)
+    return round(unit.pump.profile.boot_s * 1000), BootDone(resume=False, fails=fails)
 
 
 # --- orders ---
@@ -222,7 +225,7 @@ def as_ordered(rig: Rig, unit: Unit, version: OrderVersion) -> Settings:
     exact = pump_rate_ml_h(rate_iu_h, prescription.concentration_iu_ml)
     return replace(
         unit.pump.settings,
-        rate_ml_h=rig.profile.programmable_ml_h(exact),
+        rate_ml_h=unit.pump.profile.programmable_ml_h(exact),
         concentration_iu_ml=prescription.concentration_iu_ml,
         weight_kg=prescription.weight_kg,
         therapy=prescription.therapy,

@@ -35,9 +35,10 @@ from simulator.machine import Happening as PumpHappening
 from simulator.patient_effects import perform
 from simulator.patients import Patients, draw_patients
 from simulator.pump import Bolus, Happened
-from simulator.rig import Rig, Unit
+from simulator.rig import Rig
 from simulator.story.entries import NOBODY, Entry, Patient
 from simulator.stream import Outgoing
+from simulator.unit import Unit
 
 MINUTE_MS = MS_PER_MINUTE
 
@@ -166,7 +167,7 @@ class Care:
         meant = as_ordered(self._rig, unit, unit.order)
         typed = replace(
             meant,
-            rate_ml_h=self._rig.profile.programmable_ml_h(act.rate_ml_h),
+            rate_ml_h=unit.pump.profile.programmable_ml_h(act.rate_ml_h),
             weight_kg=act.weight_kg or meant.weight_kg,
         )
         self._rig.happen(unit, Happened(PumpHappening.PROGRAM, settings=typed))

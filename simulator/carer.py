@@ -11,7 +11,6 @@ from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND
 from simulator import fault_effects
 from simulator.machine import DELIVERING, STANDING, Mode
 from simulator.pump import Pump
-from simulator.rig import Unit
 from simulator.story.actions import (
     ChangeBag,
     DoorClose,
@@ -25,10 +24,11 @@ from simulator.story.actions import (
     Start,
 )
 from simulator.story.entries import Entry
-from simulator.story.faults import Battery, Occlusion
+from simulator.story.faults import Battery, FreeFlow, Occlusion, Temperature
 from simulator.story.plan import Begin, Clear, Deed, End, Visit
 from simulator.story.reading import Offset
 from simulator.story.ward_file import HOURS, WardFile
+from simulator.unit import Unit
 from simulator.ward import Purpose, chance_of, lasting_ms
 
 NIGHT_HOURS = (22, 23, 0, 1, 2, 3, 4, 5)
@@ -62,7 +62,7 @@ REMEDIES: dict[str, tuple[Step, ...]] = {
     "upstream-occlusion": (Clear(Occlusion, "upstream"), Start),
     "air-in-line": (Start,),
     # What was open, door or clamp, is closed before the pump is trusted again.
-    "free-flow": (DoorClose, Start),
+    "free-flow": (Clear(FreeFlow), DoorClose, Start),
     "reservoir-low": (Pause, ChangeBag, Start),
     "reservoir-empty": (ChangeBag, Start),
     "infusion-complete": (ProgramVtbi,),
@@ -72,8 +72,8 @@ REMEDIES: dict[str, tuple[Step, ...]] = {
     "battery-depleted": (Clear(Battery), PowerOn, ProgramOrder, Start),
     "door-open": (DoorClose, Start),
     "system-malfunction": (PowerOff, PowerOn, ProgramOrder, Start),
-    # The pump stands already; it is made quiet, cools, and is then started.
-    "over-temperature": (Silence, Start),
+    # The pump stands already; it is taken out of the heat, made quiet, cools, and is then started.
+    "over-temperature": (Clear(Temperature), Silence, Start),
     "standby-expired": (Start,),
     # Programming that waits for a second person gets one.
     "callback": (DoubleCheck,),

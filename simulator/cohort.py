@@ -3,9 +3,14 @@
 Each pump has its own child of the seed, so that pump k is the same in every fleet that has one.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
+from infusion.errors import ConfigError
+from infusion.tables import nearest
 from infusion.units import pump_rate_ml_h
 from simulator.physics import Floats, Keys, State
 from simulator.profile import Profile
@@ -18,9 +23,10 @@ DOSE_IU_KG_H = (12.0, 18.0)
 
 
 class Assignment(Struct, frozen=True, kw_only=True):
-    """One patient on one pump, with nothing left open."""
+    """One patient on one pump, with nothing left open; `kind` is the index of its profile."""
 
     pump: str
+    kind: int
     therapy: str
     weight_kg: float
     dose_iu_kg_h: float | None
@@ -40,13 +46,27 @@ class Assignment(Struct, frozen=True, kw_only=True):
 
 
 class Cohort(Struct, frozen=True):
-    """What chance gave each of n pumps; arrays have shape (n,), `phase` is any whole number."""
+    """What chance gave each of n pumps; arrays have shape (n,), a phase is any whole number.
 
+    `kinds` are indices into `profiles`.
+    """
+
+    profiles: tuple[Profile, ...]
+    kinds: NDArray[np.intp]
     assignments: tuple[Assignment, ...]
     bias: Floats
     ripple: Floats
     keys: Keys
     phases: tuple[int, ...]
+
+    def state(self) -> State:
+        """The physics of these pumps, at rest with full reservoirs."""
+        state = State(
+            self.profiles, bias=self.bias, ripple=self.ripple, keys=self.keys, kinds=self.kinds
+        )
+        for pump, assignment in enumerate(self.assignments):
+            state.fill(pump, assignment.reservoir_ml)
+        return state
 
 
 def pump_name(index: int, pumps: int) -> str:
@@ -64,9 +84,19 @@ def _number(index: int, pumps: int) -> str:
 
 
 def draw_cohort(
-    profile: Profile, pumps: int, seed: int, patients: dict[int, Patient] | None = None
+    profile: Profile,
+    pumps: int,
+    seed: int,
+    patients: Mapping[int, Patient] | None = None,
+    profiles: Mapping[str, Profile] | None = None,
 ) -> Cohort:
-    """The cohort of a seed. `patients` overrides what is drawn, by index from 0."""
+    """The cohort of a seed. `patients` overrides what is drawn, by index from 0.
+
+    A patient's `profile` is a key of `profiles`; without one the pump is a `profile`. Raises
+    ConfigError for a key that is not there.
+    """
+    names = list(profiles or {})
+    kinds = (profile, *(profiles or {}).values())
     bias, ripple = np.empty(pumps), np.empty(pumps)
     keys = np.empty(pumps, dtype=np.uint64)
     phases = []
@@ -82,24 +112,40 @@ def draw_cohort(
         weight_kg = round(float(chance.uniform(*WEIGHT_KG)), 1)
         dose_iu_kg_h = round(float(chance.uniform(*DOSE_IU_KG_H)), 1)
         patient = (patients or {}).get(index) or Patient(pump=pump_name(index, pumps))
-        assignments.append(_assign(profile, index, pumps, patient, weight_kg, dose_iu_kg_h))
-    bias *= profile.bias_sd
-    np.clip(bias, -profile.bias_max, profile.bias_max, out=bias)
-    ripple *= profile.ripple_sd
-    return Cohort(tuple(assignments), bias, ripple, keys, tuple(phases))
+        kind = _kind(patient, names)
+        bias[index] *= kinds[kind].bias_sd
+        bias[index] = np.clip(bias[index], -kinds[kind].bias_max, kinds[kind].bias_max)
+        ripple[index] *= kinds[kind].ripple_sd
+        assignments.append(_assign(kinds, kind, index, pumps, patient, weight_kg, dose_iu_kg_h))
+    which = np.array([assignment.kind for assignment in assignments], dtype=np.intp)
+    return Cohort(kinds, which, tuple(assignments), bias, ripple, keys, tuple(phases))
+
+
+def _kind(patient: Patient, names: list[str]) -> int:
+    if patient.profile is None:
+        return 0
+    if patient.profile not in names:
+        raise ConfigError(
+            f"[[patient]] {patient.pump}: key 'profile': there is no profile "
+            f"{patient.profile!r}; {nearest(patient.profile, names) if names else 'none is given'}"
+        )
+    return names.index(patient.profile) + 1
 
 
 def _assign(
-    profile: Profile,
+    kinds: tuple[Profile, ...],
+    kind: int,
     index: int,
     pumps: int,
     patient: Patient,
     weight_kg: float,
     dose_iu_kg_h: float,
 ) -> Assignment:
+    profile = kinds[kind]
     is_open = patient.dose_iu_kg_h is None and patient.dose_iu_h is None
     return Assignment(
         pump=pump_name(index, pumps),
+        kind=kind,
         therapy=patient.therapy or therapy_name(index, pumps),
         weight_kg=patient.weight_kg or weight_kg,
         dose_iu_kg_h=dose_iu_kg_h if is_open else patient.dose_iu_kg_h,
@@ -116,9 +162,8 @@ def running_state(profile: Profile, pumps: int, seed: int) -> State:
     This is what `physics.step` costs without machines and messages.
     """
     cohort = draw_cohort(profile, pumps, seed)
-    state = State(profile, bias=cohort.bias, ripple=cohort.ripple, keys=cohort.keys)
+    state = cohort.state()
     state.drive_ml_h[:] = [
         profile.programmable_ml_h(assignment.rate_ml_h) for assignment in cohort.assignments
     ]
-    state.empty_at_ml[:] = [assignment.reservoir_ml for assignment in cohort.assignments]
     return state

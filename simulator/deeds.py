@@ -1,9 +1,10 @@
 """Carries out what a plan has due, by the tables of fault_effects.py and action_effects.py."""
 
 from simulator import action_effects, fault_book, fault_effects
-from simulator.rig import Later, Rig, Unit
+from simulator.rig import Later, Rig
 from simulator.story.plan import Begin, BootDone, Deed, End, Follow
 from simulator.story.wire_faults import WireFault
+from simulator.unit import Unit
 
 
 def carry_out(rig: Rig, unit: Unit, deed: Deed) -> Later:

@@ -5,7 +5,8 @@ Kept for each unit, and told with its next truth (infusion/truth.py).
 
 from infusion.truth import FaultTruth
 from infusion.units import nanolitres
-from simulator.rig import OpenFault, Rig, Unit
+from simulator.rig import Rig
+from simulator.unit import OpenFault, Unit
 
 # Of the faults that are over, so many wait for the next truth of their pump; older ones are dropped
 # and counted in `Rig.faults_forgotten`.

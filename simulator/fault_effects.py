@@ -3,35 +3,83 @@
 One small function for each kind; `BEGIN` and `END` at the end of the file look the kind up.
 """
 
-from infusion.units import nanolitres
+from infusion.units import MS_PER_SECOND, nanolitres
+from simulator.conditions import ADD, Condition, refresh
 from simulator.machine import Happening, Mode
+from simulator.physics.air import Air
 from simulator.pump import Happened
-from simulator.rig import Later, Performer, Rig, Unit
+from simulator.rig import Later, Performer, Rig
 from simulator.story import faults as do
 from simulator.story.entries import Entry
 from simulator.story.plan import BootDone
+from simulator.unit import Unit
 
 
-def _occlude(rig: Rig, unit: Unit, fault: do.Occlusion) -> None:
-    if fault.where == "upstream":
-        rig.state.set_upstream(unit.index, is_open=False)
-    else:
-        rig.state.set_resistance(unit.index, fault.resistance_factor or float("inf"))
+def _begin(rig: Rig, unit: Unit, fault: Entry) -> None:
+    """A condition of physics comes to those that are in force."""
+    unit.conditions = (*unit.conditions, Condition(fault, rig.now_ms))
+    refresh(rig, unit)
 
 
-def _open_line(rig: Rig, unit: Unit, fault: do.Occlusion) -> None:
-    if fault.where == "upstream":
-        rig.state.set_upstream(unit.index, is_open=True)
-    else:
-        rig.state.set_resistance(unit.index, 1.0)
+def _end(rig: Rig, unit: Unit, fault: Entry) -> None:
+    """One condition is over; the others stay."""
+    _forget(unit, fault)
+    refresh(rig, unit)
+
+
+def _forget(unit: Unit, fault: Entry) -> None:
+    place = [condition.entry for condition in unit.conditions].index(fault)
+    unit.conditions = unit.conditions[:place] + unit.conditions[place + 1 :]
+
+
+def _add_bubble(rig: Rig, unit: Unit, fault: do.AirBubble) -> None:
+    air = rig.state.air.setdefault(unit.index, Air())
+    at_ml = float(rig.state.pumped_ml[unit.index]) + fault.before_ml
+    air.bubbles.append((at_ml, fault.volume_ul))
+
+
+def _begin_air(rig: Rig, unit: Unit, fault: do.AirRate) -> None:
+    air = rig.state.air.setdefault(unit.index, Air())
+    air.add_rate(fault.ul_per_ml, fault.bubble_ul)
+
+
+def _end_air(rig: Rig, unit: Unit, fault: do.AirRate) -> None:
+    rig.state.air[unit.index].remove_rate(fault.ul_per_ml, fault.bubble_ul)
+
+
+def _stick(rig: Rig, unit: Unit, fault: do.StuckSensor) -> None:
+    if not _is_stuck(unit, fault.sensor):
+        rig.state.stick(unit.index, fault.sensor, is_stuck=True)
+    unit.conditions = (*unit.conditions, Condition(fault, rig.now_ms))
+    rig.sync(unit)
+
+
+def _unstick(rig: Rig, unit: Unit, fault: do.StuckSensor) -> None:
+    _forget(unit, fault)
+    if not _is_stuck(unit, fault.sensor):
+        rig.state.stick(unit.index, fault.sensor, is_stuck=False)
+    rig.sync(unit)
+    rig.look(unit)
+
+
+def _is_stuck(unit: Unit, sensor: str) -> bool:
+    return any(
+        isinstance(condition.entry, do.StuckSensor) and condition.entry.sensor == sensor
+        for condition in unit.conditions
+    )
+
+
+def _step_clock(_: Rig, unit: Unit, fault: do.ClockStep) -> None:
+    unit.clock = unit.clock.stepped(fault.by_s * MS_PER_SECOND)
 
 
 def _fall_silent(_: Rig, unit: Unit, fault: do.Silence) -> None:
-    unit.silences.append("kept" if fault.backfill else "dropped")
+    unit.silences = (*unit.silences, "kept" if fault.backfill else "dropped")
 
 
 def _speak_again(rig: Rig, unit: Unit, fault: do.Silence) -> None:
-    unit.silences.remove("kept" if fault.backfill else "dropped")
+    place = unit.silences.index("kept" if fault.backfill else "dropped")
+    unit.silences = unit.silences[:place] + unit.silences[place + 1 :]
     rig.send_backlog(unit)
 
 
@@ -46,14 +94,16 @@ def _come_online(rig: Rig, unit: Unit, _: do.Offline) -> None:
 
 
 def _unplug(rig: Rig, unit: Unit, fault: do.Battery) -> None:
+    unit.conditions = (*unit.conditions, Condition(fault, rig.now_ms))
     unit.on_mains = False
     rig.state.battery[unit.index] = fault.level
     rig.sync(unit)
     rig.look(unit)
 
 
-def _plug_in(rig: Rig, unit: Unit, _: do.Battery) -> None:
-    unit.on_mains = True
+def _plug_in(rig: Rig, unit: Unit, fault: do.Battery) -> None:
+    _forget(unit, fault)
+    unit.on_mains = not any(isinstance(each.entry, do.Battery) for each in unit.conditions)
     rig.sync(unit)
     rig.look(unit)
 
@@ -64,7 +114,7 @@ def _reboot(rig: Rig, unit: Unit, fault: do.Reboot) -> Later:
     if unit.pump.mode is not Mode.BOOTING:
         return None
     rig.link_down(unit, clean=False)
-    return round(rig.profile.boot_s * 1000), BootDone(resume=goes_on and fault.resume)
+    return round(unit.pump.profile.boot_s * 1000), BootDone(resume=goes_on and fault.resume)
 
 
 def _freeze(rig: Rig, unit: Unit, _: do.CounterFrozen) -> None:
@@ -86,7 +136,11 @@ def _leap_counter(_: Rig, unit: Unit, fault: do.CounterJump) -> None:
 
 
 BEGIN: dict[type[Entry], Performer] = {
-    do.Occlusion: _occlude,
+    **dict.fromkeys(ADD, _begin),
+    do.AirBubble: _add_bubble,
+    do.AirRate: _begin_air,
+    do.StuckSensor: _stick,
+    do.ClockStep: _step_clock,
     do.Silence: _fall_silent,
     do.Offline: _go_offline,
     do.Battery: _unplug,
@@ -96,7 +150,9 @@ BEGIN: dict[type[Entry], Performer] = {
     do.CounterJump: _leap_counter,
 }
 END: dict[type[Entry], Performer] = {
-    do.Occlusion: _open_line,
+    **dict.fromkeys(ADD, _end),
+    do.AirRate: _end_air,
+    do.StuckSensor: _unstick,
     do.Silence: _speak_again,
     do.Offline: _come_online,
     do.Battery: _plug_in,

@@ -8,6 +8,7 @@ not on how `advance` is called.
 """
 
 import heapq
+from collections.abc import Mapping
 
 import numpy as np
 from msgspec import Struct
@@ -17,17 +18,19 @@ from infusion.library import DrugEntry
 from infusion.messages import Kind, Topic, encode
 from infusion.prescription import Prescription
 from infusion.truth import Truth
-from infusion.units import MS_PER_SECOND, millilitres, nanolitres, round_dose_iu
+from infusion.units import MS_PER_SECOND, nanolitres, round_dose_iu
 from simulator import fault_book
 from simulator.care import MINUTE_MS, Care, Guideline
 from simulator.carer import Attendance, Carer
 from simulator.cohort import draw_cohort
+from simulator.conditions import refresh
 from simulator.deeds import carry_out
-from simulator.machine import POWERED, Mode
+from simulator.machine import Mode
 from simulator.physics import step
 from simulator.profile import Profile
-from simulator.pump import Behaviour, Readings
-from simulator.rig import Rig, Unit
+from simulator.pump import Behaviour
+from simulator.report import report
+from simulator.rig import Rig
 from simulator.story.patient_events import BEFALLS
 from simulator.story.plan import (
     Announce,
@@ -42,6 +45,7 @@ from simulator.story.plan import (
 )
 from simulator.story.scenario import Scenario
 from simulator.stream import Connect, Disconnect, Outgoing, Output
+from simulator.unit import Unit
 from simulator.wire import Wire
 
 # The sessions that are no pump's.
@@ -52,13 +56,16 @@ TRUTH_SESSION = "truth"
 class PumpSummary(Struct, frozen=True, kw_only=True):
     """How one pump stands: volumes in truth, dose against order, mode and alarms.
 
-    `pumped_ml = held_ml + patient_ml`. `delivered_iu` is what was pumped, each bag with what it
-    really holds. `dropped` counts messages that its backlog had no room for.
+    `pumped_ml = held_ml + patient_ml + lost_ml`; `counted_ml` is what the pump counted.
+    `delivered_iu` is what was pumped, each bag with what it really holds. `dropped` counts
+    messages that its backlog had no room for.
     """
 
     pumped_ml: float
     held_ml: float
     patient_ml: float
+    lost_ml: float
+    counted_ml: float
     delivered_iu: float
     prescribed_iu: float
     rate_ml_h: float
@@ -76,6 +83,7 @@ class Fleet:
         scenario: Scenario,
         profile: Profile,
         *,
+        profiles: Mapping[str, Profile] | None = None,
         pumps: int,
         start_ms: int,
         seed: int,
@@ -88,6 +96,8 @@ class Fleet:
     ) -> None:
         """A fleet that has not begun; its first `advance` connects it and starts every pump.
 
+        A pump whose patient names no key of `profiles` is a `profile`.
+
         Raises ConfigError where the scenario names a pump beyond `pumps`, where an order makes no
         sense, or where `interval_s` is no multiple of `step_s`.
         """
@@ -99,7 +109,7 @@ class Fleet:
                 "give, for example, interval_s = 10 and step_s = 1"
             )
         described = patients_of(scenario, pumps)
-        cohort = draw_cohort(profile, pumps, seed, described)
+        cohort = draw_cohort(profile, pumps, seed, described, profiles)
         orders = first_orders(cohort.assignments, start_ms)
         self.scenario = scenario
         self.start_ms = start_ms
@@ -114,7 +124,6 @@ class Fleet:
             near_end_min=header.near_end_min,
         )
         self._rig = Rig(
-            profile,
             cohort,
             orders,
             site=site,
@@ -181,7 +190,7 @@ class Fleet:
         for unit in self._rig.units:
             if unit.is_connected and unit.is_powered:
                 readings = self._rig.readings(unit)
-                self._rig.tell(unit, (unit.pump.telemetry(readings, self.now_ms),))
+                self._rig.tell(unit, (unit.pump.telemetry(readings, self._rig.device_ms(unit)),))
             self._rig.link_down(unit, clean=True)
         if self._has_begun:
             self._rig.say(Disconnect(EHR_SESSION, self.now_ms, clean=True))
@@ -205,6 +214,8 @@ class Fleet:
             pumped_ml=pumped,
             held_ml=float(state.held_ml[index]),
             patient_ml=float(state.patient_ml[index]),
+            lost_ml=float(state.lost_ml[index]),
+            counted_ml=float(state.counted_ml[index]),
             delivered_iu=round_dose_iu(unit.bag.dose_iu(nanolitres(pumped))),
             prescribed_iu=round_dose_iu(unit.order.timeline.dose_until_iu(self.now_ms)),
             rate_ml_h=unit.pump.settings.rate_ml_h,
@@ -237,6 +248,8 @@ class Fleet:
             rig.look(rig.units[index])
         rig.wake()
         self._do_what_is_due()
+        for unit in list(rig.changing):
+            refresh(rig, unit)
         if (self.now_ms - self.start_ms) % MINUTE_MS == 0:
             self._care.advance(self.now_ms)
         self._report()
@@ -286,32 +299,13 @@ class Fleet:
 
     def _report(self) -> None:
         """Telemetry of the pumps whose interval is over, unless they have just told everything."""
-        rig, state = self._rig, self._rig.state
+        rig = self._rig
         number = (self.now_ms - self.start_ms) // self._step_ms
         group = self._groups[number % len(self._groups)]
-        pumped = state.pumped_ml[group]
-        columns = (
-            group,
-            pumped,
-            state.empty_at_ml[group] - pumped,
-            state.held_ml[group],
-            state.battery[group],
-            state.drive_ml_h[group] * state.flow_factor[group],
-        )
-        profile = rig.profile
-        for index, volume, reservoir, held, battery, flow in zip(
-            *(column.tolist() for column in columns), strict=True
-        ):
-            unit = rig.units[index]
-            if unit.pump.mode in POWERED and unit.pump.told_ms != self.now_ms:
-                pressure = profile.venous_pressure_mmhg + held / profile.compliance_ml_mmhg
-                left_min = battery * profile.battery_life_h * 60
-                readings = Readings(
-                    volume, reservoir, pressure, flow, battery, left_min, unit.on_mains
-                )
-                rig.tell(unit, [unit.pump.telemetry(readings, self.now_ms)])
-            if self._truth:
-                self._tell_truth(unit)
+        report(rig, group)
+        if self._truth:
+            for index in group.tolist():
+                self._tell_truth(rig.units[index])
 
     def _tell_truth(self, unit: Unit) -> None:
         state, index = self._rig.state, unit.index
@@ -321,14 +315,15 @@ class Fleet:
             pumped_ml=float(state.pumped_ml[index]),
             held_ml=float(state.held_ml[index]),
             patient_ml=float(state.patient_ml[index]),
-            counted_ml=millilitres(unit.pump.axis_nl(self._rig.readings(unit))),
+            lost_ml=float(state.lost_ml[index]),
+            counted_ml=float(state.counted_ml[index]),
             patient_iu=round_dose_iu(self._rig.meter.dose_iu(index)),
             level_iu_ml=round(float(self._care.patients.level_iu_ml[index]), 4),
             faults=tuple(fault.fault for fault in unit.faults),
             ended=unit.ended,
         )
         unit.ended = ()
-        topic = unit.topics[Kind.TRUTH]
+        topic = unit.topic(Kind.TRUTH)
         message = Outgoing(TRUTH_SESSION, topic, encode(truth), 0, False, self.now_ms, Kind.TRUTH)
         self._rig.say(message)
 
@@ -341,7 +336,7 @@ class Fleet:
         """Raises ConfigError where the first order is beyond what the pump can deliver."""
         prescription = unit.order.prescription
         ordered = unit.order.timeline.rate_iu_h(self.start_ms) / prescription.concentration_iu_ml
-        limit = self._rig.profile.rate_max_ml_h
+        limit = unit.pump.profile.rate_max_ml_h
         if ordered > limit:
             raise ConfigError(
                 f"{self.scenario.name}: [[patient]] {prescription.pump}: the dose needs "

@@ -42,7 +42,7 @@ Said = list[Telemetry | Event]
 
 
 class Moment(Struct):
-    """What every step of a row is given; `readings` follow the drive when a step changes it."""
+    """What every step of a row is given."""
 
     then: Mode
     happened: Happened
@@ -63,9 +63,7 @@ def handle(pump: Pump, happened: Happened, readings: Readings, now_ms: int) -> S
     said: Said = []
     moment = Moment(row.then, happened, readings, now_ms, said)
     for do in row.does:
-        before_ml_h = pump.drive_ml_h
         STEPS[do](pump, moment)
-        moment.readings = moved(moment.readings, before_ml_h, pump.drive_ml_h)
     if pump.behaviour.near_end_min > 0:
         # The end of the VTBI may have moved; the pump looks at it next.
         pump.near_end_ms = now_ms
@@ -79,9 +77,7 @@ def in_turn(pump: Pump, found: Iterable[Happened], readings: Readings, now_ms: i
     """Carry out happenings one after another at one instant; `found` may look at the pump."""
     said: Said = []
     for happened in found:
-        before_ml_h = pump.drive_ml_h
         said += handle(pump, happened, readings, now_ms)
-        readings = moved(readings, before_ml_h, pump.drive_ml_h)
     return said
 
 
@@ -99,18 +95,6 @@ def alarm(key: str) -> Happened:
 def alarm_over(key: str) -> Happened:
     """An alarm that does not stop the pump ends."""
     return Happened(Happening.WARNING_OVER, alarm=key)
-
-
-def moved(readings: Readings, before_ml_h: float, drive_ml_h: float) -> Readings:
-    """Readings after the drive was changed at the same instant: the flow keeps its error.
-
-    What was measured under the old drive says nothing of the new one but the pump's own factor;
-    from a stand the flow is what the motor is told to make.
-    """
-    if drive_ml_h == before_ml_h:
-        return readings
-    factor = readings.flow_ml_h / before_ml_h if before_ml_h > 0 else 1.0
-    return replace(readings, flow_ml_h=drive_ml_h * factor)
 
 
 # --- the steps of a row --------------------------------------------------------------------------

@@ -104,12 +104,16 @@ class Behaviour(Struct, frozen=True, kw_only=True):
 
 
 class Readings(Struct, frozen=True, gc=False):
-    """What physics says about one pump at one instant, as the pump can know it.
+    """What the pump's sensors say at one instant, which need not be the truth.
 
-    `counted_ml` is the volume pumped as the pump counts it, the axis of its counters. `pressure`,
-    `flow`, `air` and the flags are as sensed: `is_occluded` and `is_starved` say that the pressure
-    downstream, or the missing volume upstream, has passed the pump's own limit; `is_line_open`
-    that the pressure is below half of the limit; `runs_free` that there is flow nobody commanded.
+    `counted_ml` is the volume pumped as the pump itself counts it, by its motor or its flow sensor:
+    counters, segments and the ends of VTBI and bolus are on this axis. `reservoir_ml` is the level
+    as the pump knows it, `flow_ml_h` the flow as it measures it, `battery_left_min` the run time at
+    the present load. `is_occluded` and `is_starved` say that downstream pressure, or the volume
+    that did not come from upstream, has passed the pump's own limit; `is_line_open` that the
+    pressure is below half of it; `has_air` that a bubble, or all bubbles of the window, were over
+    their limit; `runs_free` that something flows past the mechanism. `drive_ml_h` is the commanded
+    rate at which the flow was measured.
     """
 
     counted_ml: float
@@ -128,6 +132,7 @@ class Readings(Struct, frozen=True, gc=False):
     is_empty: bool = False
     is_low: bool = False
     is_overheated: bool = False
+    drive_ml_h: float = 0.0
 
 
 class Happened(Struct, frozen=True):
@@ -287,9 +292,17 @@ class Pump(Struct, kw_only=True, eq=False):
         return "delivering" if self.is_delivering else "not-delivering"
 
     def flow_ml_h(self, readings: Readings) -> float:
-        """The flow as the pump measures it; a pump that stands shows none that it cannot see."""
-        shows = self.is_delivering or readings.runs_free
-        return round_rate(max(0.0, readings.flow_ml_h)) if shows else 0.0
+        """The flow as the pump measures it; of a rate just set, what it will measure.
+
+        A pump that stands shows none that it cannot see.
+        """
+        if not (self.is_delivering or readings.runs_free):
+            return 0.0
+        drive = self.drive_ml_h
+        if drive == readings.drive_ml_h:
+            return round_rate(max(0.0, readings.flow_ml_h))
+        share = readings.flow_ml_h / readings.drive_ml_h if readings.drive_ml_h > 0 else 1.0
+        return round_rate(max(0.0, drive * share))
 
     @property
     def source(self) -> Literal["primary", "clinician", "loading"]:
@@ -376,4 +389,5 @@ class Pump(Struct, kw_only=True, eq=False):
             profile=self.profile.name,
             interval_s=self.interval_s,
             rate_max_ml_h=self.profile.rate_max_ml_h,
+            volume_step_ml=self.profile.volume_step_ml,
         )

@@ -1,32 +1,31 @@
 """The pumps of a fleet with their lines, bags, batteries and connections, at one instant.
 
-`Rig` joins the arrays of simulator/physics.py to the machines of simulator/operation.py: it reads
+`Rig` joins the arrays of simulator/physics/ to the machines of simulator/operation.py: it reads
 physics for a pump, lets the machine act, tells physics what the machine wants now, and puts what
 the pump says on its connection, or into its backlog while that is down.
 """
 
 import heapq
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from msgspec import Struct
 
 from infusion.library import DrugEntry
-from infusion.messages import Event, Kind, Telemetry, Topic, encode
-from infusion.truth import FaultTruth
-from infusion.units import MS_PER_HOUR, dose_iu, nanolitres
-from simulator.cohort import Assignment, Cohort
+from infusion.messages import Event, Kind, Telemetry, encode
+from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, nanolitres
+from simulator.cohort import Cohort
 from simulator.dose_meter import DoseMeter
 from simulator.keypad import press
-from simulator.machine import POWERED, Happening, Mode
+from simulator.machine import Happening, Mode
 from simulator.operation import Said, handle, note
-from simulator.physics import State, battery_slope_per_ms, filter_s
-from simulator.profile import Profile
-from simulator.pump import Behaviour, Happened, Pump, Readings, Settings
-from simulator.senses import battery_share, sense
+from simulator.physics.power import battery_slope_per_ms, minutes_left
+from simulator.pump import Behaviour, Happened, Pump, Readings
+from simulator.senses import sense
 from simulator.story.plan import Deed, OrderVersion
-from simulator.stream import Backlog, Connect, Disconnect, Outgoing, Output
+from simulator.stream import Connect, Disconnect, Outgoing, Output
+from simulator.template import template_of
+from simulator.unit import Unit, make_unit
 
 INFINITY = float("inf")
 
@@ -39,67 +38,11 @@ Later = tuple[int, Deed] | None
 Performer = Callable[["Rig", "Unit", Any], Later]
 
 
-class Bag(Struct):
-    """What hangs on a pump in truth, whatever the pump was told; doses count from the start."""
-
-    concentration_iu_ml: float
-    since_nl: int = 0
-    dose_before_iu: float = 0.0
-
-    def dose_iu(self, pumped_nl: int) -> float:
-        """The dose pumped so far, all bags together."""
-        volume_nl = pumped_nl - self.since_nl
-        return self.dose_before_iu + dose_iu(volume_nl, self.concentration_iu_ml)
-
-    def change(self, pumped_nl: int, concentration_iu_ml: float) -> None:
-        """Hang another bag."""
-        self.dose_before_iu = self.dose_iu(pumped_nl)
-        self.since_nl = pumped_nl
-        self.concentration_iu_ml = concentration_iu_ml
-
-
-class OpenFault(Struct, frozen=True):
-    """A fault in force: its word, its onset, and the doses up to then (simulator/fault_book.py)."""
-
-    fault: str
-    onset_ms: int
-    ordered_iu: float
-    pumped_iu: float
-    patient_iu: float
-
-
-class Unit(Struct, kw_only=True, eq=False):
-    """One pump with everything around it. `faults` are in force, `ended` not yet told.
-
-    `wake_ms` is the time at which the rig has planned to look at it, if any.
-    """
-
-    index: int
-    pump: Pump
-    bag: Bag
-    order: OrderVersion
-    backlog: Backlog
-    topics: dict[Kind, str]
-    on_mains: bool = True
-    is_connected: bool = False
-    offline_faults: int = 0
-    silences: list[Literal["dropped", "kept"]] = []
-    faults: tuple[OpenFault, ...] = ()
-    ended: tuple[FaultTruth, ...] = ()
-    wake_ms: int | None = None
-
-    @property
-    def is_powered(self) -> bool:
-        """Whether its electronics run."""
-        return self.pump.mode in POWERED
-
-
 class Rig:
     """All units, the physics under them, and what they have said since `take`."""
 
     def __init__(
         self,
-        profile: Profile,
         cohort: Cohort,
         orders: list[OrderVersion],
         *,
@@ -109,22 +52,31 @@ class Rig:
         library: DrugEntry | None = None,
     ) -> None:
         """A fleet at rest, booting, nothing connected."""
-        self.profile = profile
         self.now_ms = 0
         self.refused = 0
         self.faults_forgotten = 0
         self.site = site
-        self.state = State(profile, bias=cohort.bias, ripple=cohort.ripple, keys=cohort.keys)
+        self.state = cohort.state()
+        # The units whose conditions change by themselves; only they are looked at in each step.
+        self.changing: list[Unit] = []
         # When pumps have something to do by themselves: (time, index), the next one first.
         self._wakes: list[tuple[int, int]] = []
         self.units = [
-            _unit(profile, index, assignment, order, site, interval_s, behaviour, library)
+            make_unit(
+                cohort.profiles[assignment.kind],
+                index,
+                assignment,
+                order,
+                site,
+                interval_s,
+                behaviour,
+                library,
+            )
             for index, (assignment, order) in enumerate(
                 zip(cohort.assignments, orders, strict=True)
             )
         ]
-        for unit, assignment in zip(self.units, cohort.assignments, strict=True):
-            self.state.empty_at_ml[unit.index] = assignment.reservoir_ml
+        for unit in self.units:
             self.sync(unit)
         held = [assignment.concentration_iu_ml for assignment in cohort.assignments]
         self.meter = DoseMeter(self.state, np.array(held))
@@ -144,41 +96,46 @@ class Rig:
     # --- machine and physics ---------------------------------------------------------------------
 
     def readings(self, unit: Unit) -> Readings:
-        """What physics says about one pump now."""
-        state, index = self.state, unit.index
-        pumped = float(state.pumped_ml[index])
-        level_ml = float(state.empty_at_ml[index]) - pumped
-        pressure_mmhg = state.pressure_mmhg(index)
+        """What the sensors of one pump say now; `physics/` knows what they are stuck at."""
+        state, index, profile = self.state, unit.index, unit.pump.profile
+        has = profile.alarms
+        reservoir = state.reservoir_ml(index)
+        pressure = state.sensed_mmhg(index)
         battery = float(state.battery[index])
-        profile = self.profile
+        air = state.air.get(index)
         return Readings(
-            counted_ml=pumped,
-            reservoir_ml=level_ml,
-            pressure_mmhg=pressure_mmhg,
-            flow_ml_h=float(state.drive_ml_h[index] * state.flow_factor[index]),
+            counted_ml=float(state.counted_ml[index]),
+            reservoir_ml=reservoir,
+            pressure_mmhg=pressure,
+            flow_ml_h=state.flow_ml_h(index),
+            drive_ml_h=float(state.drive_ml_h[index]),
             battery=battery,
-            battery_left_min=battery * profile.battery_life_h * 60,
+            battery_left_min=minutes_left(battery, float(state.battery_slope[index])),
             on_mains=unit.on_mains,
-            is_occluded=bool(state.over_s[index] >= filter_s(state)),
-            is_starved=bool(state.missed_ml[index] >= profile.upstream_alarm_ml),
-            is_line_open=pressure_mmhg < profile.occlusion_limit_mmhg / 2,
-            is_empty=level_ml <= 0,
-            is_low=level_ml <= profile.reservoir_low_ml,
+            air_ul=air.seen_ul if air else 0.0,
+            is_occluded=bool(state.over_s[index] >= state.filter_s(index)),
+            is_starved="upstream-occlusion" in has and state.is_starved(index),
+            is_line_open=pressure < 0.5 * state.limit_mmhg(index),
+            has_air="air-in-line" in has and air is not None and air.is_over,
+            runs_free="free-flow" in has and state.runs_free(index),
+            is_empty="reservoir-empty" in has and reservoir <= 0.0,
+            is_low="reservoir-low" in has and reservoir <= profile.reservoir_low_ml,
+            is_overheated=state.ambient_c(index) >= profile.overheat_c,
         )
 
     def happen(self, unit: Unit, happened: Happened) -> None:
         """Let something happen to a pump; what its mode has no row for is counted as refused."""
-        self._done(unit, handle(unit.pump, happened, self.readings(unit), self.now_ms))
+        self._done(unit, handle(unit.pump, happened, self.readings(unit), self.device_ms(unit)))
 
     def press(self, unit: Unit, happened: Happened) -> None:
         """Somebody presses keys, as far as the pump's keypad lets them."""
         if happened.what is Happening.START:
             self.state.missed_ml[unit.index] = 0.0
-        self._done(unit, press(unit.pump, happened, self.readings(unit), self.now_ms))
+        self._done(unit, press(unit.pump, happened, self.readings(unit), self.device_ms(unit)))
 
     def use(self, unit: Unit, key: Callable[..., Said], *details: str, **more: bool) -> None:
         """Somebody uses a key of simulator/keypad.py that is no happening of its own."""
-        said = key(unit.pump, *details, self.readings(unit), self.now_ms, **more)
+        said = key(unit.pump, *details, self.readings(unit), self.device_ms(unit), **more)
         self._done(unit, said)
 
     def _done(self, unit: Unit, said: Said) -> None:
@@ -202,27 +159,46 @@ class Rig:
         if not unit.on_mains and self.state.battery[unit.index] <= 0:
             self.power_fails(unit)
             return
-        said = sense(unit.pump, self.readings(unit), self.now_ms)
+        was_occluded = "downstream-occlusion" in unit.pump.alarms
+        said = sense(unit.pump, self.readings(unit), self.device_ms(unit))
+        if not was_occluded and "downstream-occlusion" in unit.pump.alarms:
+            self.state.back_off(unit.index)
         self.sync(unit)
         self.tell(unit, said)
 
     def sync(self, unit: Unit) -> None:
         """Tell physics what the machine wants, and where its next marks are."""
         state, index, pump = self.state, unit.index, unit.pump
+        if pump.drive_ml_h > 0 and state.drive_ml_h[index] == 0:
+            state.restart(index)
         state.drive_ml_h[index] = pump.drive_ml_h
         state.stop_at_ml[index] = pump.stop_at_ml
         knows_level = "reservoir-low" in pump.alarms or "reservoir-empty" in pump.alarms
-        low_at = float(state.empty_at_ml[index]) - self.profile.reservoir_low_ml
+        low_at = float(state.gauge_empty_at_ml[index]) - pump.profile.reservoir_low_ml
         state.low_at_ml[index] = INFINITY if knows_level else low_at
-        state.battery_watch[index] = self._battery_watch(unit)
         drains = unit.on_mains or unit.pump.mode is not Mode.OFF
-        slope = battery_slope_per_ms(self.profile, on_mains=unit.on_mains)
+        slope = battery_slope_per_ms(
+            pump.profile,
+            on_mains=unit.on_mains,
+            rate_ml_h=pump.drive_ml_h,
+            health=unit.battery_health,
+            temperature_c=state.ambient_c(index),
+        )
         state.battery_slope[index] = slope if drains else 0.0
+        state.battery_watch[index] = self._battery_watch(unit)
+
         at_ms = pump.wake_at_ms
-        if at_ms is not None and (unit.wake_ms is None or at_ms < unit.wake_ms):
-            # What is due already is looked at in the next step, never twice in one.
-            unit.wake_ms = max(at_ms, self.now_ms + 1)
-            heapq.heappush(self._wakes, (unit.wake_ms, index))
+        if at_ms is not None:
+            # The pump counts on its own clock. What is due already is looked at in the next step,
+            # never twice in one.
+            at_ms = self.now_ms + max(1, at_ms - self.device_ms(unit))
+            if unit.wake_ms is None or at_ms < unit.wake_ms:
+                unit.wake_ms = at_ms
+                heapq.heappush(self._wakes, (at_ms, index))
+
+    def device_ms(self, unit: Unit) -> int:
+        """The time now on the pump's own clock."""
+        return unit.clock.device_ms(self.now_ms)
 
     def _battery_watch(self, unit: Unit) -> float:
         if unit.on_mains or not unit.is_powered:
@@ -230,9 +206,9 @@ class Rig:
         if "battery-depleted" in unit.pump.alarms:
             return 0.0
         is_low = "battery-low" in unit.pump.alarms
-        profile = self.profile
+        profile = unit.pump.profile
         minutes = profile.battery_depleted_min if is_low else profile.battery_low_min
-        return battery_share(profile, minutes)
+        return -minutes * MS_PER_MINUTE * float(self.state.battery_slope[unit.index])
 
     # --- power -----------------------------------------------------------------------------------
 
@@ -248,10 +224,10 @@ class Rig:
             happened = Happened(Happening.BOOTED_GOING_ON)
         else:
             happened = Happened(Happening.BOOTED)
-        said = handle(pump, happened, readings, self.now_ms)
+        said = handle(pump, happened, readings, self.device_ms(unit))
         if is_cleared:
             cleared = note("MDC_EVT_PUMP_PROG_CLEARED", "too long without power")
-            said += handle(pump, cleared, readings, self.now_ms)
+            said += handle(pump, cleared, readings, self.device_ms(unit))
         self.sync(unit)
         self.link_up(unit)
         self.tell(unit, said)
@@ -261,7 +237,7 @@ class Rig:
         since_ms, pump.unpowered_ms = pump.unpowered_ms, None
         if since_ms is None:
             return False
-        boot_ms = round(self.profile.boot_s * 1000)
+        boot_ms = round(pump.profile.boot_s * 1000)
         if self.now_ms - boot_ms - since_ms <= SETTINGS_KEPT_MS:
             return False
         pump.forget_settings()
@@ -289,8 +265,8 @@ class Rig:
         if unit.is_connected or unit.offline_faults or not unit.is_powered:
             return
         unit.is_connected = True
-        will = encode(unit.pump.presence(self.now_ms, is_online=False))
-        self.say(Connect(unit.pump.name, self.now_ms, unit.topics[Kind.PRESENCE], will))
+        will = encode(unit.pump.presence(self.device_ms(unit), is_online=False))
+        self.say(Connect(unit.pump.name, self.now_ms, unit.topic(Kind.PRESENCE), will))
         self._say_presence(unit, is_online=True)
         self.send_backlog(unit)
 
@@ -319,21 +295,28 @@ class Rig:
                 and message.phase == "start"
                 and message.alarm is not None
             ):
-                self.on_alarm(unit, message.alarm, message.time_ms)
-            if "dropped" in unit.silences:
-                continue
+                self.on_alarm(unit, message.alarm, self.now_ms)
             kind = Kind.TELEMETRY if isinstance(message, Telemetry) else Kind.EVENT
-            outgoing = Outgoing(
-                unit.pump.name, unit.topics[kind], encode(message), 1, False, self.now_ms, kind
-            )
-            if unit.is_connected and not unit.silences:
-                self.say(outgoing)
-            else:
-                unit.backlog.append(outgoing)
+            unit.template = template_of(message) if isinstance(message, Telemetry) else None
+            self._put(unit, kind, encode(message))
+
+    def tell_again(self, unit: Unit, payload: bytes) -> None:
+        """Send telemetry of a pump to which nothing has happened; see simulator/report.py."""
+        self._put(unit, Kind.TELEMETRY, payload)
+
+    def _put(self, unit: Unit, kind: Kind, payload: bytes) -> None:
+        if "dropped" in unit.silences:
+            return
+        name = unit.pump.name
+        outgoing = Outgoing(name, unit.topic(kind), payload, 1, False, self.now_ms, kind)
+        if unit.is_connected and not unit.silences:
+            self._out.append(outgoing)
+        else:
+            unit.backlog.append(outgoing)
 
     def _say_presence(self, unit: Unit, *, is_online: bool) -> None:
-        payload = encode(unit.pump.presence(self.now_ms, is_online=is_online))
-        topic = unit.topics[Kind.PRESENCE]
+        payload = encode(unit.pump.presence(self.device_ms(unit), is_online=is_online))
+        topic = unit.topic(Kind.PRESENCE)
         self.say(Outgoing(unit.pump.name, topic, payload, 1, True, self.now_ms, Kind.PRESENCE))
 
     # --- bags ------------------------------------------------------------------------------------
@@ -344,10 +327,11 @@ class Rig:
         unit.bag.change(nanolitres(pumped), concentration_iu_ml)
         self.meter.change_bag(unit.index, concentration_iu_ml)
         self.set_reservoir(unit, volume_ml)
+        self.state.fit([unit.index])
 
     def set_reservoir(self, unit: Unit, volume_ml: float) -> None:
         """The bag holds this much now."""
-        self.state.empty_at_ml[unit.index] = float(self.state.pumped_ml[unit.index]) + volume_ml
+        self.state.fill(unit.index, volume_ml)
 
 
 def _at(message: Outgoing, now_ms: int) -> Outgoing:
@@ -359,43 +343,4 @@ def _at(message: Outgoing, now_ms: int) -> Outgoing:
         message.retain,
         now_ms,
         message.kind,
-    )
-
-
-def _unit(
-    profile: Profile,
-    index: int,
-    assignment: Assignment,
-    order: OrderVersion,
-    site: str,
-    interval_s: float,
-    behaviour: Behaviour,
-    library: DrugEntry | None,
-) -> Unit:
-    settings = Settings(
-        rate_ml_h=profile.programmable_ml_h(assignment.rate_ml_h),
-        concentration_iu_ml=assignment.concentration_iu_ml,
-        weight_kg=assignment.weight_kg,
-        therapy=assignment.therapy,
-        order_version=1,
-        vtbi_ml=assignment.vtbi_ml,
-    )
-    pump = Pump(
-        name=assignment.pump,
-        profile=profile,
-        settings=settings,
-        interval_s=interval_s,
-        behaviour=behaviour,
-        library=library,
-        mode=Mode.BOOTING,
-        vtbi_at_nl=nanolitres(assignment.vtbi_ml) if assignment.vtbi_ml > 0 else None,
-    )
-    kinds = (Kind.TELEMETRY, Kind.EVENT, Kind.PRESENCE, Kind.TRUTH)
-    return Unit(
-        index=index,
-        pump=pump,
-        bag=Bag(assignment.concentration_iu_ml),
-        order=order,
-        backlog=Backlog(profile.backlog_messages),
-        topics={kind: str(Topic(kind, site, assignment.pump)) for kind in kinds},
     )

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND, millilitres, nanolitres
 from simulator.machine import Happening, Mode
 from simulator.operation import Said, alarm, alarm_over, in_turn, note
-from simulator.profile import Profile
 from simulator.pump import (
     BOLUS_MODES,
     IDLE_ALERT_MS,
@@ -31,11 +30,6 @@ Found = Iterator[Happened]
 def sense(pump: Pump, readings: Readings, now_ms: int) -> Said:
     """React to what physics and the clock say: limits reached, alarms begun or over."""
     return in_turn(pump, _found(pump, readings, now_ms), readings, now_ms)
-
-
-def battery_share(profile: Profile, minutes: float) -> float:
-    """The share of the battery's charge that lasts for some minutes under the linear load."""
-    return minutes / (profile.battery_life_h * 60)
 
 
 def _found(pump: Pump, readings: Readings, now_ms: int) -> Found:

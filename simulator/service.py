@@ -72,6 +72,7 @@ class Simulator:
         self.fleet = Fleet(
             setup.scenario,
             setup.profile,
+            profiles=setup.profiles,
             pumps=settings.pumps or setup.scenario.header.pumps,
             start_ms=start_ms,
             seed=settings.seed,

@@ -56,12 +56,13 @@ class SimulatorSettings(Struct, frozen=True, kw_only=True):
 
 
 class Setup(Struct, frozen=True, kw_only=True):
-    """A scenario with all that it needs. `library` is None for pumps that check nothing,
-    `guideline` where nobody looks after the patients.
+    """A scenario with all that it needs. `profiles` are those that patients name, `library` is
+    None for pumps that check nothing, `guideline` where nobody looks after the patients.
     """
 
     scenario: Scenario
     profile: Profile
+    profiles: dict[str, Profile] = {}
     library: DrugEntry | None = None
     guideline: Guideline | None = None
 
@@ -75,9 +76,11 @@ def read_setup(section: SimulatorSettings) -> Setup:
 
 def setup_of(scenario: Scenario, profile: str) -> Setup:
     """A scenario with the files that it names, on a model of pump. Raises ConfigError."""
+    named = {patient.profile for patient in scenario.patients if patient.profile is not None}
     return Setup(
         scenario=scenario,
         profile=read_profile(*read_named(profile, "pumps")),
+        profiles={name: read_profile(*read_named(name, "pumps")) for name in sorted(named)},
         library=_library(scenario.header.library),
         guideline=_guideline(scenario.header.protocol),
     )

@@ -41,6 +41,7 @@ class Patient(Struct, frozen=True, kw_only=True):
     """
 
     pump: str
+    profile: str | None = None
     therapy: Name | None = None
     weight_kg: WeightKg | None = None
     dose_iu_kg_h: DoseRate | None = None

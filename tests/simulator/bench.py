@@ -11,7 +11,7 @@ from infusion.units import nanolitres
 from simulator.fleet import Fleet
 from simulator.machine import Happening, Mode
 from simulator.operation import Said, handle
-from simulator.physics import State, filter_s, step
+from simulator.physics import State, step
 from simulator.profile import Profile, read_profile
 from simulator.pump import Bolus, Happened, Pump, Readings, Settings
 from simulator.senses import sense
@@ -30,8 +30,21 @@ def shipped_profile() -> Profile:
 
 
 def exact_profile() -> Profile:
-    """The same pump without any error of flow, so that volumes can be told beforehand."""
-    return replace(shipped_profile(), bias_sd=0.0, bias_max=0.0, ripple_sd=0.0, ripple_max=0.0)
+    """The same pump without strokes or any error of flow, so that volumes can be told beforehand.
+
+    Its line and limit are round numbers: 0.49 mL are held at 500 mmHg.
+    """
+    return replace(
+        shipped_profile(),
+        bias_sd=0.0,
+        bias_max=0.0,
+        ripple_sd=0.0,
+        ripple_max=0.0,
+        stroke_rest_share=1.0,
+        compliance_ml_mmhg=0.001,
+        occlusion_limit_mmhg=500.0,
+        occlusion_spread_mmhg=0.0,
+    )
 
 
 def shipped_scenario(name: str) -> Scenario:
@@ -104,7 +117,7 @@ class OnePump:
         self.profile = profile
         zeros = np.zeros(1)
         self.state = State(profile, bias=zeros, ripple=zeros.copy(), keys=np.zeros(1, np.uint64))
-        self.state.empty_at_ml[0] = bag_ml
+        self.state.fill(0, bag_ml)
         settings = Settings(
             rate_ml_h=rate_ml_h,
             concentration_iu_ml=100.0,
@@ -125,19 +138,20 @@ class OnePump:
     @property
     def readings(self) -> Readings:
         state = self.state
-        pumped = float(state.pumped_ml[0])
+        reservoir = state.reservoir_ml(0)
         return Readings(
-            counted_ml=pumped,
-            reservoir_ml=float(state.empty_at_ml[0]) - pumped,
-            pressure_mmhg=state.pressure_mmhg(0),
+            counted_ml=float(state.counted_ml[0]),
+            reservoir_ml=reservoir,
+            pressure_mmhg=state.sensed_mmhg(0),
+            flow_ml_h=state.flow_ml_h(0),
+            drive_ml_h=float(state.drive_ml_h[0]),
             battery=1.0,
-            battery_left_min=480.0,
+            battery_left_min=float("inf"),
             on_mains=True,
-            flow_ml_h=float(state.drive_ml_h[0] * state.flow_factor[0]),
-            is_occluded=bool(state.over_s[0] >= filter_s(state)),
-            is_line_open=state.pressure_mmhg(0) < self.profile.occlusion_limit_mmhg / 2,
-            is_empty=float(state.empty_at_ml[0]) <= pumped,
-            is_low=float(state.empty_at_ml[0]) - pumped <= self.profile.reservoir_low_ml,
+            is_occluded=bool(state.over_s[0] >= state.filter_s(0)),
+            is_line_open=state.sensed_mmhg(0) < 0.5 * state.limit_mmhg(0),
+            is_empty=reservoir <= 0,
+            is_low=reservoir <= self.profile.reservoir_low_ml,
         )
 
     def is_in(self, mode: Mode) -> bool:

@@ -103,8 +103,8 @@ def test_every_alarm_has_a_remedy() -> None:
 
 def test_a_pump_that_is_too_hot_is_left_alone_to_cool() -> None:
     steps = carer(silence_first=0).answer(1, "over-temperature", NOON_MS, rate_ml_h=10)
-    assert [kind_of(step) for _, step in steps] == ["Silence", "Start", "DoubleCheck"]
-    (quiet_ms, _), (start_ms, _), _ = steps
+    assert [kind_of(step) for _, step in steps] == ["Clear", "Silence", "Start", "DoubleCheck"]
+    _, (quiet_ms, _), (start_ms, _), _ = steps
     assert start_ms - quiet_ms >= 30 * 60_000
 
 

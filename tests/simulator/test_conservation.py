@@ -78,7 +78,7 @@ def test_segments_add_up_to_the_counter(
             case ("release", _):
                 pump.state.set_resistance(0, 1.0)
             case Happening.CHANGE_BAG:
-                pump.state.empty_at_ml[0] = pump.state.pumped_ml[0] + 30.0
+                pump.state.fill(0, 30.0)
                 pump.does(Happening.CHANGE_BAG)
             case Happening():
                 pump.does(deed)

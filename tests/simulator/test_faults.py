@@ -104,13 +104,14 @@ def test_the_end_says_goodbye_for_every_session() -> None:
 
 def test_a_battery_warns_stops_the_pump_and_ends_it() -> None:
     story = scenario(
-        'pumps = 1\n[[fault]]\nat = "00:05"\npump = "P-01"\ndo = "battery"\nlevel = 0.05\n'
+        'pumps = 1\n[[patient]]\npump = "P-01"\ndose_iu_h = 1000\n'
+        '[[fault]]\nat = "00:05"\npump = "P-01"\ndo = "battery"\nlevel = 0.05\n'
     )
     run, outputs = whole(story)
     alarms = [
         (e.alarm, e.phase, (e.time_ms - START_MS) / 60_000) for e in events(outputs) if e.alarm
     ]
-    # 5 % of 8 hours is 24 minutes; low at 15, depleted at 5 (GIP 5.1).
+    # 5 % of 8 hours at 10 mL/h is 24 minutes; low at 15, depleted at 5 (GIP 5.1).
     assert [alarm[:2] for alarm in alarms] == [
         ("battery-low", "start"),
         ("battery-low", "end"),
@@ -119,9 +120,10 @@ def test_a_battery_warns_stops_the_pump_and_ends_it() -> None:
     assert [alarm[2] for alarm in alarms] == pytest.approx([14, 24, 24], abs=0.05)
     ends = [o for o in outputs if isinstance(o, Disconnect)]
     assert [o.clean for o in ends] == [False]
-    assert abs(ends[0].time_ms - minutes(29)) <= 2_000
+    # A pump that stands takes 0.7 of the load, so that the last 5 minutes become 7.14.
+    assert abs(ends[0].time_ms - minutes(24 + 5 / 0.7)) <= 2_000
     assert run.summary()["P-01"].state is Mode.OFF
-    assert telemetry(outputs)[-1].time_ms <= minutes(29) + 2_000
+    assert telemetry(outputs)[-1].time_ms <= minutes(24 + 5 / 0.7) + 2_000
 
 
 def test_plugging_in_ends_the_warning() -> None:

@@ -178,7 +178,7 @@ def test_times_are_read_and_shown_alike(text: str, ms: int) -> None:
             ("venous_pressure_mmhg = 10.0", "venous_pressure_mmhg = 299.0"),
             "",
         ),
-        (("occlusion_limit_mmhg = 500.0", "occlusion_limit_mmhg = 5.0"), "key 'occlusion_limit"),
+        (("occlusion_limit_mmhg = 1345.0", "occlusion_limit_mmhg = 5.0"), "key 'occlusion_limit"),
     ],
 )
 def test_a_bad_profile_is_refused(change: tuple[str, str], complaint: str) -> None:

@@ -23,7 +23,7 @@ from tests.simulator.bench import (
 
 
 def test_the_demo_raises_the_device_alarms_that_it_promises() -> None:
-    run, outputs = whole(shipped_scenario("demo"))
+    run, outputs = whole(shipped_scenario("demo"), profile=exact_profile())
     seen = {
         (event.pump, event.alarm, event.phase): (event.time_ms - START_MS) / 60_000
         for event in events(outputs)
