@@ -157,6 +157,8 @@ class _Pump:
         left_h = float(chance.random() * chance.gamma(care.vtbi_shape + 1)) / care.vtbi_shape
         self.patient = Patient(
             pump=name,
+            # Where all pumps are of one model, it is the fleet's.
+            profile=profile_of(ward, seed, index) if len(ward.profiles) > 1 else None,
             weight_kg=weight,
             dose_iu_kg_h=dose,
             concentration_iu_ml=bags.concentration_iu_ml,

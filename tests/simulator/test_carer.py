@@ -203,6 +203,9 @@ REMEDIED = {
             do = 'power-on'
             self_test = 'fails'""",
     ),
+    "free-flow": ("[[fault]]", "do = 'free-flow'"),
+    "over-temperature": ("[[fault]]", "do = 'temperature'\nambient_c = 75"),
+    "air-in-line": ("[[fault]]", "do = 'air-bubble'\nvolume_ul = 2000"),
     # A rate that waits for a second person, who comes when the pump calls.
     "callback": ("double_check = true", "do = 'program-rate'\nrate_ml_h = 9"),
     "near-end": ("near_end_min = 30", "do = 'program-vtbi'\nvolume_ml = 8"),
@@ -212,17 +215,17 @@ REMEDIED = {
 @pytest.mark.parametrize("alarm", REMEDIED)
 def test_a_pump_that_alarmed_runs_again(alarm: str) -> None:
     header, action = REMEDIED[alarm]
-    run, outputs = whole(
-        attended(f"""
-            pumps = 1
-            duration = "03:00"
-            {header}
-            [[action]]
-            at = "00:05"
-            pump = "P-01"
-            {action}
-        """)
-    )
+    table = "" if header == "[[fault]]" else "[[action]]"
+    text = f"""
+        pumps = 1
+        duration = "04:00"
+        {header}
+        {table}
+        at = "00:05"
+        pump = "P-01"
+        {action}
+    """
+    run, outputs = whole(attended(text), interval_s=60.0)
     assert [e.phase for e in events(outputs) if e.alarm == alarm][:1] == ["start"]
     (pump,) = run.summary().values()
     assert pump.state is Mode.RUNNING

@@ -4,19 +4,21 @@ import math
 import time
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 from statistics import NormalDist, mean, median, pstdev, variance
 
 import pytest
 from msgspec.structs import replace
 
 from infusion.errors import ConfigError
+from simulator.setup import SimulatorSettings, read_setup
 from simulator.story.actions import Standby, Start
 from simulator.story.entries import Entry
 from simulator.story.faults import Occlusion
 from simulator.story.scenario import Scenario
 from simulator.story.ward_file import read_ward
 from simulator.ward import draw_ward, profile_of
-from tests.simulator.bench import CONFIG
+from tests.simulator.bench import CONFIG, START_MS, fleet
 from tests.simulator.wards import drawn, rung, shipped_ward
 
 HOUR_MS = 3_600_000
@@ -180,6 +182,23 @@ def test_profiles_are_mixed_by_weight() -> None:
     ward = replace(shipped_ward("home"), profiles={"one": 3.0, "two": 1.0})
     found = Counter(profile_of(ward, 1, pump) for pump in range(2000))
     assert found["one"] / 2000 == pytest.approx(0.75, abs=0.04)
+
+
+def test_a_ward_of_several_models_names_each_patients(tmp_path: Path) -> None:
+    text = (CONFIG / "cohorts" / "hospital.toml").read_text()
+    assert "ambulatory = 1.0" in text
+    file = tmp_path / "mixed.toml"
+    file.write_text(text.replace("ambulatory = 1.0", "ambulatory = 1.0\nlarge-volume = 1.0"))
+    setup = read_setup(SimulatorSettings(cohort=str(file), pumps=40, days=1))
+    assert setup.profiles.keys() == {"ambulatory", "large-volume"}
+    ward = read_ward(file.read_bytes(), "mixed.toml")
+    named = [patient.profile for patient in setup.scenario.patients]
+    assert named == [profile_of(ward, 1, pump) for pump in range(40)]
+    run = fleet(setup.scenario, profile=setup.profile, profiles=setup.profiles, step_s=5.0)
+    run.advance(START_MS + HOUR_MS)
+    assert all(pump.pumped_ml > 0 for pump in run.summary().values())
+    # A ward of one model leaves it to the fleet.
+    assert {patient.profile for patient in drawn("hospital", pumps=3, days=1).patients} == {None}
 
 
 @pytest.mark.parametrize(
