@@ -29,7 +29,7 @@ NOON_MS = 5 * 3_600_000
 NIGHT_MS = 18 * 3_600_000
 BLOCKED = """
 pumps = 2
-duration = "03:00"
+duration = "02:00"
 [[fault]]
 at = "00:04"
 pump = "P-01"
@@ -175,7 +175,7 @@ def test_a_carer_sets_a_new_volume_limit_and_hangs_a_new_bag() -> None:
 
 def test_a_pump_whose_battery_went_flat_is_plugged_in_and_started() -> None:
     text = """
-        duration = "04:00"
+        duration = "02:30"
         pumps = 1
         [[fault]]
         at = "00:01"
@@ -218,14 +218,14 @@ def test_a_pump_that_alarmed_runs_again(alarm: str) -> None:
     table = "" if header == "[[fault]]" else "[[action]]"
     text = f"""
         pumps = 1
-        duration = "04:00"
+        duration = "02:30"
         {header}
         {table}
         at = "00:05"
         pump = "P-01"
         {action}
     """
-    run, outputs = whole(attended(text), interval_s=60.0)
+    run, outputs = whole(attended(text), interval_s=60.0, step_s=2.0)
     assert [e.phase for e in events(outputs) if e.alarm == alarm][:1] == ["start"]
     (pump,) = run.summary().values()
     assert pump.state is Mode.RUNNING
