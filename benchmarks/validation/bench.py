@@ -1,6 +1,7 @@
 """Pumps of the shipped models on a bench: physics alone, sampled as a balance would."""
 
 import math
+from functools import cache
 
 import numpy as np
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ PSI_MMHG = 51.715
 ENDLESS_ML = 1e6
 
 
+@cache
 def shipped(name: str) -> Profile:
     """A profile of config/pumps."""
     return read_profile(*read_named(name, "pumps"))

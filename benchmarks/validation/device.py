@@ -12,6 +12,8 @@ from simulator.physics.power import battery_slope_per_ms
 from simulator.stream import Outgoing
 
 GIP = "Generic Infusion Pump requirements"
+# The charge with which pumps are unplugged: it lasts for half an hour.
+UNPLUGGED = 0.06
 
 
 def alarm_ul(name: str, bubbles_ul: float, every_s: int, hours: float) -> float:
@@ -22,26 +24,18 @@ def alarm_ul(name: str, bubbles_ul: float, every_s: int, hours: float) -> float:
     # A mL a minute: places on the pumped axis are minutes.
     count = round(hours * 3600.0 / every_s)
     air.bubbles = [(number * every_s / 60.0, bubbles_ul) for number in range(1, count)]
-    for _ in range(round(hours * 3600.0)):
-        if step(state, 1.0)[0]:
+    for _ in range(round(hours * 360.0)):
+        if step(state, 10.0)[0]:
             return air.seen_ul
     return math.inf
 
 
-def smallest_alarm_ul(name: str) -> float:
-    """The smallest single bubble that alarms, in whole microlitres."""
-    for size_ul in range(10, 501):
-        if alarm_ul(name, float(size_ul), 30, 0.02) < math.inf:
-            return float(size_ul)
-    return math.inf
-
-
-def smallest_seen_ul(name: str) -> float:
-    """The smallest bubble that the detector sees at all."""
+def smallest_ul(name: str, *, alarms: bool) -> float:
+    """The smallest single bubble, in whole microlitres, that alarms or that is seen at all."""
     for size_ul in range(10, 501):
         air = Air(bubbles=[(0.5, float(size_ul))])
         air.move(shipped(name), 0, 1.0, 1.0)
-        if air.seen_ul > 0:
+        if air.is_over if alarms else air.seen_ul > 0.0:
             return float(size_ul)
     return math.inf
 
@@ -56,7 +50,7 @@ def air_rows() -> list[Row]:
                 published="50 to 200 µL; below 50 is nuisance",
                 source="ECRI FAQ 1998",
                 mark="V",
-                ours=smallest_seen_ul(name),
+                ours=smallest_ul(name, alarms=False),
                 unit="µL",
                 band=(50.0, 200.0),
                 digits=0,
@@ -92,7 +86,7 @@ def air_rows() -> list[Row]:
             published="> 200 µL",
             source=f"{GIP} 1.9.1",
             mark="V2",
-            ours=smallest_alarm_ul("ambulatory"),
+            ours=smallest_ul("ambulatory", alarms=True),
             unit="µL",
             band=(200.5, 201.5),
             digits=0,
@@ -102,17 +96,17 @@ def air_rows() -> list[Row]:
 
 
 def battery_alarms_min(name: str) -> dict[str, float]:
-    """A pump is unplugged with 60 % of its charge; minutes until each alarm and until it is flat."""
+    """A pump is unplugged with 6 % of its charge; minutes until each alarm begins."""
     profile = shipped(name)
     dose = profile.battery_rate_ml_h * profile.concentration_iu_ml
     story = (
-        'pumps = 1\nduration = "08:00"\n[[patient]]\npump = "P-01"\nreservoir_ml = 500\n'
-        f'dose_iu_h = {dose}\n[[fault]]\nat = "00:01"\npump = "P-01"\ndo = "battery"\nlevel = 0.6\n'
+        'pumps = 1\nduration = "02:00"\n[[patient]]\npump = "P-01"\nreservoir_ml = 500\n'
+        f'dose_iu_h = {dose}\n[[fault]]\nat = "00:01"\npump = "P-01"\ndo = "battery"\nlevel = {UNPLUGGED}\n'
     )
     fleet = told(story, profile, step_s=5.0)
     start_ms = fleet.now_ms + MS_PER_MINUTE
     found: dict[str, float] = {}
-    for output in fleet.advance(fleet.now_ms + 7 * MS_PER_HOUR):
+    for output in fleet.advance(fleet.now_ms + MS_PER_HOUR):
         if isinstance(output, Outgoing) and output.kind is Kind.EVENT:
             event = decode(parse_topic(output.topic), output.payload)
             assert isinstance(event, Event)
@@ -131,7 +125,7 @@ def battery_rows() -> list[Row]:
             for on_mains in (False, True)
         )
         alarms = battery_alarms_min(name)
-        flat_min = 60.0 / load * 60.0
+        flat_min = 100.0 * UNPLUGGED / load * 60.0
         low = flat_min - alarms.get("battery-low", math.nan)
         depleted = flat_min - alarms.get("battery-depleted", math.nan)
         for words, published, source, value, unit, band in (
@@ -161,7 +155,7 @@ def section(*, quick: bool) -> Section:
     return Section(
         "Air and battery",
         "Bubbles move through the line with what is pumped. The battery's minutes are those of a "
-        "pump that is unplugged with 60 % of its charge, at the rate for which its life is given.",
+        "pump that is unplugged with 6 % of its charge, at the rate for which its life is given.",
         air_rows() + battery_rows(),
         [],
     )

@@ -63,10 +63,15 @@ def near(expected: float, share: float) -> tuple[float, float]:
     return expected * (1.0 - share), expected * (1.0 + share)
 
 
-def worst_error(ours: Iterable[float], expected: Iterable[float]) -> float:
-    """The largest relative difference of a table's values, in %."""
-    pairs = zip(ours, expected, strict=True)
-    return max(abs(value / wanted - 1.0) for value, wanted in pairs) * 100.0
+def worst_error(ours: Iterable[float], printed: Iterable[float], rounding: float = 0.0) -> float:
+    """The largest relative difference from a table's values, in %, less what was rounded away.
+
+    `rounding` is half of the last digit that the table prints.
+    """
+    return max(
+        max(0.0, abs(value - wanted) - rounding * (1.0 + 1e-9)) / wanted
+        for value, wanted in zip(ours, printed, strict=True)
+    ) * 100.0
 
 
 # --- Markdown ------------------------------------------------------------------------------------
