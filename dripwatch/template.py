@@ -98,6 +98,10 @@ _EXAMPLES: dict[str, str] = {
     "reservoir_ml": "250",
     "rate_ml_h": "12",
     "factor": "10",
+    "minutes": "30",
+    "user": '"nurse-1"',
+    "first_user": '"nurse-1"',
+    "second_user": '"nurse-2"',
     "level": "0.5",
 }
 
@@ -191,8 +195,13 @@ def _typed(kind: type[Struct], field: structs.FieldInfo, info: Any) -> str:
         return "true"
     if isinstance(info, msgspec.inspect.StrType):
         return '"some-word"'
+    if isinstance(info, msgspec.inspect.StructType):
+        # In one line, so that the block stays one table.
+        inner = structs.fields(info.cls)
+        return f"{{{', '.join(_pair(info.cls, each) for each in inner)}}}"
     if isinstance(info, msgspec.inspect.VarTupleType):
-        return f"[{_typed(kind, field, info.item_type)}]"
+        one = _typed(kind, field, info.item_type)
+        return f"[{', '.join([one] * max(1, info.min_length or 0))}]"
     raise ConfigError(f"the template has no example for {kind.__name__}.{field.name}")
 
 

@@ -99,15 +99,11 @@ def named_scenario(name: str) -> Scenario:
 
 
 def _drawn_setup(section: SimulatorSettings) -> Setup:
-    """Days drawn by chance, and the pump that the cohort names."""
+    """Days drawn by chance, on the models of pump that the cohort names."""
     data, name = read_named(section.cohort or DEFAULT_COHORT, "cohorts")
     ward = read_ward(data, name)
-    if len(ward.profiles) > 1:
-        raise ConfigError(
-            f"{name}: [profiles] names {', '.join(sorted(ward.profiles))}; a fleet has one model "
-            "of pump, so name one"
-        )
-    (profile,) = ward.profiles
+    # Where there are several, each patient names one.
+    profile = min(ward.profiles)
     pumps, days = section.pumps or ward.pumps, section.days or 1
     scenario = draw_ward(ward, name=name, pumps=pumps, days=days, seed=section.seed)
     return setup_of(scenario, profile)

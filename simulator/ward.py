@@ -14,9 +14,9 @@ from enum import IntEnum
 
 import numpy as np
 
-from infusion.units import MS_PER_HOUR, MS_PER_SECOND, pump_rate_ml_h
+from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND, pump_rate_ml_h
 from simulator.cohort import pump_name
-from simulator.story.actions import ChangeBag, Pause, Start
+from simulator.story.actions import ChangeBag, Pause, Standby, Start
 from simulator.story.entries import Entry, Patient
 from simulator.story.faults import Battery, Occlusion, Offline
 from simulator.story.reading import Offset
@@ -34,10 +34,6 @@ DOSE_IU_KG_H = (4.0, 25.0)
 DOSE_EXPONENT = -0.25
 # What is in a bag when somebody comes because the pump says that it is low. [A]
 LOW_ML = 4.0
-# What people do while the pump is held: the words of simulator/story/actions.py. The first takes
-# the pump out of delivery and the last brings it back.
-HOLD: tuple[type[Entry], type[Entry]] = (Pause, Start)
-
 Window = tuple[int, int]
 
 
@@ -53,6 +49,8 @@ class Purpose(IntEnum):
     WIFI = 107
     CARE = 108
     PROFILE = 109
+    VOLUME = 110
+    HOLD_ENDS = 111
 
 
 def chance_of(seed: int, pump: int, purpose: Purpose, *more: int) -> np.random.Generator:
@@ -117,6 +115,11 @@ def lasting_ms(chance: np.random.Generator, lasts: Lasting) -> int:
     return min(max(1, round(drawn_s)) * MS_PER_SECOND, LASTS_MAX_MS)
 
 
+def round_up(time_ms: int, to_ms: int) -> int:
+    """The next multiple of `to_ms`: people type whole minutes."""
+    return -(-time_ms // to_ms) * to_ms
+
+
 def apart(windows: Sequence[Window], taken: Sequence[Window] = ()) -> list[Window]:
     """The windows in order, without those that come into one before them, or into `taken`."""
     kept: list[Window] = []
@@ -154,6 +157,8 @@ class _Pump:
         left_h = float(chance.random() * chance.gamma(care.vtbi_shape + 1)) / care.vtbi_shape
         self.patient = Patient(
             pump=name,
+            # Where all pumps are of one model, it is the fleet's.
+            profile=profile_of(ward, seed, index) if len(ward.profiles) > 1 else None,
             weight_kg=weight,
             dose_iu_kg_h=dose,
             concentration_iu_ml=bags.concentration_iu_ml,
@@ -172,9 +177,30 @@ class _Pump:
                 ChangeBag(at=Offset((begin + end) // 2), pump=self._name, volume_ml=volume_ml),
                 self._at(Start, end),
             ]
-        holds = self._windows(Purpose.HOLDS, self._ward.hold)
-        for begin, end in apart(holds, self._bag_windows):
-            entries += [self._at(HOLD[0], begin), self._at(HOLD[1], end)]
+        return entries + self._holds()
+
+    def _holds(self) -> list[Entry]:
+        """The pump is put on standby for some minutes, and started again before they are over.
+
+        Who is forgotten is left to whoever hears the pump say that the standby is over.
+        """
+        hold = self._ward.hold
+        planned = [
+            (begin, begin + round_up(end - begin, MS_PER_MINUTE))
+            for begin, end in self._windows(Purpose.HOLDS, hold)
+        ]
+        entries: list[Entry] = []
+        for begin, end in apart(planned, self._bag_windows):
+            minutes = (end - begin) / MS_PER_MINUTE
+            entries.append(Standby(at=Offset(begin), pump=self._name, minutes=minutes))
+            # By the time of the hold, so that one that is left out shifts no other.
+            key = begin // MS_PER_SECOND
+            chance = chance_of(self._seed, self._index, Purpose.HOLD_ENDS, key)
+            is_forgotten = bool(chance.random() < hold.forgotten)
+            share = float(chance.uniform(*hold.used))
+            if not is_forgotten:
+                used_s = max(1, int((end - begin) * share) // MS_PER_SECOND)
+                entries.append(self._at(Start, begin + used_s * MS_PER_SECOND))
         return entries
 
     def faults(self) -> list[Entry]:

@@ -74,6 +74,17 @@ class Trouble(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lasts: Lasting
 
 
+class Holds(Trouble, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Standby: how often, and for how long people set it.
+
+    `forgotten` is the share of holds that nobody ends before the pump says that the time is over;
+    the others are ended after a share of the time between the two of `used`.
+    """
+
+    forgotten: Share
+    used: tuple[Share, Share]
+
+
 class Powers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Time on the battery; `flat` is the share of times at which it is nearly flat."""
 
@@ -113,7 +124,7 @@ class WardFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     day: Day
     people: People
     bags: Bags
-    hold: Trouble
+    hold: Holds
     bend: Trouble
     clamp: Trouble
     transport: Powers
@@ -130,6 +141,7 @@ def read_ward(data: bytes, name: str) -> WardFile:
     ward = read_table(WardFile, load_toml(data, name), name)
     for place, (least, most) in (
         ("bags.spare_ml", ward.bags.spare_ml),
+        ("hold.used", ward.hold.used),
         ("transport.level", ward.transport.level),
         ("transport.flat_level", ward.transport.flat_level),
     ):

@@ -61,6 +61,14 @@ def test_fleet(tmp_path: Path) -> None:
     assert result["message_us"]["median"] > 0
 
 
+def test_ward(tmp_path: Path) -> None:
+    said, result = bench("ward", tmp_path, "--pumps", "4", "--days", "1", "--seeds", "1")
+    assert "alarms an hour" in said
+    figures = {each["name"]: each["measured"]["median"] for each in result["figures"]}
+    assert sum(result["by_alarm"].values()) == round(figures["alarms an hour"] * 4 * 24) > 0
+    assert sum(figures[name] for name in figures if name.endswith(", %")) > 100
+
+
 def test_delay(tmp_path: Path) -> None:
     mosquitto_or_skip()
     said, result = bench("delay", tmp_path, "--rate", "20", "--for", "2")

@@ -11,7 +11,7 @@ from msgspec import structs
 from dripwatch.scenarios import command, shipped_names
 from dripwatch.template import template_text
 from simulator.machine import Mode
-from simulator.story.actions import ACTIONS
+from simulator.story.actions import ACTIONS, StepOf
 from simulator.story.entries import Expectation, Patient
 from simulator.story.faults import FAULTS
 from simulator.story.orders import ORDERS
@@ -84,6 +84,13 @@ def test_every_block_of_the_template_can_be_used() -> None:
     assert len(found) == len(FAULTS) + len(ACTIONS) + len(ORDERS) + len(PATIENT_EVENTS) + 2
     for block in found:
         read_scenario(block.encode(), "block.toml")
+
+
+def test_a_table_in_a_list_has_a_line_of_its_own_keys() -> None:
+    (block,) = (each for each in blocks() if 'do = "program-steps"' in each)
+    line = next(line for line in block.splitlines() if line.startswith("steps = "))
+    for field in structs.fields(StepOf):
+        assert re.search(rf"[{{ ]{field.encode_name} = [0-9.]+[,}}]", line), field.name
 
 
 def test_check_names_the_place_of_an_error_and_goes_on(tmp_path: Path) -> None:
