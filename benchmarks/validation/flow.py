@@ -93,12 +93,11 @@ def start_up(name: str, rate_ml_h: float, pumps: int, pre_bolus_ml: float = 0.0)
     if pre_bolus_ml:
         bolus(state, pre_bolus_ml, min(120.0, state.profile(0).rate_max_ml_h))
     state.drive_ml_h[:] = rate_ml_h
-    flows = weigh(state, 2.5 / rate_ml_h, 6.0)
+    flows = weigh(state, 1.0 / rate_ml_h + 0.5, 6.0)
     first = (flows > 0.01 * rate_ml_h).argmax(axis=0)
-    kernel = np.ones(20) / 20.0
-    smooth = np.apply_along_axis(np.convolve, 0, flows, kernel, mode="same")
-    reached = smooth >= 0.95 * rate_ml_h
-    second = np.where(reached.any(axis=0), reached.argmax(axis=0) + 1.0, math.nan)
+    total = np.vstack([np.zeros(flows.shape[1]), np.cumsum(flows, axis=0)])
+    reached = (total[20:] - total[:-20]) / 20.0 >= 0.95 * rate_ml_h
+    second = np.where(reached.any(axis=0), reached.argmax(axis=0) + 10.0, math.nan)
     return StartUp(first * 0.1, second * 0.1)
 
 

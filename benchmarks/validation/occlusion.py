@@ -278,7 +278,7 @@ def draw_times() -> Figure:
         )  # fmt: skip
         place.plot(rates, 60 * held / rates, color=colour, label=name)
         some = (0.5, 2.0, 10.0, 50.0)
-        stepped = alarm_s(replace(exact(profile)), some, 1.0) / 60.0
+        stepped = alarm_s(exact(profile), some, 5.0) / 60.0
         place.plot(some, stepped, color=colour, marker="o", ms=4, linestyle="none")
     place.plot(
         *zip(*CRONO, strict=True), color="black", marker="D", ms=5, linestyle="none",
