@@ -68,7 +68,7 @@ _WORDS = {words for words, _ in ward.KINDS.values()}
 
 def section(*, quick: bool) -> Section:
     """The part of the report on alarms."""
-    result = ward.measure(40, 2, (101,)) if quick else ward.measure(100, 3, (101, 102, 103))
+    result = ward.measure(40, 1, (101,)) if quick else ward.measure(100, 3, (101, 102, 103))
     return Section(
         "Alarm load and mix",
         "Random days of config/cohorts/hospital.toml on pumps, with somebody who answers; every "

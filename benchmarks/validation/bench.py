@@ -27,7 +27,7 @@ def shipped(name: str) -> Profile:
 
 
 def exact(profile: Profile) -> Profile:
-    """The same pump with an even flow and without any error or spread between pumps."""
+    """The same pump, run in, with an even flow and without any error or spread between pumps."""
     return replace(
         profile,
         bias_sd=0.0,
@@ -35,6 +35,9 @@ def exact(profile: Profile) -> Profile:
         ripple_sd=0.0,
         ripple_max=0.0,
         stroke_rest_share=1.0,
+        startup_slack_ml=0.0,
+        startup_slack_spread_ml=0.0,
+        startup_ml=0.0,
         occlusion_spread_mmhg=0.0,
     )
 

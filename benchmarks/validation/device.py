@@ -101,7 +101,8 @@ def battery_alarms_min(name: str) -> dict[str, float]:
     dose = profile.battery_rate_ml_h * profile.concentration_iu_ml
     story = (
         'pumps = 1\nduration = "02:00"\n[[patient]]\npump = "P-01"\nreservoir_ml = 500\n'
-        f'dose_iu_h = {dose}\n[[fault]]\nat = "00:01"\npump = "P-01"\ndo = "battery"\nlevel = {UNPLUGGED}\n'
+        f'dose_iu_h = {dose}\n[[fault]]\nat = "00:01"\npump = "P-01"\ndo = "battery"\n'
+        f"level = {UNPLUGGED}\n"
     )
     fleet = told(story, profile, step_s=5.0)
     start_ms = fleet.now_ms + MS_PER_MINUTE

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 # Okabe and Ito's colours, without their yellow, which white swallows.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 GREY = "#777777"
-STYLE: dict[str, Any] = {
+# Any, because matplotlib's own type of its keys has changed from version to version.
+STYLE: Any = {
     "svg.hashsalt": "dripwatch",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",

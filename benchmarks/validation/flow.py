@@ -107,7 +107,9 @@ def start_up_rows(pumps: int) -> list[Row]:
     large, small = (start_up(name, 0.5, pumps) for name in ("syringe", "syringe-10"))
     at_1_large, at_1_small = plain, start_up("syringe-10", 1.0, pumps)
 
-    def row(name: str, published: str, values: Floats, band: tuple[float, float], **more: str) -> Row:
+    def row(
+        name: str, published: str, values: Floats, band: tuple[float, float], **more: str
+    ) -> Row:
         return Row(
             name=name,
             published=published,
@@ -163,10 +165,10 @@ def changed_flow(name: str, fault: str) -> float:
     given = []
     for word in ("", fault):
         rate = INTERMEDIATE_ML_H[name]
-        story = f'pumps = 1\n[[patient]]\npump = "P-01"\nreservoir_ml = 50\nvtbi_ml = 49\n'
+        story = 'pumps = 1\n[[patient]]\npump = "P-01"\nreservoir_ml = 50\nvtbi_ml = 49\n'
         story += f"dose_iu_h = {rate * shipped(name).concentration_iu_ml}\n"
         story += f'[[fault]]\nat = "00:30"\npump = "P-01"\n{word}\n' if word else ""
-        fleet = told(story, shipped(name), step_s=10.0)
+        fleet = told(story, shipped(name), step_s=60.0)
         fleet.advance(fleet.now_ms + 40 * MS_PER_MINUTE)
         before = fleet.summary()["P-01"].patient_ml
         fleet.advance(fleet.now_ms + 60 * MS_PER_MINUTE)
@@ -192,20 +194,20 @@ def outside_rows() -> list[Row]:
                     band=(-1.0, 1.0),
                 )
             )
-        for mmhg in (100, -100):
-            rows.append(
-                Row(
-                    name=f"{name}: back-pressure {mmhg:+d} mmHg".replace("-1", "−1"),
-                    published={"syringe": "±2 % from −100 to +300 mmHg"}.get(
-                        name, "±5 % with back-pressure"
-                    ),
-                    source="Medfusion 3500" if name == "syringe" else "Sapphire manual, ECRI",
-                    mark="V",
-                    ours=changed_flow(name, f'do = "back-pressure"\nmmhg = {mmhg}'),
-                    unit="%",
-                    band=(-min(claim, 5.0), min(claim, 5.0)),
-                )
+        rows += [
+            Row(
+                name=f"{name}: back-pressure {words}100 mmHg",
+                published={"syringe": "±2 % from −100 to +300 mmHg"}.get(
+                    name, "±5 % with back-pressure"
+                ),
+                source="Medfusion 3500" if name == "syringe" else "Sapphire manual, ECRI",
+                mark="V",
+                ours=changed_flow(name, f'do = "back-pressure"\nmmhg = {mmhg}'),
+                unit="%",
+                band=(-min(claim, 5.0), min(claim, 5.0)),
             )
+            for words, mmhg in (("+", 100), ("−", -100))
+        ]
     return rows
 
 
@@ -219,7 +221,7 @@ def day_rows(pumps: int) -> list[Row]:
         error = np.abs(day_error(name, INTERMEDIATE_ML_H[name], pumps))
         rows.append(
             Row(
-                name=f"{name}: mean error over 24 h at {INTERMEDIATE_ML_H[name]:g} mL/h, worst pump",
+                name=f"{name}: mean error of 24 h at {INTERMEDIATE_ML_H[name]:g} mL/h, worst pump",
                 published=words,
                 source=source,
                 mark="V",

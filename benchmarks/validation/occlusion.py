@@ -59,7 +59,7 @@ def time_rows() -> list[Row]:
     rows = []
     crono = line_of(CRONO_ML / 490.0, 490.0, 2.0)
     for (rate, minutes), ours in zip(
-        CRONO, alarm_s(crono, tuple(rate for rate, _ in CRONO), 5.0) / 60.0, strict=True
+        CRONO, alarm_s(crono, tuple(rate for rate, _ in CRONO), 10.0) / 60.0, strict=True
     ):
         rows.append(
             Row(
@@ -252,9 +252,10 @@ def free_flow_ml() -> float:
     """What runs out of a full 500 mL bag in an hour when the large-volume pump holds nothing."""
     story = (
         'pumps = 1\nduration = "02:00"\n[[patient]]\npump = "P-01"\nreservoir_ml = 500\n'
-        'dose_iu_h = 500\n[[fault]]\nat = "00:10"\nuntil = "01:10"\npump = "P-01"\ndo = "free-flow"\n'
+        'dose_iu_h = 500\n[[fault]]\nat = "00:10"\nuntil = "01:10"\npump = "P-01"\n'
+        'do = "free-flow"\n'
     )
-    fleet = told(story, shipped("large-volume"))
+    fleet = told(story, shipped("large-volume"), step_s=5.0)
     fleet.advance(fleet.now_ms + 10 * MS_PER_MINUTE)
     before = fleet.summary()["P-01"].patient_ml
     fleet.advance(fleet.now_ms + 60 * MS_PER_MINUTE)
@@ -286,6 +287,8 @@ def draw_times() -> Figure:
     )  # fmt: skip
     place.set_xscale("log")
     place.set_yscale("log")
+    for axis in (place.xaxis, place.yaxis):
+        axis.set_major_formatter("{x:g}")
     place.set_xlabel("rate, mL/h")
     place.set_ylabel("time to the alarm, min")
     place.legend()
@@ -295,7 +298,7 @@ def draw_times() -> Figure:
 def draw_releases(releases: dict[str, tuple[Floats, Floats]]) -> Figure:
     """What reaches the patient on release, each pump a dot."""
     figure, (place,) = axes(1, 1, width=6.0, height=2.8)
-    labels = []
+    labels: list[str] = []
     for name, pair in releases.items():
         for words, values in zip(("no back-off", "as shipped"), pair, strict=True):
             y = -len(labels)
@@ -304,9 +307,9 @@ def draw_releases(releases: dict[str, tuple[Floats, Floats]]) -> Figure:
             colour = COLOURS[1] if words == "no back-off" else COLOURS[0]
             place.plot([low, high], [y, y], color=colour, linewidth=4, alpha=0.45)
             place.plot([middle], [y], color=colour, marker="o", ms=6)
-    for limit, words in ((0.3, "Medfusion 0.3"), (0.5, "ECRI 0.5")):
+    for limit, words, side in ((0.3, "Medfusion 0.3 ", "right"), (0.5, " ECRI 0.5", "left")):
         place.axvline(limit, color=GREY, linestyle="--", linewidth=1)
-        place.text(limit + 0.01, 0.6, words, color=GREY, fontsize=8, va="center")
+        place.text(limit, 0.65, words, color=GREY, fontsize=8, va="center", ha=side)
     place.set_yticks(range(0, -len(labels), -1), labels)
     place.set_ylim(-len(labels) + 0.4, 1.0)
     place.set_xlim(left=0)

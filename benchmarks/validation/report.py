@@ -19,8 +19,8 @@ This file is made by `python -m benchmarks.validation`; `--check` compares witho
 row has a source and its mark: [V] read in the source, [V2] read in a secondary one, [S] read in an
 abstract or excerpt, [D] derived from those by arithmetic, [C] computed by other code, [M] from
 memory, [A] an assumption. A row with an accept band passes or fails. A row without one is only
-shown, as is everything from memory. `pump-standards` and `heparin.md` are the project's notes on the
-literature, with the sources in them.
+shown, as is everything from memory. `pump-standards` and `heparin.md` are the project's notes on
+the literature, with the sources in them.
 """
 
 
@@ -39,10 +39,10 @@ def document(sections: list[Section]) -> str:
     """The Markdown text."""
     rows = rows_of(sections)
     counts = {word: sum(row.verdict == word for row in rows) for word in ("pass", "fail", "shown")}
+    judged = counts["pass"] + counts["fail"]
     lines = [
         _INTRODUCTION,
-        f"**{counts['pass']} of {counts['pass'] + counts['fail']} judged rows pass, "
-        f"{counts['fail']} fail; {counts['shown']} are shown.**",
+        f"**{counts['pass']} of {judged} judged rows pass; {counts['shown']} are only shown.**",
     ]
     for section in sections:
         lines += ["", f"## {section.title}", "", section.text, "", *table(section.rows)]

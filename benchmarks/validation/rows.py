@@ -68,10 +68,13 @@ def worst_error(ours: Iterable[float], printed: Iterable[float], rounding: float
 
     `rounding` is half of the last digit that the table prints.
     """
-    return max(
-        max(0.0, abs(value - wanted) - rounding * (1.0 + 1e-9)) / wanted
-        for value, wanted in zip(ours, printed, strict=True)
-    ) * 100.0
+    return (
+        max(
+            max(0.0, abs(value - wanted) - rounding * (1.0 + 1e-9)) / wanted
+            for value, wanted in zip(ours, printed, strict=True)
+        )
+        * 100.0
+    )
 
 
 # --- Markdown ------------------------------------------------------------------------------------
@@ -84,7 +87,8 @@ _HEAD = (
 
 def table(rows: Iterable[Row]) -> list[str]:
     """The rows as a Markdown table, notes below it."""
-    lines, notes = [*_HEAD], []
+    lines: list[str] = [*_HEAD]
+    notes: list[str] = []
     for row in rows:
         verdict = {"pass": "pass", "fail": "**FAIL**", "shown": "shown"}[row.verdict]
         name = row.name
