@@ -25,6 +25,7 @@ from simulator.pump import Happened, Pump, Readings
 from simulator.senses import sense
 from simulator.story.plan import Deed, OrderVersion
 from simulator.stream import Connect, Disconnect, Outgoing, Output
+from simulator.template import numbers_of, template_of
 from simulator.unit import Unit, make_unit
 from simulator.voices import Voices
 
@@ -301,13 +302,17 @@ class Rig:
                 self.on_alarm(unit, message.alarm, self.now_ms)
             kind = Kind.TELEMETRY if isinstance(message, Telemetry) else Kind.EVENT
             if isinstance(message, Telemetry):
-                self.voices.give(unit, message)
+                # By its template here too, so that whether it is told alone changes no byte.
+                template = template_of(message)
+                payload = template % numbers_of(message)
+                self.voices.give(unit, template)
             else:
+                payload = encode(message)
                 self.voices.take(unit)
             if "dropped" in unit.silences:
                 continue
             outgoing = Outgoing(
-                unit.pump.name, unit.topic(kind), encode(message), 1, False, self.now_ms, kind
+                unit.pump.name, unit.topic(kind), payload, 1, False, self.now_ms, kind
             )
             if unit.is_connected and not unit.silences:
                 self.say(outgoing)

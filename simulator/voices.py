@@ -8,11 +8,10 @@ its sensors or its connection special.
 
 import numpy as np
 
-from infusion.messages import Kind, Telemetry
+from infusion.messages import Kind
 from simulator.clock import RIGHT
 from simulator.physics import State
 from simulator.pump import Pump
-from simulator.template import template_of
 from simulator.unit import Unit
 
 
@@ -49,8 +48,8 @@ class Voices:
         """Something happened to a pump."""
         self.of[unit.index] = None
 
-    def give(self, unit: Unit, telemetry: Telemetry) -> None:
-        """A pump has just told everything; it keeps these words unless it is special."""
+    def give(self, unit: Unit, template: bytes) -> None:
+        """A pump has just told everything; it keeps the words of that unless it is special."""
         index, pump = unit.index, unit.pump
         if not self._is_ordinary(unit):
             self.of[index] = None
@@ -59,7 +58,7 @@ class Voices:
         self.segment_from_nl[index] = pump.segment_from_nl
         self.vtbi_at_nl[index] = -np.inf if pump.vtbi_at_nl is None else pump.vtbi_at_nl
         self.delivers[index] = pump.is_delivering
-        self.of[index] = Voice(pump, template_of(telemetry), unit.topic(Kind.TELEMETRY))
+        self.of[index] = Voice(pump, template, unit.topic(Kind.TELEMETRY))
 
     def _is_ordinary(self, unit: Unit) -> bool:
         """Whether its sensors are sound, its clock right and its way to the broker open."""
