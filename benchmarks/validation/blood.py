@@ -297,6 +297,7 @@ def misfit_rows() -> list[Row]:
             mark="S",
             ours=half_life_min(25.0),
             unit="min",
+            is_misfit=True,
             note="Known misfit, for which there are two sets: no single one has both the textbook "
             "half-lives and the levels that patients reach.",
         ),
@@ -307,6 +308,7 @@ def misfit_rows() -> list[Row]:
             mark="S",
             ours=steady(18.0, VOLUNTEER),
             unit="IU/mL",
+            is_misfit=True,
             note="The same misfit from the other side.",
         ),
     ]
