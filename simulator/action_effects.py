@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from infusion.units import MS_PER_MINUTE, millilitres, pump_rate_ml_h
 from simulator import keypad
 from simulator.machine import Happening, Mode
-from simulator.pump import Bolus, Happened, Program, Settings, Step
+from simulator.programming import Bolus, Program, Settings, Step
+from simulator.pump import Happened
 from simulator.rig import Later, Performer, Rig
 from simulator.story import actions as do
 from simulator.story import orders as rx

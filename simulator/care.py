@@ -31,16 +31,19 @@ from simulator.clinic.happenings import (
     SetRate,
 )
 from simulator.clinic.protocol import Protocol
+from simulator.keypad import double_check
 from simulator.machine import Happening as PumpHappening
 from simulator.patient_effects import perform
 from simulator.patients import Patients, draw_patients
-from simulator.pump import Bolus, Happened
+from simulator.programming import Bolus
+from simulator.pump import Happened
 from simulator.rig import Rig
 from simulator.story.entries import NOBODY, Entry, Patient
 from simulator.stream import Outgoing
 from simulator.unit import Unit
 
 MINUTE_MS = MS_PER_MINUTE
+NURSE, SECOND_NURSE = "nurse-1", "nurse-2"
 
 
 class Guideline(Struct, frozen=True):
@@ -156,21 +159,32 @@ class Care:
             case GiveBolus():
                 volume_ml = applied.act.dose_iu / unit.pump.settings.concentration_iu_ml
                 bolus = Bolus(volume_ml, applied.act.duration_s)
-                rig.happen(unit, Happened(PumpHappening.BOLUS, bolus=bolus))
+                self._press(unit, Happened(PumpHappening.BOLUS, bolus=bolus, override=True))
             case Pause() | End():
-                rig.happen(unit, Happened(PumpHappening.PAUSE))
+                self._press(unit, Happened(PumpHappening.PAUSE))
             case Resume():
-                rig.happen(unit, Happened(PumpHappening.START))
+                self._press(unit, Happened(PumpHappening.START))
+
+    def _press(self, unit: Unit, happened: Happened) -> None:
+        """Two nurses at the keys: the second checks what the first typed, if the pump asks."""
+        self._rig.press(unit, replace(happened, user=NURSE))
+        if unit.pump.pending is not None:
+            self._rig.use(unit, double_check, NURSE, SECOND_NURSE)
 
     def _set_rate(self, unit: Unit, act: SetRate) -> None:
-        """What is typed; where the pump's library refuses that, what was meant."""
+        """What is typed. A soft limit is answered with yes, for the order stands; what the pump's
+        library refuses is seen to be wrong, and put right soon.
+        """
         meant = as_ordered(self._rig, unit, unit.order)
         typed = replace(
             meant,
             rate_ml_h=unit.pump.profile.programmable_ml_h(act.rate_ml_h),
             weight_kg=act.weight_kg or meant.weight_kg,
         )
-        self._rig.happen(unit, Happened(PumpHappening.PROGRAM, settings=typed))
+        self._press(unit, Happened(PumpHappening.PROGRAM, settings=typed, override=True))
+        is_taken = unit.pump.settings.rate_ml_h == typed.rate_ml_h
+        if not is_taken and act.rate_ml_h != act.intended_ml_h and self._clinic is not None:
+            self._clinic.correct(unit.index)
 
 
 def _lab_result(happening: Resulted) -> LabResult:

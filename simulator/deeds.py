@@ -9,6 +9,7 @@ from simulator.unit import Unit
 
 def carry_out(rig: Rig, unit: Unit, deed: Deed) -> Later:
     """Do one deed other than an announcement. Returns what follows from it later, if anything."""
+    rig.voices.take(unit)
     if isinstance(deed, BootDone):
         rig.boot_done(unit, resume=deed.resume, fails=deed.fails)
     elif isinstance(deed, Follow):

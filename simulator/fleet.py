@@ -28,7 +28,7 @@ from simulator.deeds import carry_out
 from simulator.machine import Mode
 from simulator.physics import step
 from simulator.profile import Profile
-from simulator.pump import Behaviour
+from simulator.programming import Behaviour
 from simulator.report import report
 from simulator.rig import Rig
 from simulator.story.patient_events import BEFALLS
@@ -43,7 +43,8 @@ from simulator.story.plan import (
     patients_of,
     schedule,
 )
-from simulator.story.scenario import Scenario
+from simulator.story.scenario import Header, Scenario
+from simulator.story.ward_file import WardFile
 from simulator.stream import Connect, Disconnect, Outgoing, Output
 from simulator.unit import Unit
 from simulator.wire import Wire
@@ -101,13 +102,7 @@ class Fleet:
         Raises ConfigError where the scenario names a pump beyond `pumps`, where an order makes no
         sense, or where `interval_s` is no multiple of `step_s`.
         """
-        step_ms = round(step_s * MS_PER_SECOND)
-        interval_ms = round(interval_s * MS_PER_SECOND)
-        if step_ms < 1 or interval_ms < step_ms or interval_ms % step_ms:
-            raise ConfigError(
-                f"interval_s = {interval_s:g} is no multiple of step_s = {step_s:g}; "
-                "give, for example, interval_s = 10 and step_s = 1"
-            )
+        step_ms, interval_ms = _grid_ms(step_s, interval_s)
         described = patients_of(scenario, pumps)
         cohort = draw_cohort(profile, pumps, seed, described, profiles)
         orders = first_orders(cohort.assignments, start_ms)
@@ -117,18 +112,12 @@ class Fleet:
         self._site = site
         self._truth = truth
         self._step_ms = step_ms
-        header = scenario.header
-        behaviour = Behaviour(
-            double_check=header.double_check,
-            restarts_max=header.auto_restarts,
-            near_end_min=header.near_end_min,
-        )
         self._rig = Rig(
             cohort,
             orders,
             site=site,
             interval_s=interval_s,
-            behaviour=behaviour,
+            behaviour=_behaviour(scenario.header),
             library=library,
         )
         self._care = Care(
@@ -142,11 +131,7 @@ class Fleet:
         )
         self._due = schedule(scenario, orders, start_ms)
         self._due_number = len(self._due)
-        self._attendance: Attendance | None = None
-        if scenario.ward is not None:
-            carer = Carer(scenario.ward, seed=seed)
-            self._attendance = Attendance(carer, start_ms, self._plan)
-            self._rig.on_alarm = self._attendance.alarm_begins
+        self._attendance = self._attend(scenario.ward, seed)
         self._groups = _groups(cohort.phases, interval_ms // step_ms)
         self._has_begun = False
         self._by_name = {unit.pump.name: unit for unit in self._rig.units}
@@ -155,6 +140,14 @@ class Fleet:
         # An order that chance drew or a file gave must fit into the pump.
         for unit in self._rig.units:
             self._check_rate(unit)
+
+    def _attend(self, ward: WardFile | None, seed: int) -> Attendance | None:
+        """Whoever answers alarms, if the scenario has somebody."""
+        if ward is None:
+            return None
+        attendance = Attendance(Carer(ward, seed=seed), self.start_ms, self._plan)
+        self._rig.on_alarm = attendance.alarm_begins
+        return attendance
 
     def count_boots_from(self, boot: int) -> None:
         """Let the first boot of every pump be this one, above 0; only before the fleet begins.
@@ -166,6 +159,11 @@ class Fleet:
         assert boot > 0, "boots are counted from 1"
         for unit in self._rig.units:
             unit.pump.boot = boot - 1
+
+    def forget_voices(self) -> None:
+        """Let every pump be read and told one by one the next time; what it says is the same."""
+        for unit in self._rig.units:
+            self._rig.voices.take(unit)
 
     @property
     def refused(self) -> int:
@@ -342,6 +340,26 @@ class Fleet:
                 f"{self.scenario.name}: [[patient]] {prescription.pump}: the dose needs "
                 f"{ordered:.1f} mL/h, but the pump gives at most {limit:g}"
             )
+
+
+def _grid_ms(step_s: float, interval_s: float) -> tuple[int, int]:
+    """Step and interval in ms. Raises ConfigError where one is no multiple of the other."""
+    step_ms = round(step_s * MS_PER_SECOND)
+    interval_ms = round(interval_s * MS_PER_SECOND)
+    if step_ms < 1 or interval_ms < step_ms or interval_ms % step_ms:
+        raise ConfigError(
+            f"interval_s = {interval_s:g} is no multiple of step_s = {step_s:g}; "
+            "give, for example, interval_s = 10 and step_s = 1"
+        )
+    return step_ms, interval_ms
+
+
+def _behaviour(header: Header) -> Behaviour:
+    return Behaviour(
+        double_check=header.double_check,
+        restarts_max=header.auto_restarts,
+        near_end_min=header.near_end_min,
+    )
 
 
 def _groups(

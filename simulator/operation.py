@@ -15,14 +15,7 @@ from infusion.alarms import DEVICE_ALARMS
 from infusion.messages import Event, Telemetry
 from infusion.units import MS_PER_HOUR, MS_PER_SECOND, millilitres, nanolitres, round_rate
 from simulator.machine import TABLE, Do, Happening, Mode
-from simulator.pump import (
-    BOLUS_MODES,
-    CONTINUOUS,
-    NOT_SPECIFIED,
-    Happened,
-    Pump,
-    Readings,
-)
+from simulator.pump import BOLUS_MODES, CONTINUOUS, NOT_SPECIFIED, Happened, Pump, Readings
 
 EVENT_START = "MDC_EVT_PUMP_DELIV_START"
 EVENT_STOP = "MDC_EVT_PUMP_DELIV_STOP"

@@ -101,9 +101,14 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return round(1.1 * self.stroke_ml * (1.0 - self.stroke_rest_share), 6)
 
     def programmable_ml_h(self, rate_ml_h: float) -> float:
-        """The rate nearest to `rate_ml_h` that can be typed in: whole steps, up to the maximum."""
-        steps = round(rate_ml_h / self.rate_resolution_ml_h)
-        return round(min(steps * self.rate_resolution_ml_h, self.rate_max_ml_h), 6)
+        """The rate nearest to `rate_ml_h` that can be typed in: whole steps between the limits.
+
+        Nothing at all can be typed too.
+        """
+        if rate_ml_h <= 0:
+            return 0.0
+        rate_ml_h = min(max(rate_ml_h, self.rate_min_ml_h), self.rate_max_ml_h)
+        return round(round(rate_ml_h / self.rate_resolution_ml_h) * self.rate_resolution_ml_h, 6)
 
 
 def read_profile(data: bytes, name: str) -> Profile:

@@ -14,13 +14,11 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from infusion.alarms import DEVICE_ALARMS
+from infusion.alarms import DEVICE_ALARMS, Priority
 from infusion.library import DrugEntry
 from infusion.messages import Presence, Telemetry
 from infusion.units import (
-    MS_PER_HOUR,
     MS_PER_MINUTE,
-    MS_PER_SECOND,
     dose_rate_iu_kg_h,
     millilitres,
     nanolitres,
@@ -28,6 +26,7 @@ from infusion.units import (
 )
 from simulator.machine import DELIVERING, POWERED, Happening, Mode
 from simulator.profile import Profile
+from simulator.programming import Behaviour, Bolus, Program, Settings, Step, StepMode
 
 # Until a clinician or an alarm gives a reason for standing, in IPEC's words.
 NOT_SPECIFIED = "not-specified"
@@ -38,69 +37,6 @@ BOLUS_MODES = (Mode.BOLUS, Mode.BOLUS_ALONE, Mode.LOADING)
 # GIP 2.2 [V2]: programming left alone is told after 5 minutes and cleared after 10.
 IDLE_ALERT_MS = 5 * MS_PER_MINUTE
 IDLE_CLEAR_MS = 10 * MS_PER_MINUTE
-
-
-class Settings(Struct, frozen=True, kw_only=True):
-    """What is programmed into a pump; kept over a reboot. `vtbi_ml` 0 is no volume limit."""
-
-    rate_ml_h: float
-    concentration_iu_ml: float
-    weight_kg: float
-    therapy: str | None
-    order_version: int = 0
-    vtbi_ml: float = 0.0
-
-    def without_vtbi(self) -> "Settings":
-        """The same without a volume limit, as keep-vein-open shows it."""
-        return replace(self, vtbi_ml=0.0)
-
-
-class Bolus(Struct, frozen=True):
-    """A bolus, in the pump's own terms."""
-
-    volume_ml: float
-    duration_s: float
-
-
-StepMode = Literal["multi-step", "multi-dosing", "ramp-taper"]
-
-
-class Step(Struct, frozen=True):
-    """One step of a program: a rate for a time, then `gap_s` of standing still.
-
-    It ends when its volume is counted, so that a pause makes it later and not smaller.
-    """
-
-    rate_ml_h: float
-    duration_s: float
-    gap_s: float = 0.0
-
-    @property
-    def volume_nl(self) -> int:
-        """What the step gives: V = rate × time."""
-        return nanolitres(self.rate_ml_h * self.duration_s * MS_PER_SECOND / MS_PER_HOUR)
-
-
-class Program(Struct, frozen=True):
-    """Steps one after another; `mode` is IPEC's delivery mode without its prefix."""
-
-    mode: StepMode
-    steps: tuple[Step, ...]
-
-
-class Behaviour(Struct, frozen=True, kw_only=True):
-    """How the pumps of a site are set up; one object for all of them.
-
-    `double_check`: start and programming wait for two people. `restarts_max`: automatic restarts
-    after a transient occlusion in a rolling 10 minutes, 0 to 9 (Alaris 8000, pump-standards §3.3
-    [V]). `near_end_min`: warning so long before the VTBI is infused, 0 for none (1 to 240 min on
-    a Medfusion, same place [V]). `lock_code` opens the keypad [A].
-    """
-
-    double_check: bool = False
-    restarts_max: int = 0
-    near_end_min: float = 0.0
-    lock_code: str = "0000"
 
 
 class Readings(Struct, frozen=True, gc=False):
@@ -316,7 +252,17 @@ class Pump(Struct, kw_only=True, eq=False):
         """The one alarm that is heard: the highest, and of equals the first (CADD-Solis [V])."""
         if self.audio_until_ms is not None or not self.alarms:
             return None
-        return max(self.alarms, key=lambda key: DEVICE_ALARMS[key].priority.rank)
+        return max(self.alarms, key=lambda key: self.priority(key).rank)
+
+    def priority(self, alarm: str) -> Priority:
+        """How high the model ranks one of its alarms; what it does not list, as everybody does."""
+        return self.profile.alarms.get(alarm, DEVICE_ALARMS[alarm].priority)
+
+    @property
+    def restarts_max(self) -> int:
+        """How often it restarts by itself after an occlusion that went away."""
+        own = self.behaviour.restarts_max
+        return self.profile.auto_restarts if own is None else own
 
     @property
     def wake_at_ms(self) -> int | None:

@@ -1,80 +1,63 @@
-"""Telemetry of many pumps at once: sensors out of the arrays, words out of templates.
-
-Most of what a fleet says is telemetry of pumps to which nothing has happened since they spoke last.
-For those the numbers come out of the arrays in one go, and go into the template that the last
-message left. Whoever has something special about it (a stuck sensor, air, a siphon, a frozen
-counter) is read one by one.
-"""
+"""Telemetry of many pumps at once: sensors out of the arrays, words out of their voices."""
 
 import numpy as np
 
+from infusion.messages import Kind
+from infusion.units import NL_PER_ML
 from simulator.machine import POWERED
 from simulator.physics import State
 from simulator.physics.arrays import Indices
 from simulator.rig import Rig
-from simulator.unit import Unit
+from simulator.stream import Outgoing
+from simulator.voices import Voices
 
 
 def report(rig: Rig, group: Indices) -> None:
     """Let these pumps tell how they stand, unless they have told everything at this instant."""
-    state = rig.state
-    special = set().union(
-        state.stuck_mmhg, state.stuck_ml, state.stuck_flow, state.siphons, state.air
-    )
-    for index, *numbers in zip(*_columns(state, group), strict=True):
-        unit = rig.units[index]
-        if unit.pump.mode not in POWERED or unit.pump.told_ms == rig.device_ms(unit):
+    # What a message costs here is nearly all that a fleet costs: see docs/performance.md.
+    now_ms, kind, voices, say = rig.now_ms, Kind.TELEMETRY, rig.voices.of, rig.say
+    for index, *numbers in zip(*_columns(rig.state, rig.voices, group), strict=True):
+        voice = voices[index]
+        if voice is None:
+            _tell(rig, index)
             continue
-        if unit.template is None or index in special or unit.pump.frozen_at_nl is not None:
-            rig.tell(unit, [unit.pump.telemetry(rig.readings(unit), rig.device_ms(unit))])
-        else:
-            _fill(rig, unit, *numbers)
+        pump = voice.pump
+        if pump.told_ms == now_ms:
+            continue
+        pump.told_ms = now_ms
+        seq = pump.seq
+        pump.seq = seq + 1
+        payload = voice.template % (seq, now_ms, *numbers)
+        say(Outgoing(pump.name, voice.topic, payload, 1, False, now_ms, kind))
 
 
-def _fill(
-    rig: Rig,
-    unit: Unit,
-    counted_ml: float,
-    level_ml: float,
-    pressure_mmhg: float,
-    flow_ml_h: float,
-    battery: float,
-) -> None:
-    """Say the last message again with these numbers, as Pump.telemetry would."""
-    pump, template = unit.pump, unit.template
-    assert template is not None, "the caller has looked"
-    device_ms = pump.told_ms = rig.device_ms(unit)
-    axis_nl = round(counted_ml * 1e6)
-    delivers = pump.is_delivering
-    numbers = (
-        pump.next_seq(),
-        device_ms,
-        max(0.0, flow_ml_h) if delivers else 0.0,
-        max(0, axis_nl - pump.counter_from_nl) / 1e6,
-        max(0, axis_nl - pump.segment_from_nl) / 1e6 if delivers else 0.0,
-        0.0 if pump.vtbi_at_nl is None else max(0, pump.vtbi_at_nl - axis_nl) / 1e6,
-        level_ml,
-        pressure_mmhg,
-        0.0,
-        battery,
-    )
-    rig.tell_again(unit, template % numbers)
+def _tell(rig: Rig, index: int) -> None:
+    """The same for a pump that has to be read one by one."""
+    unit = rig.units[index]
+    device_ms = rig.device_ms(unit)
+    if unit.pump.mode in POWERED and unit.pump.told_ms != device_ms:
+        rig.tell(unit, [unit.pump.telemetry(rig.readings(unit), device_ms)])
 
 
-def _columns(state: State, group: Indices) -> tuple[list[float], ...]:
-    """Index, counted volume, level, pressure, flow and battery of ordinary pumps, as they sense
-    them: what `Rig.readings` says of one.
+def _columns(state: State, voices: Voices, group: Indices) -> tuple[list[float], ...]:
+    """Each pump's index, then its numbers in the order of simulator.template.GAPS from the flow on:
+    what `Rig.readings` and `Pump.telemetry` say of one ordinary pump.
     """
-    counted = state.counted_ml[group]
+    counted_ml = state.counted_ml[group]
+    axis_nl = np.rint(counted_ml * NL_PER_ML)
+    delivers = voices.delivers[group]
+    drive = state.drive_ml_h[group]
+    seen = drive * state.flow_factor[group] * state.sense_factor[group]
+    flow = np.maximum(np.where(state.counts_motor[group], drive, seen) * delivers, 0.0)
+    volume = np.maximum(axis_nl - voices.counter_from_nl[group], 0.0) / NL_PER_ML
+    segment = np.maximum(axis_nl - voices.segment_from_nl[group], 0.0) * delivers / NL_PER_ML
+    remaining = np.maximum(voices.vtbi_at_nl[group] - axis_nl, 0.0) / NL_PER_ML
     gauge = state.gauge_empty_at_ml[group]
     level = np.where(
         np.isinf(gauge),
         state.empty_at_ml[group] - state.pumped_ml[group],
-        np.maximum(0.0, gauge - counted),
+        np.maximum(0.0, gauge - counted_ml),
     )
     pressure = state.venous_mmhg[group] + state.held_ml[group] / state.compliance[group]
-    drive = state.drive_ml_h[group]
-    seen = drive * state.flow_factor[group] * state.sense_factor[group]
-    flow = np.where(state.counts_motor[group], drive, seen)
-    columns = (group, counted, level, pressure, flow, state.battery[group])
+    columns = (group, flow, volume, segment, remaining, level, pressure, state.battery[group])
     return tuple(column.tolist() for column in columns)

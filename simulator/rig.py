@@ -20,12 +20,13 @@ from simulator.keypad import press
 from simulator.machine import Happening, Mode
 from simulator.operation import Said, handle, note
 from simulator.physics.power import battery_slope_per_ms, minutes_left
-from simulator.pump import Behaviour, Happened, Pump, Readings
+from simulator.programming import Behaviour
+from simulator.pump import Happened, Pump, Readings
 from simulator.senses import sense
 from simulator.story.plan import Deed, OrderVersion
 from simulator.stream import Connect, Disconnect, Outgoing, Output
-from simulator.template import template_of
 from simulator.unit import Unit, make_unit
+from simulator.voices import Voices
 
 INFINITY = float("inf")
 
@@ -79,6 +80,7 @@ class Rig:
         for unit in self.units:
             self.sync(unit)
         held = [assignment.concentration_iu_ml for assignment in cohort.assignments]
+        self.voices = Voices(self.state)
         self.meter = DoseMeter(self.state, np.array(held))
         self._out: list[Output] = []
         # Called with the unit, the alarm and the time when an alarm of a pump begins.
@@ -277,6 +279,7 @@ class Rig:
         if clean:
             self._say_presence(unit, is_online=False)
         unit.is_connected = False
+        self.voices.take(unit)
         self.say(Disconnect(unit.pump.name, self.now_ms, clean))
 
     def send_backlog(self, unit: Unit) -> None:
@@ -297,22 +300,19 @@ class Rig:
             ):
                 self.on_alarm(unit, message.alarm, self.now_ms)
             kind = Kind.TELEMETRY if isinstance(message, Telemetry) else Kind.EVENT
-            unit.template = template_of(message) if isinstance(message, Telemetry) else None
-            self._put(unit, kind, encode(message))
-
-    def tell_again(self, unit: Unit, payload: bytes) -> None:
-        """Send telemetry of a pump to which nothing has happened; see simulator/report.py."""
-        self._put(unit, Kind.TELEMETRY, payload)
-
-    def _put(self, unit: Unit, kind: Kind, payload: bytes) -> None:
-        if "dropped" in unit.silences:
-            return
-        name = unit.pump.name
-        outgoing = Outgoing(name, unit.topic(kind), payload, 1, False, self.now_ms, kind)
-        if unit.is_connected and not unit.silences:
-            self._out.append(outgoing)
-        else:
-            unit.backlog.append(outgoing)
+            if isinstance(message, Telemetry):
+                self.voices.give(unit, message)
+            else:
+                self.voices.take(unit)
+            if "dropped" in unit.silences:
+                continue
+            outgoing = Outgoing(
+                unit.pump.name, unit.topic(kind), encode(message), 1, False, self.now_ms, kind
+            )
+            if unit.is_connected and not unit.silences:
+                self.say(outgoing)
+            else:
+                unit.backlog.append(outgoing)
 
     def _say_presence(self, unit: Unit, *, is_online: bool) -> None:
         payload = encode(unit.pump.presence(self.device_ms(unit), is_online=is_online))

@@ -8,19 +8,9 @@ from collections.abc import Callable, Iterator
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND, millilitres, nanolitres
 from simulator.machine import Happening, Mode
 from simulator.operation import Said, alarm, alarm_over, in_turn, note
-from simulator.pump import (
-    BOLUS_MODES,
-    IDLE_ALERT_MS,
-    IDLE_CLEAR_MS,
-    Happened,
-    Program,
-    Pump,
-    Readings,
-)
+from simulator.programming import Program
+from simulator.pump import BOLUS_MODES, IDLE_ALERT_MS, IDLE_CLEAR_MS, Happened, Pump, Readings
 
-# Auto-restart of the Alaris 8000 (pump-standards §3.3 [V]).
-CHECK_LINE_MS = 15 * MS_PER_SECOND
-RESTART_WINDOW_MS = 10 * MS_PER_MINUTE
 # Rounding must not put a battery alarm off.
 TOLERANCE_MIN = 1e-6
 
@@ -93,13 +83,14 @@ def _reservoir(pump: Pump, readings: Readings, _: int) -> Found:
 
 def _line(pump: Pump, readings: Readings, now_ms: int) -> Found:
     if pump.is_delivering and readings.is_occluded:
-        recent = tuple(at for at in pump.restarts_ms if at > now_ms - RESTART_WINDOW_MS)
+        window_ms = round(pump.profile.auto_restart_window_min * MS_PER_MINUTE)
+        recent = tuple(at for at in pump.restarts_ms if at > now_ms - window_ms)
         pump.restarts_ms = recent
-        if pump.mode is Mode.RUNNING and len(recent) < pump.behaviour.restarts_max:
+        if pump.mode is Mode.RUNNING and len(recent) < pump.restarts_max:
             yield Happened(
                 Happening.CHECK_LINE,
                 event="DRIPWATCH_EVT_CHECKING_LINE",
-                until_ms=now_ms + CHECK_LINE_MS,
+                until_ms=now_ms + round(pump.profile.auto_restart_check_s * MS_PER_SECOND),
             )
         else:
             yield alarm("downstream-occlusion")

@@ -65,34 +65,42 @@ class Backlog:
         assert limit >= 1, "a backlog has room for a message"
         self.limit = limit
         self.dropped = 0
-        self._waiting: deque[Outgoing] = deque()
+        # Most pumps never need it, and an empty deque has room for 64 all the same.
+        self._waiting: deque[Outgoing] | None = None
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) if self._waiting is not None else 0
 
     def __iter__(self) -> Iterator[Outgoing]:
-        return iter(self._waiting)
+        return iter(self._waiting or ())
 
     def append(self, message: Outgoing) -> None:
         """Put a message at the end."""
-        if len(self._waiting) == self.limit:
-            self._waiting.popleft()
+        waiting = self._room()
+        if len(waiting) == self.limit:
+            waiting.popleft()
             self.dropped += 1
-        self._waiting.append(message)
+        waiting.append(message)
 
     def put_back(self, message: Outgoing) -> None:
         """Put a message at the front again; dropped when there is no room, as the oldest."""
-        if len(self._waiting) == self.limit:
+        waiting = self._room()
+        if len(waiting) == self.limit:
             self.dropped += 1
         else:
-            self._waiting.appendleft(message)
+            waiting.appendleft(message)
 
     def first(self) -> Outgoing:
         """Take the oldest message; there must be one."""
-        return self._waiting.popleft()
+        return self._room().popleft()
 
     def clear(self) -> list[Outgoing]:
         """Take all of them."""
-        messages = list(self._waiting)
-        self._waiting.clear()
+        messages = list(self)
+        self._waiting = None
         return messages
+
+    def _room(self) -> deque[Outgoing]:
+        if self._waiting is None:
+            self._waiting = deque()
+        return self._waiting

@@ -1,6 +1,6 @@
 """Telemetry of a pump whose state has not changed: its last message as text, with gaps for numbers.
 
-Between two changes of state only ten numbers of a telemetry differ from one message to the next.
+Between two changes of state only nine numbers of a telemetry differ from one message to the next.
 Making the Struct anew and encoding it costs several times as much as filling a template, and
 telemetry is nearly all that a fleet says.
 """
@@ -22,7 +22,6 @@ GAPS: Final = {
     "vtbi_remaining_ml": b"%.6f",
     "reservoir_ml": b"%.6f",
     "pressure_mmhg": b"%.1f",
-    "air_ul": b"%.1f",
     "battery": b"%.4f",
 }
 

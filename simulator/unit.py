@@ -13,7 +13,8 @@ from simulator.cohort import Assignment
 from simulator.conditions import Condition
 from simulator.machine import POWERED, Mode
 from simulator.profile import Profile
-from simulator.pump import Behaviour, Pump, Settings
+from simulator.programming import Behaviour, Settings
+from simulator.pump import Pump
 from simulator.story.plan import OrderVersion
 from simulator.stream import Backlog
 
@@ -51,8 +52,7 @@ class Unit(Struct, kw_only=True, eq=False):
     """One pump with everything around it. `faults` are in force, `ended` not yet told.
 
     `conditions` are the faults that work on physics, `wake_ms` is the time at which the rig has
-    planned to look at the pump, if any. `template` is its last telemetry with gaps for numbers,
-    None when something has happened since.
+    planned to look at the pump, if any.
     """
 
     index: int
@@ -72,7 +72,6 @@ class Unit(Struct, kw_only=True, eq=False):
     battery_health: float = 1.0
     warmed_ms: int = 0
     wake_ms: int | None = None
-    template: bytes | None = None
 
     @property
     def is_powered(self) -> bool:

@@ -92,7 +92,7 @@ class Header(Struct, frozen=True, kw_only=True):
     carer: str | None = None
     library: str = "home-heparin"
     double_check: bool = False
-    auto_restarts: Annotated[int, Meta(ge=0, le=9)] = 0
+    auto_restarts: Annotated[int, Meta(ge=0, le=9)] | None = None
     near_end_min: Annotated[float, Meta(ge=0, le=240)] = 0.0
 
 

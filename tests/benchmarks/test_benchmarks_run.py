@@ -52,6 +52,27 @@ def test_intake(broker: str, tmp_path: Path) -> None:
         assert peer["cpu_ratio"] > 0
 
 
+def test_day(tmp_path: Path) -> None:
+    said, result = bench("day", tmp_path, "--pumps", "20", "--hours", "0.1")
+    assert "a day: CPU" in said
+    assert result["messages"] == 20 * 36
+    assert result["parts"][0]["share"] > 0
+
+
+def test_balance() -> None:
+    """A fleet with every fault in force loses no volume; a day of a few pumps stands for a week."""
+    said = subprocess.run(
+        [sys.executable, "-m", "benchmarks.balance", "--pumps", "9", "--days", "0.5"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "volume balance of 9 mixed pumps" in said.stdout
+
+
 def test_fleet(tmp_path: Path) -> None:
     options = ("--pumps", "50", "--pumps", "500", "--steps", "5", "--rounds", "1")
     said, result = bench("fleet", tmp_path, *options, "--message-pumps", "20")

@@ -13,7 +13,8 @@ from simulator.machine import Happening, Mode
 from simulator.operation import Said, handle
 from simulator.physics import State, step
 from simulator.profile import Profile, read_profile
-from simulator.pump import Bolus, Happened, Pump, Readings, Settings
+from simulator.programming import Bolus, Settings
+from simulator.pump import Happened, Pump, Readings
 from simulator.senses import sense
 from simulator.story.scenario import Scenario, read_scenario
 from simulator.stream import Outgoing, Output

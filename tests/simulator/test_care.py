@@ -1,6 +1,7 @@
 """Patients, clinic and pumps on one clock: what the EHR says, and what reaches the blood."""
 
 import pytest
+from msgspec.structs import replace
 
 from infusion.clinical import LabResult, Report
 from infusion.prescription import Prescription
@@ -8,7 +9,7 @@ from infusion.truth import Truth
 from simulator.fleet import Fleet
 from simulator.setup import setup_of
 from simulator.stream import Output
-from tests.simulator.bench import START_MS, decoded, exact_profile, fleet, scenario
+from tests.simulator.bench import START_MS, decoded, events, exact_profile, fleet, scenario
 
 HOUR_MS = 3_600_000
 CARE = """
@@ -173,3 +174,26 @@ def test_care_does_not_depend_on_how_the_fleet_is_advanced() -> None:
         bit_by_bit += made.advance(START_MS + minute * 60_000)
     bit_by_bit += made.advance(START_MS + 14 * HOUR_MS)
     assert bit_by_bit == at_once
+
+
+def test_what_the_library_refuses_is_put_right() -> None:
+    """A nurse types ten times the rate: the pump refuses it, and gets what was meant."""
+    story = scenario(CARE)
+    setup = setup_of(story, "ambulatory")
+    assert setup.guideline is not None
+    slips = replace(setup.guideline.protocol.slips, tenfold=1.0, second_check_catches=0.0)
+    others = {name: 0.0 for name in slips.__struct_fields__ if name != "tenfold"}
+    protocol = replace(setup.guideline.protocol, slips=replace(slips, **others))
+    made = fleet(
+        story,
+        profile=exact_profile(),
+        guideline=replace(setup.guideline, protocol=protocol),
+        library=setup.library,
+        step_s=10.0,
+        interval_s=60.0,
+    )
+    told = events(made.advance(START_MS + 24 * HOUR_MS), "P-01")
+    refused = [each.time_ms for each in told if each.event == "DRIPWATCH_EVT_HARD_LIMIT"]
+    assert refused
+    assert all(each.rate_ml_h < 30 for each in told if each.source == "primary")
+    assert made.summary()["P-01"].rate_ml_h > 8.4

@@ -12,7 +12,8 @@ from infusion.units import nanolitres
 from simulator import keypad
 from simulator.machine import Happening, Mode
 from simulator.operation import handle
-from simulator.pump import Behaviour, Bolus, Happened, Program, Step
+from simulator.programming import Behaviour, Bolus, Program, Step
+from simulator.pump import Happened
 from simulator.senses import sense
 from tests.simulator.bench import OnePump, exact_profile, segments_nl
 
@@ -204,6 +205,49 @@ def test_multi_step(pump: Keys) -> None:
     )
     assert {event.mode for event in pump.events[2:4]} == {"multi-step"}
     assert pump.is_in(Mode.KVO)
+
+
+def test_ramp_and_taper_change_rates_like_a_hand(pump: Keys) -> None:
+    """Each step up and down is a rate change: STOP transitioning with the old rate, then START."""
+    rates = (4.0, 8.0, 12.0, 8.0, 4.0)
+    program = Program("ramp-taper", tuple(Step(rate, 300) for rate in rates))
+    pump.press(Happening.PROGRAM, program=program)
+    pump.runs(1600)
+    assert pump.told()[1:] == snapshot(
+        [
+            "DELIV_STOP | transitioning | rate 12 flow 12 | segment 0 total 0",
+            "DELIV_START | delivering | rate 4 flow 4 | segment 0 total 0",
+            "DELIV_STOP | transitioning | rate 4 flow 4 | segment 0.333333 total 0.333333",
+            "DELIV_START | delivering | rate 8 flow 8 | segment 0 total 0.333333",
+            "DELIV_STOP | transitioning | rate 8 flow 8 | segment 0.666667 total 1",
+            "DELIV_START | delivering | rate 12 flow 12 | segment 0 total 1",
+            "DELIV_STOP | transitioning | rate 12 flow 12 | segment 1 total 2",
+            "DELIV_START | delivering | rate 8 flow 8 | segment 0 total 2",
+            "DELIV_STOP | transitioning | rate 8 flow 8 | segment 0.666667 total 2.66667",
+            "DELIV_START | delivering | rate 4 flow 4 | segment 0 total 2.66667",
+            "DELIV_COMP | transitioning | rate 4 flow 4 | segment 0.333333 total 3",
+            "DELIV_START | kvo | rate 4 flow 1 | segment 0 total 3",
+            "VOL_TBI_COMP start | kvo | rate 4 flow 1 | segment 0 total 3",
+        ]
+    )
+    assert {event.mode for event in pump.events[2:11]} == {"ramp-taper"}
+
+
+def test_another_vtbi_ends_a_segment_and_begins_one(pump: Keys) -> None:
+    """IPEC: a change of the volume to be infused while running is STOP and START."""
+    pump.runs(300)
+    new = replace(pump.pump.settings, vtbi_ml=3.0)
+    pump.press(Happening.PROGRAM, settings=new, restarts_vtbi=True)
+    pump.runs(1000)
+    assert pump.told()[1:] == snapshot(
+        [
+            "DELIV_STOP | transitioning | rate 12 flow 12 | segment 1 total 1",
+            "DELIV_START | delivering | rate 12 flow 12 | segment 0 total 1",
+            "DELIV_COMP | transitioning | rate 12 flow 12 | segment 3 total 4",
+            "DELIV_START | kvo | rate 12 flow 1 | segment 0 total 4",
+            "VOL_TBI_COMP start | kvo | rate 12 flow 1 | segment 0 total 4",
+        ]
+    )
 
 
 def test_multi_dosing_stands_between_doses(pump: Keys) -> None:

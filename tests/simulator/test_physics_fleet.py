@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks.mixture import KINDS, mixture, unbalanced
 from infusion.messages import Telemetry
-from simulator.fleet import Fleet
 from simulator.profile import Profile, read_profile
 from simulator.story.faults import FAULTS
 from simulator.story.wire_faults import WIRE_FAULTS
@@ -32,84 +32,14 @@ def shipped(name: str) -> Profile:
 
 PROFILES = {name: shipped(name) for name in MODELS}
 
-# One fault of each physical kind, with keys that make it felt.
-KEYS = {
-    "occlusion": "resistance_factor = 30",
-    "back-pressure": "mmhg = 120",
-    "height": "cm = -40",
-    "siphon": "",
-    "free-flow": "head_cm = 30",
-    "leak": "share = 0.4",
-    "air-bubble": "volume_ul = 300",
-    "air": "ul_per_ml = 50",
-    "flow-error": "share = 0.12",
-    "flow-drift": "share_per_hour = 0.2",
-    "temperature": "ambient_c = 60",
-    "battery-ageing": "capacity = 0.5",
-    "stuck-sensor": 'sensor = "flow"',
-    "clock-drift": "ppm = 200",
-    "clock-step": "by_s = 90",
-    "battery": "level = 0.4",
-    "reboot": "",
-    "counter-frozen": "",
-    "counter-jump": "volume_ml = 3",
-    "counter-backwards": "volume_ml = 3",
-}
-WITHOUT_END = {"air-bubble", "clock-step", "reboot", "counter-jump", "counter-backwards"}
-MORE = [
-    ("occlusion", ""),
-    ("occlusion", 'where = "upstream"'),
-    ("occlusion", 'grows_over = "00:20"'),
-    ("occlusion", "cycle_s = 40"),
-    ("stuck-sensor", 'sensor = "pressure"'),
-    ("stuck-sensor", 'sensor = "reservoir"'),
-    ("stuck-sensor", 'sensor = "air"'),
-]
-
-
-def everything(pumps: int, hours: int) -> Fleet:
-    """Mixed pumps, each with several overlapping faults, somebody who answers, and new bags."""
-    lines = [f'pumps = {pumps}\nduration = "{hours}:00"']
-    lines += [
-        f'[[patient]]\npump = "P-{number}"\nprofile = "{MODELS[number % 3]}"'
-        for number in range(1, pumps + 1)
-    ]
-    kinds = list(KEYS.items()) + MORE
-    for number in range(1, pumps + 1):
-        for turn in range(6):
-            word, keys = kinds[(number * 7 + turn * 5) % len(kinds)]
-            first = (number * 11 + turn * 23) % (hours * 60 - 45)
-            at = f"{first // 60:02d}:{first % 60:02d}"
-            last = first + 40
-            until = "" if word in WITHOUT_END else f'until = "{last // 60:02d}:{last % 60:02d}"'
-            lines.append(
-                f'[[fault]]\nat = "{at}"\n{until}\npump = "P-{number}"\ndo = "{word}"\n{keys}'
-            )
-    for minute in range(15, hours * 60, 30):
-        at = f"{minute // 60:02d}:{minute % 60:02d}"
-        lines += [
-            f'[[action]]\nat = "{at}"\npump = "all"\ndo = "{do}"'
-            for do in ("change-bag", "restart")
-        ]
-    return fleet(scenario("\n".join(lines)), profiles=PROFILES, step_s=10.0, interval_s=600.0)
-
-
-def unbalanced(run: Fleet) -> float:
-    """The largest relative error of pumped = held + patient + lost."""
-    return max(
-        abs(pump.pumped_ml - pump.held_ml - pump.patient_ml - pump.lost_ml)
-        / max(pump.pumped_ml, 1.0)
-        for pump in run.summary().values()
-    )
-
 
 def test_every_physical_fault_is_in_the_mixture() -> None:
     wire = {"silence", "offline"}
-    assert set(KEYS) | wire | set(WIRE_FAULTS) == set(FAULTS)
+    assert {word for word, _ in KINDS} | wire | set(WIRE_FAULTS) == set(FAULTS)
 
 
 def test_volumes_balance_at_every_step_with_every_fault_on() -> None:
-    run = everything(60, 4)
+    run = mixture(60, 4, step_s=10.0, interval_s=600.0)
     worst = 0.0
     lost = 0.0
     for now_ms in range(START_MS, START_MS + 4 * 3_600_000, 120_000):
@@ -126,7 +56,7 @@ def test_volumes_balance_at_every_step_with_every_fault_on() -> None:
 
 
 def test_grouping_of_advance_changes_nothing() -> None:
-    whole_run, parts = everything(9, 2), everything(9, 2)
+    whole_run, parts = (mixture(9, 2, step_s=10.0, interval_s=600.0) for _ in range(2))
     end = START_MS + 2 * 3_600_000
     outputs = whole_run.advance(end)
     pieces = []

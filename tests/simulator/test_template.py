@@ -21,7 +21,6 @@ numbers: dict[str, st.SearchStrategy[Any]] = {
     "vtbi_remaining_ml": volumes,
     "reservoir_ml": volumes,
     "pressure_mmhg": st.floats(-1_000, 10_000).map(lambda pressure: round(pressure, 1)),
-    "air_ul": st.floats(0, 1_000_000).map(lambda air: round(air, 1)),
     "battery": st.floats(0, 1).map(lambda share: round(share, 4)),
 }
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=64)
@@ -38,6 +37,7 @@ telemetry = st.builds(
     alarms=st.lists(words, max_size=4).map(tuple),
     vtbi_ml=volumes,
     weight_kg=st.floats(0.3, 500),
+    air_ul=st.floats(0, 1_000_000),
     dose_rate_iu_kg_h=st.floats(0, 10_000),
     power=st.sampled_from(["mains", "battery"]),
     **numbers,
