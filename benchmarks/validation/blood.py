@@ -38,6 +38,7 @@ from infusion.heparin import CLINICAL, VOLUNTEER
 
 TABLE = "heparin.md §5.5, an independent computation"
 OUTAGE = "heparin.md §4.1, an independent computation"
+GUIDELINES = "guidelines, second-hand"
 
 # --- rows ----------------------------------------------------------------------------------------
 
@@ -169,28 +170,26 @@ def delivery_rows() -> list[Row]:
     return rows
 
 
-def published_rows() -> list[Row]:
-    """V1, V2, V3, V5, V12 and V14 of heparin.md §3: clinical findings."""
+def _finding(
+    name: str, published: str, source: str, ours: float, band: tuple[float, float], unit: str
+) -> Row:
+    """A clinical finding, read in an abstract or excerpt."""
+    return Row(
+        name=name,
+        published=published,
+        source=source,
+        mark="S",
+        ours=ours,
+        unit=unit,
+        band=band,
+    )
 
-    def row(
-        name: str, published: str, source: str, ours: float, band: tuple[float, float], unit: str
-    ) -> Row:
-        return Row(
-            name=name,
-            published=published,
-            source=source,
-            mark="S",
-            ours=ours,
-            unit=unit,
-            band=band,
-        )
 
-    guideline, bjornsson = "guidelines, second-hand", "Bjornsson, CPT 1982;31:104"
+def half_life_rows() -> list[Row]:
+    """V1, V2 and V3 of heparin.md §3."""
     rising = [half_life_min(dose) for dose in (25.0, 50.0, 75.0)]
-    flood, rate = peak(5000.0 / WEIGHT_KG), 17000.0 / WEIGHT_KG
-    high = follow(flood, lambda _: rate, 1.0)[1][-1]
     rows = [
-        row(
+        _finding(
             "V1: half-life of 70 IU/kg",
             "63 ± 15 min",
             "Hirsh, NEJM 1976",
@@ -198,13 +197,18 @@ def published_rows() -> list[Row]:
             (48, 78),
             "min",
         ),
-        row(
-            "V2: half-life of 100 IU/kg", "60 min", guideline, half_life_min(100.0), (60, 80), "min"
+        _finding(
+            "V2: half-life of 100 IU/kg",
+            "60 min",
+            GUIDELINES,
+            half_life_min(100.0),
+            (60, 80),
+            "min",
         ),
-        row(
+        _finding(
             "V2: half-life of 400 IU/kg",
             "150 min",
-            guideline,
+            GUIDELINES,
             half_life_min(400.0),
             (130, 160),
             "min",
@@ -212,25 +216,34 @@ def published_rows() -> list[Row]:
     ]
     for dose, minutes in ((25.0, 30.0), (100.0, 60.0), (400.0, 150.0)):
         rows.append(
-            row(
+            _finding(
                 f"V2: half-life of {dose:g} IU/kg, parameters `volunteer`",
                 f"{minutes:g} min",
-                guideline,
+                GUIDELINES,
                 half_life_min(dose, VOLUNTEER),
                 near(minutes, 0.05),
                 "min",
             )
         )
     rows += [
-        row(
+        _finding(
             "V3: smallest rise of the half-life from 25 to 50 to 75 IU/kg",
             "rises with the dose",
-            bjornsson,
+            "Bjornsson, CPT 1982;31:104",
             min(rising[1] - rising[0], rising[2] - rising[1]),
             (0.1, math.inf),
             "min",
         ),
-        row(
+    ]
+    return rows
+
+
+def finding_rows() -> list[Row]:
+    """V5, V12 and V14 of heparin.md §3."""
+    flood, rate = peak(5000.0 / WEIGHT_KG), 17000.0 / WEIGHT_KG
+    high = follow(flood, lambda _: rate, 1.0)[1][-1]
+    return [
+        _finding(
             "V5: level of 18 IU/kg/h after 24 h, typical patient",
             "target 0.3 to 0.7 IU/mL",
             "Michigan's and other nomograms",
@@ -238,7 +251,7 @@ def published_rows() -> list[Row]:
             (0.45, 0.70),
             "IU/mL",
         ),
-        row(
+        _finding(
             "V5: aPTT over its baseline there",
             "1.5 to 2.5",
             "Raschke 1993",
@@ -246,7 +259,7 @@ def published_rows() -> list[Row]:
             (1.5, 2.5),
             "",
         ),
-        row(
+        _finding(
             "V12: aPTT below 1.05 of its baseline after a stop",
             "gone in 4 to 6 h",
             "second-hand",
@@ -254,7 +267,7 @@ def published_rows() -> list[Row]:
             (3.0, 6.0),
             "h",
         ),
-        row(
+        _finding(
             "V14: 5000 IU and 17 000 IU in an hour: level over that of an aPTT of 200 s",
             "aPTT 240 s, off scale",
             "case report, nursingcenter 728818",
@@ -271,13 +284,20 @@ def published_rows() -> list[Row]:
             unit="h",
             band=(3.0, 7.0),
         ),
+    ]
+
+
+def misfit_rows() -> list[Row]:
+    """What each of the two sets of parameters is known not to do."""
+    return [
         Row(
             name="V2: half-life of 25 IU/kg, parameters `clinical`",
             published="30 min",
-            source=guideline,
+            source=GUIDELINES,
             mark="S",
             ours=half_life_min(25.0),
             unit="min",
+            is_misfit=True,
             note="Known misfit, for which there are two sets: no single one has both the textbook "
             "half-lives and the levels that patients reach.",
         ),
@@ -288,10 +308,10 @@ def published_rows() -> list[Row]:
             mark="S",
             ours=steady(18.0, VOLUNTEER),
             unit="IU/mL",
+            is_misfit=True,
             note="The same misfit from the other side.",
         ),
     ]
-    return rows
 
 
 # --- pictures ------------------------------------------------------------------------------------
@@ -365,7 +385,7 @@ def section(*, quick: bool) -> Section:
         "One compartment with linear and saturable elimination (infusion/heparin.py), 70 kg, by "
         "steps of half a minute. The tables of §5.5 were computed by other code from the same "
         "equations, so that they find mistakes of programming; V1 to V14 are clinical findings.",
-        published_rows() + table_rows() + delivery_rows(),
+        half_life_rows() + finding_rows() + misfit_rows() + table_rows() + delivery_rows(),
         [
             Picture(
                 "dose-response",

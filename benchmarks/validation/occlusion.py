@@ -207,6 +207,7 @@ def release_rows(releases: dict[str, tuple[Floats, Floats]]) -> list[Row]:
                 ours=float(backed.max()),
                 unit="mL",
                 band=(0.0, limit) if has_back_off else None,
+                is_misfit=not has_back_off,
                 note=""
                 if has_back_off
                 else "The model has CADD's limit of 26 ± 14 psi and valves that cannot turn back, "

@@ -1,6 +1,7 @@
 """The report as a whole: all sections, Markdown and pictures."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from benchmarks.validation import alarms, blood, cohort, device, flow, occlusion
@@ -18,8 +19,9 @@ only: that a simulator agrees with a paper says nothing about any patient.
 This file is made by `python -m benchmarks.validation`; `--check` compares without writing. Each
 row has a source and its mark: [V] read in the source, [V2] read in a secondary one, [S] read in an
 abstract or excerpt, [D] derived from those by arithmetic, [C] computed by other code, [M] from
-memory, [A] an assumption. A row with an accept band passes or fails. A row without one is only
-shown, as is everything from memory. `pump-standards` and `heparin.md` are the project's notes on
+memory, [A] an assumption. A row with an accept band passes or fails. A known misfit disagrees
+with what was published, and a note says why it stays. Any other row is only shown, as is everything
+from memory. `pump-standards` and `heparin.md` are the project's notes on
 the literature, with the sources in them.
 """
 
@@ -38,12 +40,10 @@ def rows_of(sections: list[Section]) -> list[Row]:
 def document(sections: list[Section]) -> str:
     """The Markdown text."""
     rows = rows_of(sections)
-    counts = {word: sum(row.verdict == word for row in rows) for word in ("pass", "fail", "shown")}
+    counts = Counter(row.verdict for row in rows)
     judged = counts["pass"] + counts["fail"]
-    lines = [
-        _INTRODUCTION,
-        f"**{counts['pass']} of {judged} judged rows pass; {counts['shown']} are only shown.**",
-    ]
+    told = f"{counts['misfit']} are known misfits; {counts['shown']} are only shown."
+    lines = [_INTRODUCTION, f"**{counts['pass']} of {judged} judged rows pass; {told}**"]
     for section in sections:
         lines += ["", f"## {section.title}", "", section.text, "", *table(section.rows)]
         for picture in section.pictures:

@@ -12,11 +12,15 @@ from matplotlib.figure import Figure
 from msgspec import Struct
 
 Mark = Literal["V", "V2", "D", "S", "C", "M", "A"]
-Verdict = Literal["pass", "fail", "shown"]
+Verdict = Literal["pass", "fail", "shown", "misfit"]
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """One check. `ours` is in `unit`; `band` is what passes, both ends included."""
+    """One check. `ours` is in `unit`; `band` is what passes, both ends included.
+
+    A misfit is known to disagree with what was published: it is told as one, and has a note that
+    says why it stays. It has no band, so that it does not stop the tests.
+    """
 
     name: str
     published: str
@@ -27,14 +31,18 @@ class Row(Struct, frozen=True, kw_only=True):
     band: tuple[float, float] | None = None
     digits: int = 2
     note: str = ""
+    is_misfit: bool = False
 
     def __post_init__(self) -> None:
-        """What is from memory must not judge."""
+        """What is from memory must not judge, and a misfit is explained."""
+        assert not self.is_misfit or (self.note and self.band is None), self.name
         assert self.band is None or self.mark != "M", f"{self.name}: memory judges nothing"
 
     @property
     def verdict(self) -> Verdict:
         """Whether our value lies in the band; a NaN does not."""
+        if self.is_misfit:
+            return "misfit"
         if self.band is None:
             return "shown"
         low, high = self.band
@@ -84,13 +92,15 @@ _HEAD = (
     "|---|---|---|---|---|---|",
 )
 
+_WORDS = {"pass": "pass", "fail": "**FAIL**", "shown": "shown", "misfit": "**known misfit**"}
+
 
 def table(rows: Iterable[Row]) -> list[str]:
     """The rows as a Markdown table, notes below it."""
     lines: list[str] = [*_HEAD]
     notes: list[str] = []
     for row in rows:
-        verdict = {"pass": "pass", "fail": "**FAIL**", "shown": "shown"}[row.verdict]
+        verdict = _WORDS[row.verdict]
         name = row.name
         if row.note:
             notes.append(f"{len(notes) + 1}. {row.note}")

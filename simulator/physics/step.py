@@ -34,6 +34,8 @@ def step(state: State, dt_s: float) -> Flags:
     np.add(state.motor_ml, counted, out=motor)
     displace(state, motor, displaced, spare)
     np.subtract(displaced, state.displaced_ml, out=volume)
+    # D is monotone; only rounding, where a pump has landed on a mark, could draw anything back.
+    np.maximum(volume, 0.0, out=volume)
     volume *= state.flow_factor
     if state.starting.size:
         start_up(state, motor, volume)

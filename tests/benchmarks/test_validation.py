@@ -94,6 +94,14 @@ def test_a_row_passes_inside_its_band(ours: float, verdict: str) -> None:
     assert row(ours, band=None).verdict == "shown"
 
 
+def test_a_misfit_is_told_and_explained() -> None:
+    misfit = row(5.0, band=None, is_misfit=True, note="Why.")
+    assert misfit.verdict == "misfit"
+    assert "**known misfit**" in table([misfit])[2]
+    with pytest.raises(AssertionError):
+        row(5.0, band=None, is_misfit=True)
+
+
 def test_memory_judges_nothing() -> None:
     assert row(5.0, mark="M", band=None).verdict == "shown"
     with pytest.raises(AssertionError, match="memory"):

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -134,6 +134,7 @@ def test_a_line_narrowed_further_alarms_when_the_closed_form_says() -> None:
 
 
 @settings(max_examples=40, deadline=None)
+@example(moves=[(143.0, 1.0, False, 5, 60.0), (0.0, 1.0, False, 1, 0.5)])  # lands, then stands
 @given(
     moves=st.lists(
         st.tuples(
