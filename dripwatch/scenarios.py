@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 from rich.console import Console
 from rich.table import Table
 
+from dripwatch.phrases import PATIENT, PHRASES
 from dripwatch.template import template_text
 from dripwatch.view import NOTICE
 from host.process import EXIT_OK, read_named, report
@@ -19,7 +20,7 @@ from infusion.alarms import DEVICE_ALARMS
 from infusion.errors import ConfigError, DripwatchError
 from simulator.fleet import Fleet
 from simulator.setup import named_scenario, setup_of
-from simulator.story import actions, faults, orders
+from simulator.story import faults
 from simulator.story.actions import ACTIONS
 from simulator.story.entries import NOBODY, Entry, Expectation, Patient, Pumps
 from simulator.story.faults import FAULTS
@@ -35,25 +36,6 @@ _PROFILE = "ambulatory"
 _TOLD = {"at", "pump", "until", "applied_after"}
 _FOLLOWS = {NEVER: "; the pump never follows", "00:00": "; the pump follows at once"}
 _WIDTH = 10
-# What happens, for a reader who has not seen the file. A kind that is not here has its docstring.
-_PHRASES: dict[type[Entry], str] = {
-    faults.Silence: "it runs and stays connected, but nothing is heard of it",
-    faults.Offline: "the connection drops; what it had to say comes later",
-    faults.Battery: "it runs on its battery",
-    faults.Reboot: "it restarts by itself",
-    faults.CounterFrozen: "its volume counter stands still while it delivers",
-    actions.ProgramRate: "somebody types another rate",
-    actions.ProgramVtbi: "somebody sets the volume to be infused",
-    actions.Start: "somebody starts it, or restarts it after an alarm",
-    actions.Pause: "somebody pauses it",
-    actions.ChangeBag: "somebody hangs a new bag",
-    actions.GiveBolus: "somebody gives a bolus that is not ordered",
-    orders.OrderRate: "another rate is ordered",
-    orders.OrderHold: "a hold is ordered",
-    orders.OrderBolus: "a bolus is ordered",
-    orders.OrderStop: "the end of the infusion is ordered",
-    orders.OrderStart: "the infusion is ordered to begin again",
-}
 
 
 class Line(Struct, frozen=True):
@@ -216,11 +198,14 @@ def _sentence(entry: Entry, word: str) -> str:
     """One entry: the pump, its word, what its docstring says, and the keys that are given."""
     until = getattr(entry, "until", None)
     details = [
-        f"{field.name} {getattr(entry, field.name)}"
+        f"{field.name} {_value(getattr(entry, field.name))}"
         for field in structs.fields(entry)
         if field.name not in _TOLD and getattr(entry, field.name) != field.default
     ]
-    explained = _PHRASES.get(type(entry)) or (inspect.getdoc(type(entry)) or "").replace("\n", " ")
+    explained = PHRASES.get(type(entry), "").format_map(structs.asdict(entry))
+    if not explained:
+        explained = " ".join((inspect.getdoc(type(entry)) or "").split())
+        explained = explained[:1].lower() + explained[1:]
     if isinstance(entry, faults.Occlusion):
         explained = "the line closes" if entry.resistance_factor is None else "the line narrows"
         explained += f" ({entry.where} occlusion)"
@@ -231,6 +216,17 @@ def _sentence(entry: Entry, word: str) -> str:
     return f"{text} [{', '.join([word, *details])}]"
 
 
+def _value(value: object) -> str:
+    """A value as a file has it; of a table within a table, the values alone."""
+    if isinstance(value, tuple):
+        return " then ".join(_value(item) for item in value)
+    if isinstance(value, Struct) and not isinstance(value, Offset):
+        return "/".join(_value(item) for item in structs.astuple(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _pumps(pumps: Pumps) -> str:
     if isinstance(pumps, str):
         return "every pump" if pumps == "all" else pumps
@@ -238,20 +234,13 @@ def _pumps(pumps: Pumps) -> str:
 
 
 def _patient(patient: Patient) -> str:
-    units = {
-        "therapy": "therapy {}",
-        "weight_kg": "{} kg",
-        "dose_iu_kg_h": "{} IU/kg/h",
-        "dose_iu_h": "{} IU/h",
-        "concentration_iu_ml": "{} IU/mL in the bag",
-        "reservoir_ml": "{} mL in the bag",
-        "vtbi_ml": "{} mL to be infused",
-    }
     given = [
-        units.get(field.name, field.name + " {}").format(getattr(patient, field.name))
+        PATIENT.get(field.name, field.name + " {}").format(_value(getattr(patient, field.name)))
         for field in structs.fields(patient)
         if field.name != "pump" and getattr(patient, field.name) != field.default
     ]
+    if patient.protocol == NOBODY:
+        given[-1] = "looked after by nobody"
     return f"{patient.pump}: {', '.join(given) or 'drawn by chance'}"
 
 

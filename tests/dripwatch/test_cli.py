@@ -80,7 +80,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
             ["up", "--scenario", "dmo"],
             {},
             snapshot(
-                "2: dripwatch: 'dmo' is not in config/scenarios; the nearest is demo; known: bag-mix-up, counter-faults, demo, hold, order-change, quiet-day, reboot, wifi-night; a file of your own ends in .toml"
+                "2: dripwatch: 'dmo' is not in config/scenarios; the nearest is demo; known: air-in-line, alarm-storm, bad-wire, bag-mix-up, battery-night, bleeding, bolus-twice, bridging-to-warfarin, clearance-falls, clocks, counter-faults, demo, forgotten-standby, free-flow, growing-occlusion, half-open, hit-day-7, hold, intermittent-occlusion, keypad-school, lumen-specimen, malformed-messages, missed-bag-change, mixed-models, occlusions, order-change, partial-occlusion, pounds-for-kilograms, quiet-day, reboot, reconnect-storm, replayed-messages, restart-without-order, siphon, slow-drift, stuck-sensors, tenfold-error, two-pumps-one-name, units-for-ml, upstream-occlusion, week-at-home, wifi-night; a file of your own ends in .toml"
             ),
         ),
         (

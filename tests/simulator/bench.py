@@ -16,6 +16,7 @@ from simulator.profile import Profile, read_profile
 from simulator.programming import Bolus, Settings
 from simulator.pump import Happened, Pump, Readings
 from simulator.senses import sense
+from simulator.setup import named_scenario, setup_of
 from simulator.story.scenario import Scenario, read_scenario
 from simulator.stream import Outgoing, Output
 
@@ -49,9 +50,8 @@ def exact_profile() -> Profile:
 
 
 def shipped_scenario(name: str) -> Scenario:
-    """A scenario of config/scenarios."""
-    path = CONFIG / "scenarios" / f"{name}.toml"
-    return read_scenario(path.read_bytes(), path.name)
+    """A scenario of config/scenarios, with its carer."""
+    return named_scenario(name)
 
 
 def scenario(text: str) -> Scenario:
@@ -60,15 +60,31 @@ def scenario(text: str) -> Scenario:
 
 
 def fleet(story: Scenario, **changes: object) -> Fleet:
-    """A fleet with the defaults of these tests."""
+    """A fleet with the defaults of these tests, and all that its scenario names."""
+    setup = setup_of(story, "ambulatory")
     arguments: dict[str, object] = {
         "pumps": story.header.pumps,
         "start_ms": START_MS,
         "seed": 7,
+        "profiles": setup.profiles,
+        "library": setup.library,
+        "guideline": setup.guideline,
     } | changes
-    profile = arguments.pop("profile", shipped_profile())
+    profile = arguments.pop("profile", setup.profile)
     assert isinstance(profile, Profile)
     return Fleet(story, profile, **arguments)  # type: ignore[arg-type]
+
+
+# How finely a whole scenario runs in tests, by its length in hours: what takes long does not hang
+# on a second, and a fleet does what is due at the grid points of any grid.
+PACES = ((1.5, 1.0, 10.0), (4.0, 5.0, 10.0), (48.0, 10.0, 60.0), (float("inf"), 60.0, 300.0))
+
+
+def pace(story: Scenario) -> dict[str, float]:
+    """The grid and the telemetry of a test that runs a whole scenario, as arguments of a fleet."""
+    hours = story.header.duration.ms / (60 * MINUTE_MS)
+    step_s, interval_s = next((step, each) for limit, step, each in PACES if hours <= limit)
+    return {"step_s": step_s, "interval_s": interval_s}
 
 
 def whole(story: Scenario, **changes: object) -> tuple[Fleet, list[Output]]:

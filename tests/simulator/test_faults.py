@@ -170,6 +170,7 @@ def test_an_upstream_occlusion_stops_the_pump() -> None:
 def test_what_is_typed_in_shows_on_the_wire() -> None:
     story = scenario(
         """
+        library = ""
         pumps = 2
         [[action]]
         at = "00:05"

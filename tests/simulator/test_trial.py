@@ -1,6 +1,8 @@
 """The shipped scenarios against the monitor's core, in virtual time."""
 
 from collections import defaultdict
+from functools import cache
+from typing import NamedTuple
 
 import pytest
 
@@ -8,48 +10,77 @@ from infusion.messages import Event, PumpMessage
 from infusion.monitor import COUNTERS_CLEARED
 from infusion.units import nanolitres
 from simulator.story.expectations import judge
-from tests.simulator.bench import CONFIG, START_MS, fleet, shipped_scenario
+from simulator.story.scenario import Scenario
+from tests.simulator.bench import CONFIG, START_MS, fleet, pace, shipped_scenario
 from tests.virtual import Trial
 
 SCENARIOS = sorted(path.stem for path in (CONFIG / "scenarios").glob("*.toml"))
-# A day of twenty pumps takes long and tells nothing about doses that its first hours do not.
-HOURS_MAX = 3
 SEGMENT_ENDS = ("MDC_EVT_PUMP_DELIV_STOP", "MDC_EVT_PUMP_DELIV_COMP")
+# Where what the monitor counts cannot be what the pump counted, and why.
+UNCOUNTABLE = {
+    "counter-faults": "counters that stand, fall or leap are not what was counted",
+    "two-pumps-one-name": "two counters come under one name",
+}
+# Where segments are less than the counter, and why.
+BESIDE_SEGMENTS = {
+    "bad-wire": "the wire loses ends of segments for good; counters are sums and lack nothing",
+    "free-flow": "what runs through a pump that stands is counted, and belongs to no segment",
+}
+# Bags that hold what nobody has typed in: millilitres are right, units are not.
+WRONG_BAGS = {"bag-mix-up"}
 
 
-def trial(name: str, seed: int) -> Trial:
-    """A scenario run to its end, or for the first hours of a long one."""
+class Ran(NamedTuple):
+    """A scenario that has run to its end."""
+
+    run: Trial
+    story: Scenario
+    complaints: list[str]
+    end_ms: int
+
+
+@cache
+def ran(name: str) -> Ran:
+    """A scenario, judged at its end, before the pumps say goodbye; run once for all tests."""
     story = shipped_scenario(name)
-    until_ms = START_MS + min(story.header.duration.ms, HOURS_MAX * 3_600_000)
-    return Trial(fleet(story, seed=seed)).run(until_ms)
+    grid = pace(story)
+    run = Trial(fleet(story, **grid), tick_ms=round(grid["step_s"] * 1000))
+    run.run(START_MS + story.header.duration.ms)
+    end_ms = run.fleet.now_ms
+    return Ran(run, story, judge(story, run.changes, START_MS, end_ms), end_ms)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_core_meets_every_expectation(name: str) -> None:
     """What a scenario expects is found, and nothing where it says quiet."""
-    story = shipped_scenario(name)
-    run = trial(name, seed=7)
-    assert judge(story, run.changes, START_MS, run.fleet.now_ms) == []
-    assert len(judge(story, [], START_MS, run.fleet.now_ms)) == len(story.expectations)
+    _, story, complaints, end_ms = ran(name)
+    assert complaints == []
+    # Every expectation has come to its time, so that none is met by being left out.
+    assert len(judge(story, [], START_MS, end_ms)) == len(story.expectations)
 
 
-@pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "counter-faults"])
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name not in UNCOUNTABLE])
 def test_no_dose_is_lost_or_invented(name: str) -> None:
-    """For every pump: segments, the counter and the account agree to the last nanolitre.
+    """For every pump: segments, the counter and the account agree to the last nanolitre, with what
+    the pump itself counted; that need not be what was pumped.
 
-    And the account's IU are the fleet's, where no bag holds what the pump does not know of.
+    And the account's IU are the fleet's, where the pump counted right and knew its bag.
     """
-    run = trial(name, seed=11).close()
-    by_pump: dict[str, list[PumpMessage]] = defaultdict(list)
+    run = ran(name).run.close()
+    by_pump: dict[str, dict[tuple[int, int], PumpMessage]] = defaultdict(dict)
     for message in run.said:
-        by_pump[message.pump].append(message)
+        # What comes twice is one message.
+        by_pump[message.pump][message.boot, message.seq] = message
     truth = run.fleet.summary()
-    for pump, messages in by_pump.items():
+    assert by_pump.keys() == truth.keys()
+    for pump, heard in by_pump.items():
+        messages = list(heard.values())
         account = run.monitor.pumps[f"home/{pump}"].account
         assert account.pumped_nl == counted_nl(messages), pump
-        assert segments_nl(messages) == counted_nl(messages), pump
-        assert account.pumped_nl == nanolitres(truth[pump].pumped_ml), pump
-        if name != "bag-mix-up":
+        assert name in BESIDE_SEGMENTS or segments_nl(messages) == counted_nl(messages), pump
+        assert account.pumped_nl == nanolitres(truth[pump].counted_ml), pump
+        counts_right = nanolitres(truth[pump].counted_ml) == nanolitres(truth[pump].pumped_ml)
+        if counts_right and name not in WRONG_BAGS:
             # The fleet's figure is rounded to thousandths of an IU.
             assert account.pumped_iu == pytest.approx(truth[pump].delivered_iu, abs=6e-4), pump
 
