@@ -251,12 +251,14 @@ def follow(rig: Rig, unit: Unit, deed: Follow) -> None:
         _program(rig, unit, as_ordered(rig, unit, newest))
         rig.press(unit, Happened(Happening.START))
     elif deed.is_end:
-        # Nobody resumes what a later order has stopped or holds on.
-        if unit.order.timeline.base_rate_iu_h(rig.now_ms) > 0:
+        # Nobody resumes what runs already, or what a later order has stopped or holds on.
+        is_ordered = unit.order.timeline.base_rate_iu_h(rig.now_ms) > 0
+        if is_ordered and not unit.pump.is_delivering:
             rig.press(unit, Happened(Happening.START))
     else:
-        # A hold or a stop: first delivery ends, then the new version is noted.
-        rig.press(unit, Happened(Happening.PAUSE))
+        # A hold or a stop: first delivery ends, unless it has, then the new version is noted.
+        if unit.pump.mode is not Mode.STOPPED:
+            rig.press(unit, Happened(Happening.PAUSE))
         _program(rig, unit, settings)
 
 

@@ -8,7 +8,7 @@ from infusion.errors import ConfigError
 from simulator.profile import read_profile
 from simulator.story import actions, faults
 from simulator.story.reading import Offset, parse_offset
-from tests.simulator.bench import CONFIG, fleet, scenario, shipped_scenario
+from tests.simulator.bench import CONFIG, fleet, pace, scenario, shipped_scenario
 
 SHIPPED = sorted(path.stem for path in (CONFIG / "scenarios").glob("*.toml"))
 
@@ -19,7 +19,7 @@ FAULT = '[[fault]]\nat = "00:04"\npump = "P-01"\n'
 def test_every_shipped_scenario_runs(name: str) -> None:
     story = shipped_scenario(name)
     assert story.header.title
-    run = fleet(story, step_s=10.0, interval_s=60.0)
+    run = fleet(story, **pace(story))
     run.advance(run.start_ms + story.header.duration.ms)
     assert run.refused == 0
 
