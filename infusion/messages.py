@@ -109,12 +109,26 @@ class PumpMessage(Struct, frozen=True, kw_only=True):
     alarms: Annotated[tuple[Word, ...], Meta(max_length=ALARMS_MAX)] = ()
 
 
-class Telemetry(PumpMessage, frozen=True, kw_only=True, gc=False):
-    """The whole state of a pump, at equal intervals and at once on any change of state.
+class Panel(Struct, frozen=True, kw_only=True, gc=False):
+    """What else the panel of a pump shows.
 
     `mode` is IPEC's delivery mode. `sounds` is the alarm that is heard, None while `audio` is
     paused; `locked` the keypad; `outside_library` that what runs was programmed past the drug
     library; `standby_until_ms` when a standby expires.
+    """
+
+    mode: Word = "continuous"
+    audio: Literal["on", "paused"] = "on"
+    sounds: Word | None = None
+    locked: bool = False
+    outside_library: bool = False
+    standby_until_ms: TimeMs | None = None
+
+
+class Telemetry(PumpMessage, frozen=True, kw_only=True, gc=False):
+    """The whole state of a pump, at equal intervals and at once on any change of state.
+
+    `panel` is None as long as it shows nothing but its defaults, which is nearly always.
     """
 
     vtbi_ml: VolumeMl
@@ -126,12 +140,7 @@ class Telemetry(PumpMessage, frozen=True, kw_only=True, gc=False):
     air_ul: Annotated[float, Meta(ge=0, le=1_000_000)]
     battery: Annotated[float, Meta(ge=0, le=1)]
     power: Literal["mains", "battery"]
-    mode: Word = "continuous"
-    audio: Literal["on", "paused"] = "on"
-    sounds: Word | None = None
-    locked: bool = False
-    outside_library: bool = False
-    standby_until_ms: TimeMs | None = None
+    panel: Panel | None = None
 
 
 class Event(PumpMessage, frozen=True, kw_only=True):

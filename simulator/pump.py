@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from infusion.alarms import DEVICE_ALARMS, Priority
 from infusion.library import DrugEntry
-from infusion.messages import Presence, Telemetry
+from infusion.messages import Panel, Presence, Telemetry
 from infusion.units import (
     MS_PER_MINUTE,
     dose_rate_iu_kg_h,
@@ -31,6 +31,7 @@ from simulator.programming import Behaviour, Bolus, Program, Settings, Step, Ste
 # Until a clinician or an alarm gives a reason for standing, in IPEC's words.
 NOT_SPECIFIED = "not-specified"
 NO_LIMIT = float("inf")
+ORDINARY = Panel()
 CONTINUOUS: Final = "continuous"
 BOLUS_MODES = (Mode.BOLUS, Mode.BOLUS_ALONE, Mode.LOADING)
 
@@ -316,6 +317,11 @@ class Pump(Struct, kw_only=True, eq=False):
             air_ul=round(readings.air_ul, 1),
             battery=round(readings.battery, 4),
             power="mains" if readings.on_mains else "battery",
+            panel=self._panel(),
+        )
+
+    def _panel(self) -> Panel | None:
+        panel = Panel(
             mode=self.delivery_mode,
             audio="on" if self.audio_until_ms is None else "paused",
             sounds=self.sounds,
@@ -323,6 +329,7 @@ class Pump(Struct, kw_only=True, eq=False):
             outside_library=self.is_outside_library,
             standby_until_ms=self.mode_until_ms if self.mode is Mode.STANDBY else None,
         )
+        return None if panel == ORDINARY else panel
 
     def presence(self, now_ms: int, *, is_online: bool) -> Presence:
         """What the pump says when it connects, and leaves as its will."""

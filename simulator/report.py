@@ -1,5 +1,7 @@
 """Telemetry of many pumps at once: sensors out of the arrays, words out of their voices."""
 
+from itertools import repeat
+
 import numpy as np
 
 from infusion.messages import Kind
@@ -15,20 +17,19 @@ from simulator.voices import Voices
 def report(rig: Rig, group: Indices) -> None:
     """Let these pumps tell how they stand, unless they have told everything at this instant."""
     # What a message costs here is nearly all that a fleet costs: see docs/performance.md.
-    now_ms, kind, voices, say = rig.now_ms, Kind.TELEMETRY, rig.voices.of, rig.say
-    for index, *numbers in zip(*_columns(rig.state, rig.voices, group), strict=True):
-        voice = voices[index]
+    now_ms, kind, indices = rig.now_ms, Kind.TELEMETRY, group.tolist()
+    voices = [rig.voices.of[index] for index in indices]
+    numbers = [0 if voice is None else voice.pump.seq for voice in voices]
+    rows = zip(numbers, repeat(now_ms), *_columns(rig.state, rig.voices, group), strict=False)
+    for index, voice, row in zip(indices, voices, rows, strict=True):
         if voice is None:
             _tell(rig, index)
             continue
         pump = voice.pump
-        if pump.told_ms == now_ms:
-            continue
-        pump.told_ms = now_ms
-        seq = pump.seq
-        pump.seq = seq + 1
-        payload = voice.template % (seq, now_ms, *numbers)
-        say(Outgoing(pump.name, voice.topic, payload, 1, False, now_ms, kind))
+        if pump.told_ms != now_ms:
+            pump.seq += 1
+            payload = voice.template % row
+            rig.out.append(Outgoing(pump.name, voice.topic, payload, 1, False, now_ms, kind))
 
 
 def _tell(rig: Rig, index: int) -> None:
@@ -40,7 +41,7 @@ def _tell(rig: Rig, index: int) -> None:
 
 
 def _columns(state: State, voices: Voices, group: Indices) -> tuple[list[float], ...]:
-    """Each pump's index, then its numbers in the order of simulator.template.GAPS from the flow on:
+    """Each pump's numbers in the order of simulator.template.GAPS from the flow on:
     what `Rig.readings` and `Pump.telemetry` say of one ordinary pump.
     """
     counted_ml = state.counted_ml[group]
@@ -59,5 +60,5 @@ def _columns(state: State, voices: Voices, group: Indices) -> tuple[list[float],
         np.maximum(0.0, gauge - counted_ml),
     )
     pressure = state.venous_mmhg[group] + state.held_ml[group] / state.compliance[group]
-    columns = (group, flow, volume, segment, remaining, level, pressure, state.battery[group])
+    columns = (flow, volume, segment, remaining, level, pressure, state.battery[group])
     return tuple(column.tolist() for column in columns)

@@ -83,18 +83,19 @@ class Rig:
         held = [assignment.concentration_iu_ml for assignment in cohort.assignments]
         self.voices = Voices(self.state)
         self.meter = DoseMeter(self.state, np.array(held))
-        self._out: list[Output] = []
+        # What has been said since `take`, in order of time.
+        self.out: list[Output] = []
         # Called with the unit, the alarm and the time when an alarm of a pump begins.
         self.on_alarm: Callable[[Unit, str, int], object] | None = None
 
     def take(self) -> list[Output]:
         """What has been said since the last call, in order of time."""
-        out, self._out = self._out, []
+        out, self.out = self.out, []
         return out
 
     def say(self, output: Output) -> None:
         """Put one value out."""
-        self._out.append(output)
+        self.out.append(output)
 
     # --- machine and physics ---------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from infusion.messages import (
     Message,
     MonitorPresence,
     OpenAlerts,
+    Panel,
     Presence,
     Telemetry,
     Topic,
@@ -70,6 +71,16 @@ telemetry = st.builds(
     air_ul=numbers,
     battery=st.floats(0, 1),
     power=st.sampled_from(["mains", "battery"]),
+    panel=st.none()
+    | st.builds(
+        Panel,
+        mode=words,
+        audio=st.sampled_from(["on", "paused"]),
+        sounds=st.none() | words,
+        locked=st.booleans(),
+        outside_library=st.booleans(),
+        standby_until_ms=st.none() | times,
+    ),
 )
 events = st.builds(
     Event,
@@ -308,14 +319,14 @@ def test_numbers_that_are_none_are_refused(text: str) -> None:
 
 
 # Fields that came later, which a message of an older pump has not.
-LATER = {"mode", "audio", "sounds", "locked", "outside_library", "standby_until_ms"}
+LATER = {"panel"}
 
 
 def test_a_message_from_before_the_later_fields_is_read() -> None:
     payload = json.dumps({key: value for key, value in SOUND.items() if key not in LATER}).encode()
     message = decode(TELEMETRY, payload)
     assert isinstance(message, Telemetry)
-    assert (message.mode, message.audio, message.locked) == ("continuous", "on", False)
+    assert message.panel is None
 
 
 @pytest.mark.parametrize(

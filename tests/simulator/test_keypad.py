@@ -7,7 +7,7 @@ from inline_snapshot import snapshot
 from msgspec.structs import replace
 
 from infusion.library import DrugEntry, Limits
-from infusion.messages import Event, Telemetry
+from infusion.messages import Event, Panel, Telemetry
 from infusion.units import nanolitres
 from simulator import keypad
 from simulator.machine import Happening, Mode
@@ -37,6 +37,9 @@ class Keys(OnePump):
 
     def pending(self) -> Happened | None:
         return self.pump.pending
+
+    def telemetry(self) -> Telemetry:
+        return self.pump.telemetry(self.readings, self.now_ms)
 
     def is_outside(self) -> bool:
         return self.pump.is_outside_library
@@ -145,6 +148,16 @@ def test_silence_lasts_two_minutes_and_a_new_alarm_sounds(pump: Keys) -> None:
     pump.does(Happening.ALARM, alarm="air-in-line")
     assert pump.sounds() == "air-in-line"
     assert pump.alarms() == ("callback", "air-in-line")
+    told = pump.said[-1]
+    assert isinstance(told, Telemetry)
+    assert told.panel == Panel(sounds="air-in-line")
+
+
+def test_the_panel_is_told_only_where_it_shows_something(pump: Keys) -> None:
+    pump.runs(10)
+    assert pump.telemetry().panel is None
+    pump.uses(keypad.lock)
+    assert pump.telemetry().panel == Panel(locked=True)
 
 
 def test_standby_expires_and_calls(pump: Keys) -> None:
