@@ -21,7 +21,8 @@ demo: $(VENV)/ready-to-run
 	$(BIN)/dripwatch up $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --inline-snapshot disable $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup \
+		--inline-snapshot disable $(ARGS)
 
 check: $(VENV)/ready-to-test
 	$(BIN)/ruff check --quiet

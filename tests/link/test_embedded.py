@@ -96,14 +96,15 @@ async def test_session_without_expiry_ends_with_its_connection() -> None:
 
 ROOT = Path(__file__).parents[2]
 CTRL_C = """
-import signal
+import time
 from link import EmbeddedBroker
 from tests.brokers import answers
 
 with EmbeddedBroker(0) as broker:
     try:
         print("ready", flush=True)  # inside: the signal may come before the next line
-        signal.pause()
+        while True:  # and not signal.pause, which sleeps on when it came just before
+            time.sleep(0.01)
     except KeyboardInterrupt:
         print(answers(broker.port), flush=True)
 """
