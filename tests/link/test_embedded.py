@@ -95,11 +95,16 @@ async def test_session_without_expiry_ends_with_its_connection() -> None:
 
 
 ROOT = Path(__file__).parents[2]
+# Whoever starts the tests may ignore Ctrl-C, as a background job of a shell does; a process of a
+# terminal does not.
 CTRL_C = """
+import signal
 import time
 from link import EmbeddedBroker
 from tests.brokers import answers
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 with EmbeddedBroker(0) as broker:
     try:
         print("ready", flush=True)  # inside: the signal may come before the next line
@@ -121,8 +126,12 @@ def test_outlives_ctrl_c_until_its_parent_stops_it() -> None:
         text=True,
     )
     with parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == "ready\n"
-        os.killpg(parent.pid, signal.SIGINT)
-        assert parent.communicate(timeout=WAIT_S) == ("True\n", "")
+        try:
+            assert parent.stdout is not None
+            assert parent.stdout.readline() == "ready\n"
+            os.killpg(parent.pid, signal.SIGINT)
+            assert parent.communicate(timeout=WAIT_S) == ("True\n", "")
+        finally:
+            if parent.poll() is None:
+                os.killpg(parent.pid, signal.SIGKILL)
     assert parent.returncode == 0
