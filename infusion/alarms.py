@@ -17,14 +17,16 @@ class Priority(StrEnum):
     HIGH = "high"
     MEDIUM = "medium"
     LOW = "low"
+    # Information that asks nobody to act: IEC's "no priority", IHE's PN.
+    NOTICE = "notice"
 
     @property
     def rank(self) -> int:
-        """3 for high, 2 for medium, 1 for low."""
+        """3 for high, 2 for medium, 1 for low, 0 for a notice."""
         return _RANKS[self]
 
 
-_RANKS = {Priority.HIGH: 3, Priority.MEDIUM: 2, Priority.LOW: 1}
+_RANKS = {Priority.HIGH: 3, Priority.MEDIUM: 2, Priority.LOW: 1, Priority.NOTICE: 0}
 
 
 class DeviceAlarm(Struct, frozen=True):

@@ -25,24 +25,15 @@ be called silent in the moment between its return and its first message.
 from collections.abc import Iterable
 from enum import StrEnum
 
-from msgspec import Struct, field
-
 from infusion.alarms import Priority
-from infusion.hazards import Verdict
+from infusion.board import Board, Look, Phase, Track
 from infusion.messages import Alert, AlertChange, Change, Evidence
 from infusion.rules import RULES, Rule
+from infusion.situation import Verdict
+from infusion.texts import title
 from infusion.units import MS_PER_MINUTE
 
 COME_OUT_MS = MS_PER_MINUTE
-
-
-class Phase(StrEnum):
-    """Where an alert is in its life; idle is kept as the absence of a track."""
-
-    IDLE = "idle"
-    PENDING = "pending"
-    RAISED = "raised"
-    RECOVERING = "recovering"
 
 
 class Input(StrEnum):
@@ -72,45 +63,6 @@ TABLE: dict[tuple[Phase, Input], Phase] = {
     (Phase.RECOVERING, Input.DUE): Phase.RAISED,
     (Phase.RECOVERING, Input.OVER): Phase.IDLE,
 }
-
-
-class Track(Struct):
-    """One hazard on one pump that is not idle.
-
-    `since_ms` is what the delays count from; it moves with the pump's clock when that is set.
-    `onset_ms` is the same instant as the alert tells it, made once, and distinct for each alert of
-    a rule. `evidence` is of the last look at which it was due, `alert` what was last said of it
-    aloud; a raised one without `alert` is hidden, and `bare_ms` is since when nothing hides it.
-    """
-
-    phase: Phase
-    since_ms: int
-    left_ms: int | None = None
-    priority: Priority = Priority.LOW
-    onset_ms: int = 0
-    raised_ms: int | None = None
-    bare_ms: int | None = None
-    evidence: Evidence | None = None
-    alert: Alert | None = None
-
-
-class Board(Struct):
-    """The alerts of one pump. `version` counts the changes that were said aloud."""
-
-    site: str
-    pump: str
-    version: int = 0
-    tracks: dict[str, Track] = field(default_factory=dict)
-    # The onset of the last alert of each rule that ended: the next one must be another.
-    ended_ms: dict[str, int] = field(default_factory=dict)
-
-
-class Look(Struct, frozen=True):
-    """One look at a pump: when, what was last heard of it, and the therapy it runs."""
-
-    at_ms: int
-    heard_ms: int
-    therapy: str | None
 
 
 def update(board: Board, look: Look, verdicts: Iterable[tuple[Rule, Verdict]]) -> list[AlertChange]:
@@ -366,7 +318,7 @@ def _alert(
         therapy=look.therapy if known is None else known.therapy,
         rule=rule.key,
         category=rule.category,
-        title=rule.title,
+        title=title(rule.key),
         priority=track.priority,
         state="raised" if cleared_ms is None else "cleared",
         version=1 if known is None else known.version + 1,

@@ -23,21 +23,17 @@ clock is then moved along. A clock that is set *forward* cannot be told from a s
 for one.
 """
 
+from collections.abc import Mapping
 from heapq import heappop, heappush
 
 from infusion.account import Account, begin_therapy, book, last_interval, shift_times
-from infusion.alerts import Board, Look, next_look_ms, open_alerts, shift, update
+from infusion.alerts import next_look_ms, open_alerts, shift, update
+from infusion.board import Board, Look
+from infusion.clinical import LabResult, Report
 from infusion.counter import Sample, sample_key
 from infusion.errors import MessageError
 from infusion.excess import follow
 from infusion.excess import shift as shift_flow
-from infusion.hazards import (
-    FLOW_TOLERANCE,
-    Situation,
-    is_delivering,
-    longest_judged_ms,
-    silence_ms,
-)
 from infusion.messages import (
     AlertChange,
     Event,
@@ -47,16 +43,20 @@ from infusion.messages import (
     PumpMessage,
     Telemetry,
 )
+from infusion.pacing import is_delivering, longest_judged_ms, silence_ms
 from infusion.prescription import Prescription, compile_timeline
+from infusion.record import Order, Record, add_report, add_result
 from infusion.rules import verdicts
-from infusion.state import Clock, MonitorSettings, Order, PumpState
+from infusion.situation import Situation
+from infusion.state import Clock, MonitorSettings, PumpState
+from infusion.thresholds import DEFAULTS
 from infusion.units import MS_PER_MINUTE, dose_iu, nanolitres
 
 # The values that the verbs work on are named here too, so that a caller needs this module only.
 __all__ = ["COUNTERS_CLEARED", "Clock", "Monitor", "MonitorSettings", "Order", "PumpState"]
 
 PUMPS_MAX = 200_000
-ORDERS_MAX = 400_000
+RECORDS_MAX = 400_000
 COUNTERS_CLEARED = "MDC_EVT_PUMP_VOL_COUNTERS_CLEARED"
 # How old a message may be on the pump's clock and still be live.
 LATE_MS_MAX = 2 * MS_PER_MINUTE
@@ -72,10 +72,13 @@ class Monitor:
         self.settings = settings or MonitorSettings()
         self.clock = Clock()
         self.pumps: dict[str, PumpState] = {}
-        self.orders: dict[str, Order] = {}
+        # What is known of each therapy, by `site/therapy`.
+        self.records: dict[str, Record] = {}
         self.refused: dict[str, int] = {}
         # Pumps whose state changed since the caller last emptied this set.
         self.touched: set[str] = set()
+        # The same for therapies.
+        self.touched_records: set[str] = set()
         self._therapies: dict[str, set[str]] = {}
         self._deadlines: list[tuple[int, str]] = []
         self._scheduled: dict[str, int] = {}
@@ -91,6 +94,9 @@ class Monitor:
         if isinstance(message, Presence):
             self._admit(site, message.pump)
             return self.tick(now_ms) + self._presence(message, site)
+        if isinstance(message, LabResult | Report):
+            self._admit_record(f"{site}/{message.therapy}", None)
+            return self.tick(now_ms) + self._clinical(message, site)
         return self.tick(now_ms)
 
     def refuse(self, error: MessageError, site: str | None, now_ms: int) -> list[AlertChange]:
@@ -140,11 +146,13 @@ class Monitor:
             site=board.site, pump=board.pump, version=board.version, alerts=open_alerts(board)
         )
 
-    def restore(self, clock: Clock, orders: list[tuple[str, Prescription]]) -> None:
+    def restore(self, clock: Clock, records: Mapping[str, Record]) -> None:
         """Begin from stored state; the pumps follow by `restore_pump`."""
         self.clock = clock
-        for site, prescription in orders:
-            self._keep_order(Order(prescription, compile_timeline(prescription)), site)
+        for key, record in records.items():
+            self.records[key] = record
+            if record.order is not None:
+                self._assign(key.split("/")[0], record.order.prescription)
 
     def restore_pump(self, state: PumpState) -> None:
         """Resume one pump from its stored state."""
@@ -165,11 +173,13 @@ class Monitor:
     def _admit_order(self, prescription: Prescription, site: str) -> Order:
         """Compile an order; refuse one that makes no sense, or for which there is no room."""
         self._admit(site, prescription.pump)
-        key = f"{site}/{prescription.therapy}"
-        if key not in self.orders and len(self.orders) >= ORDERS_MAX:
-            text = f"{key}: more than {ORDERS_MAX} orders"
-            raise MessageError("orders", text, pump=prescription.pump)
+        self._admit_record(f"{site}/{prescription.therapy}", prescription.pump)
         return Order(prescription, compile_timeline(prescription))
+
+    def _admit_record(self, key: str, pump: str | None) -> None:
+        """Refuse a therapy for which there is no room."""
+        if key not in self.records and len(self.records) >= RECORDS_MAX:
+            raise MessageError("therapies", f"{key}: more than {RECORDS_MAX} therapies", pump=pump)
 
     def _state(self, site: str, pump: str) -> PumpState:
         key = f"{site}/{pump}"
@@ -291,22 +301,40 @@ class Monitor:
 
     def _order(self, order: Order, site: str) -> list[AlertChange]:
         prescription = order.prescription
-        known = self.orders.get(f"{site}/{prescription.therapy}")
-        if known is not None and prescription.version <= known.prescription.version:
+        record = self._record(site, prescription.therapy)
+        known = record.order.prescription if record.order is not None else None
+        if known is not None and prescription.version <= known.version:
             return []
         states = [self._state(site, prescription.pump)]
-        if known is not None and known.prescription.pump != prescription.pump:
-            states.append(self._state(site, known.prescription.pump))
-        self._keep_order(order, site)
+        if known is not None and known.pump != prescription.pump:
+            states.append(self._state(site, known.pump))
+            self._therapies[f"{site}/{known.pump}"].discard(known.therapy)
+        record.order = order
+        self._assign(site, prescription)
         return [change for state in states for change in self._evaluate(state, self.pump_ms(state))]
 
-    def _keep_order(self, order: Order, site: str) -> None:
-        prescription = order.prescription
-        key = f"{site}/{prescription.therapy}"
-        known = self.orders.get(key)
-        if known is not None:
-            self._therapies[f"{site}/{known.prescription.pump}"].discard(prescription.therapy)
-        self.orders[key] = order
+    def _clinical(self, message: LabResult | Report, site: str) -> list[AlertChange]:
+        """Keep a result or a report; the pump of its therapy's order is judged by it."""
+        record = self._record(site, message.therapy)
+        is_new = (
+            add_result(record, message)
+            if isinstance(message, LabResult)
+            else add_report(record, message)
+        )
+        if not is_new or record.order is None:
+            return []
+        state = self._state(site, record.order.prescription.pump)
+        return self._evaluate(state, self.pump_ms(state))
+
+    def _record(self, site: str, therapy: str) -> Record:
+        key = f"{site}/{therapy}"
+        self.touched_records.add(key)
+        record = self.records.get(key)
+        if record is None:
+            record = self.records[key] = Record(therapy)
+        return record
+
+    def _assign(self, site: str, prescription: Prescription) -> None:
         self._therapies.setdefault(f"{site}/{prescription.pump}", set()).add(prescription.therapy)
 
     def _evaluate(self, state: PumpState, at_ms: int) -> list[AlertChange]:
@@ -320,27 +348,21 @@ class Monitor:
         therapy = state.therapy
         if therapy is None and therapies is not None and len(therapies) == 1:
             (therapy,) = therapies
-        order = self.orders.get(f"{state.site}/{therapy}") if therapy is not None else None
+        record = self.records.get(f"{state.site}/{therapy}") if therapy is not None else None
+        order = record.order if record is not None else None
         self._follow_flow(state, order)
         situation = Situation(
-            pump=state.pump,
+            state=state,
             at_ms=at_ms,
             heard_ms=heard_ms,
-            silence_ms=state.silence_ms,
             edge=edge,
             delivering=edge is not None and is_delivering(edge),
-            account=state.account,
-            interval=state.interval,
-            faster_ml_h=state.faster_ml_h,
-            standing_ms=state.standing_ms,
-            presence=state.presence,
-            presence_ms=state.presence_ms,
+            record=record,
             prescription=order.prescription if order is not None else None,
             timeline=order.timeline if order is not None else None,
+            order_ms=at_ms,
             ordered=bool(therapies),
-            identity_ms=state.identity_ms,
-            identity_detail=state.identity_detail,
-            flow=state.flow,
+            limits=DEFAULTS,
         )
         look = Look(at_ms, heard_ms, therapy)
         changes = update(state.board, look, verdicts(situation))
@@ -358,7 +380,7 @@ class Monitor:
         step_ml = presence.volume_step_ml if presence is not None else 0.0
         flow.step_iu = step_ml * edge.concentration_iu_ml
         longest_ms = longest_judged_ms(state.presence)
-        follow(flow, state.account, order.timeline, FLOW_TOLERANCE, longest_ms)
+        follow(flow, state.account, order.timeline, DEFAULTS.flow_tolerance, longest_ms)
         if not is_delivering(edge):
             flow.under.begin(edge.time_ms)
 

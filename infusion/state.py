@@ -3,11 +3,10 @@
 from msgspec import Struct, field
 
 from infusion.account import Account, Interval
-from infusion.alerts import Board
+from infusion.board import Board
 from infusion.excess import FlowWatch
-from infusion.hazards import SILENT_MS
 from infusion.messages import Presence, PumpMessage
-from infusion.prescription import Prescription, Timeline
+from infusion.thresholds import SILENT_MS
 
 
 class MonitorSettings(Struct, frozen=True, kw_only=True):
@@ -23,13 +22,6 @@ class MonitorSettings(Struct, frozen=True, kw_only=True):
     line_compliance_ml_mmhg: float = 0.001
     free_pressure_mmhg: float = 50.0
     occlusion_pressure_mmhg: float = 150.0
-
-
-class Order(Struct, frozen=True):
-    """A prescription and its compiled timeline."""
-
-    prescription: Prescription
-    timeline: Timeline
 
 
 class PumpState(Struct):

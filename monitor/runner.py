@@ -20,7 +20,7 @@ from msgspec import Struct, field, msgpack, structs
 from infusion.errors import LinkError, MessageError
 from infusion.messages import TOPIC_LENGTH_MAX, AlertChange, OpenAlerts, decode, parse_topic
 from infusion.monitor import Clock, Monitor, MonitorSettings, PumpState
-from infusion.prescription import Prescription
+from infusion.record import Record
 
 log = structlog.get_logger()
 
@@ -68,11 +68,11 @@ class NumberedChange(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True):
-    """The pumps and orders that changed since the snapshot before, as they stand now."""
+    """The pumps and therapies that changed since the snapshot before, as they stand now."""
 
     clock: Clock
     pumps: dict[str, bytes]
-    orders: dict[str, Prescription]
+    records: dict[str, bytes]
 
 
 class Commit(Struct, frozen=True):
@@ -92,7 +92,7 @@ class Stored(Struct):
     position: int = 0
     clock: Clock = field(default_factory=Clock)
     pumps: list[PumpState] = field(default_factory=list)
-    orders: dict[str, Prescription] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
     batches: list[tuple[int, tuple[Entry, ...]]] = field(default_factory=list)
     unsaid: list[NumberedChange] = field(default_factory=list)
     next_number: int = 1
@@ -136,10 +136,8 @@ class AlertSink(Protocol):
         """Say changes in order, and the open lists that they lead to."""
 
 
-def step(
-    monitor: Monitor, entries: Sequence[Entry], touched_orders: set[str]
-) -> tuple[list[AlertChange], list[Refused]]:
-    """Step the core over messages as they arrived; orders that came are added to a set.
+def step(monitor: Monitor, entries: Sequence[Entry]) -> tuple[list[AlertChange], list[Refused]]:
+    """Step the core over messages as they arrived.
 
     The same entries on the same state give the same changes: the log is replayed with this.
     """
@@ -155,9 +153,6 @@ def step(
         except MessageError as error:
             changes += monitor.refuse(error, site, entry.received_ms)
             refused.append(_refusal(entry, error))
-            continue
-        if isinstance(message, Prescription):
-            touched_orders.add(f"{site}/{message.therapy}")
     return changes, refused
 
 
@@ -196,7 +191,6 @@ class PartitionRunner:
         self._sink = sink
         self._position = 0
         self._next_number = 1
-        self._touched_orders: set[str] = set()
         self._snapshot_clock_ms = 0
         self._uncovered = 0
         self._taking: asyncio.Future[Batch] | None = None
@@ -205,13 +199,11 @@ class PartitionRunner:
     async def resume(self) -> None:
         """Stand where the last run stood, and say what it had not said. Raises StoreError."""
         stored = await self._store.load()
-        self.monitor.restore(
-            stored.clock, [(key.split("/")[0], order) for key, order in stored.orders.items()]
-        )
+        self.monitor.restore(stored.clock, stored.records)
         for state in stored.pumps:
             self.monitor.restore_pump(state)
         for position, entries in stored.batches:
-            step(self.monitor, entries, self._touched_orders)
+            step(self.monitor, entries)
             self._position = position
         self._position = max(self._position, stored.position)
         self._next_number = stored.next_number
@@ -261,7 +253,7 @@ class PartitionRunner:
 
     async def handle(self, batch: Batch) -> None:
         """Take one batch through: core, commit, acknowledge, say."""
-        changes, refused = step(self.monitor, batch.entries, self._touched_orders)
+        changes, refused = step(self.monitor, batch.entries)
         numbered = await self._commit(batch.entries, changes, refused, snapshot=self._is_due())
         self._source.done(batch)
         self.totals.messages += len(batch.entries)
@@ -316,10 +308,10 @@ class PartitionRunner:
         snapshot = Snapshot(
             clock=structs.replace(monitor.clock),
             pumps={key: msgpack.encode(monitor.pumps[key]) for key in monitor.touched},
-            orders={key: monitor.orders[key].prescription for key in self._touched_orders},
+            records={key: msgpack.encode(monitor.records[key]) for key in monitor.touched_records},
         )
         monitor.touched.clear()
-        self._touched_orders.clear()
+        monitor.touched_records.clear()
         self._snapshot_clock_ms = monitor.clock.received_ms
         self._uncovered = 0
         self.totals.snapshots += 1

@@ -226,9 +226,10 @@ class MonitorService:
         at_ms = monitor.pump_ms(state)
         dose = None
         if state.edge is not None:
-            order = monitor.orders.get(f"{state.site}/{state.edge.therapy}")
-            if order is not None:
-                dose = doses(state.account, state.edge, order.timeline, at_ms).get(THERAPY)
+            record = monitor.records.get(f"{state.site}/{state.edge.therapy}")
+            if record is not None and record.order is not None:
+                timeline = record.order.timeline
+                dose = doses(state.account, state.edge, timeline, at_ms).get(THERAPY)
         return PumpView(
             site=state.site,
             pump=state.pump,

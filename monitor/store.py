@@ -22,12 +22,12 @@ from msgspec import msgpack
 from infusion.errors import StoreError
 from infusion.messages import AlertChange
 from infusion.monitor import Clock, PumpState
-from infusion.prescription import Prescription
+from infusion.record import Record
 from monitor.runner import Commit, Entry, NumberedChange, Refused, Stored
 
 T = TypeVar("T")
 
-SCHEMA = 1
+SCHEMA = 2
 BUSY_TIMEOUT_S = 10.0
 CHANGES_MAX = 1_000_000
 REFUSED_MAX = 1_000
@@ -36,7 +36,7 @@ _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE batch (position INTEGER PRIMARY KEY, entries BLOB NOT NULL);
 CREATE TABLE pump (key TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE prescription (key TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE record (key TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE change (
     number INTEGER PRIMARY KEY,
     alert TEXT NOT NULL,
@@ -55,7 +55,7 @@ CREATE TABLE refused (
 """
 _ENTRIES = msgpack.Decoder(tuple[Entry, ...])
 _PUMP = msgpack.Decoder(PumpState)
-_PRESCRIPTION = msgpack.Decoder(Prescription)
+_RECORD = msgpack.Decoder(Record)
 _CHANGE = msgpack.Decoder(AlertChange)
 _CLOCK = msgpack.Decoder(Clock)
 
@@ -144,9 +144,9 @@ class SqliteStore:
             position=self._number(database, "position"),
             clock=_CLOCK.decode(clock[0]) if clock else Clock(),
             pumps=[_PUMP.decode(row[0]) for row in database.execute("SELECT state FROM pump")],
-            orders={
-                key: _PRESCRIPTION.decode(state)
-                for key, state in database.execute("SELECT key, state FROM prescription")
+            records={
+                key: _RECORD.decode(state)
+                for key, state in database.execute("SELECT key, state FROM record")
             },
             batches=[
                 (position, _ENTRIES.decode(entries))
@@ -196,14 +196,11 @@ class SqliteStore:
             self._write_snapshot(database, commit)
 
     def _write_snapshot(self, database: sqlite3.Connection, commit: Commit) -> None:
-        """The pumps and orders as they stand, instead of the batches that led there."""
+        """The pumps and therapies as they stand, instead of the batches that led there."""
         snapshot = commit.snapshot
         assert snapshot is not None
         database.executemany("REPLACE INTO pump VALUES (?, ?)", snapshot.pumps.items())
-        database.executemany(
-            "REPLACE INTO prescription VALUES (?, ?)",
-            [(key, msgpack.encode(order)) for key, order in snapshot.orders.items()],
-        )
+        database.executemany("REPLACE INTO record VALUES (?, ?)", snapshot.records.items())
         self._set(database, "clock", msgpack.encode(snapshot.clock))
         self._set(database, "position", commit.position)
         database.execute("DELETE FROM batch WHERE position <= ?", (commit.position,))

@@ -113,7 +113,7 @@ def test_the_alarm_that_ends_a_stream_is_raised_at_once() -> None:
     for kind in (Kind.TELEMETRY, Kind.EVENT):
         topic, payload = alarming(last_of(kind, stream), "P-END", 0)
         assert parse_topic(topic).kind is kind
-        changes, refused = step(Monitor(), [Entry(1, topic, payload, "1")], set())
+        changes, refused = step(Monitor(), [Entry(1, topic, payload, "1")])
         assert not refused
         assert {change.alert.pump for change in changes} == {"P-END"}
 
@@ -122,9 +122,9 @@ def test_a_lost_message_is_found() -> None:
     stream = first_messages(make_fleet(20), 400)
     entries = [Entry(each.time_ms, each.topic, each.payload, "1") for each in stream]
     whole, short = Monitor(), Monitor()
-    step(whole, entries, set())
+    step(whole, entries)
     last = next(place for place in reversed(range(400)) if stream[place].kind is Kind.TELEMETRY)
-    step(short, entries[:last] + entries[last + 1 :], set())
+    step(short, entries[:last] + entries[last + 1 :])
     assert losses(count(stream), whole.pumps) == []
     assert len(losses(count(stream), short.pumps)) == 1
     assert len(losses({"home/P-99": Counted(1)}, whole.pumps)) == 1

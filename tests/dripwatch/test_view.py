@@ -41,7 +41,8 @@ def frame() -> Frame:
 def status(monitor: Monitor) -> Status:
     (state,) = monitor.pumps.values()
     assert state.edge is not None
-    (order,) = monitor.orders.values()
+    (record,) = monitor.records.values()
+    assert record.order is not None
     at_ms = monitor.pump_ms(state)
     view = PumpView(
         site=state.site,
@@ -50,7 +51,7 @@ def status(monitor: Monitor) -> Status:
         edge=state.edge,
         age_ms=at_ms - state.edge.time_ms,
         online=True,
-        dose=doses(state.account, state.edge, order.timeline, at_ms)[THERAPY],
+        dose=doses(state.account, state.edge, record.order.timeline, at_ms)[THERAPY],
         alerts=monitor.open_alerts("home/P-01").alerts,
     )
     return Status(True, Totals(messages=75), 0, 0, 0, (view,))

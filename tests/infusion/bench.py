@@ -10,6 +10,7 @@ from typing import Any
 from infusion.messages import AlertChange, Event, Message, Presence, Telemetry
 from infusion.monitor import COUNTERS_CLEARED, Monitor
 from infusion.prescription import Prescription, RateChange, Start, Step
+from infusion.record import Order
 from infusion.units import MS_PER_HOUR
 
 T0 = 1_790_000_000_000
@@ -245,3 +246,10 @@ def told(changes: list[AlertChange]) -> list[str]:
         f" {change.alert.priority.value}"
         for change in changes
     ]
+
+
+def order_of(monitor: Monitor, key: str) -> Order:
+    """The order of a therapy, by `site/therapy`."""
+    order = monitor.records[key].order
+    assert order is not None
+    return order

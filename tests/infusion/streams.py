@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from infusion.messages import AlertChange, Event, Message, Presence, PumpMessage, Telemetry
 from infusion.monitor import Clock, Monitor, PumpState
 from infusion.prescription import Bolus, Hold, Prescription, Start, Stop
+from infusion.record import Record
 from tests.infusion.bench import (
     ORDERED_IU_KG_H,
     RATE_ML_H,
@@ -232,10 +233,7 @@ def restarted(monitor: Monitor) -> Monitor:
     fresh = Monitor(monitor.settings)
     fresh.restore(
         unpack(pack(monitor.clock), type=Clock),
-        [
-            (key.split("/")[0], unpack(pack(kept.prescription), type=Prescription))
-            for key, kept in monitor.orders.items()
-        ],
+        {key: unpack(pack(record), type=Record) for key, record in monitor.records.items()},
     )
     for state in monitor.pumps.values():
         fresh.restore_pump(unpack(pack(state), type=PumpState))

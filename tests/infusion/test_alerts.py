@@ -11,20 +11,17 @@ from infusion.alarms import Priority
 from infusion.alerts import (
     COME_OUT_MS,
     TABLE,
-    Board,
     Input,
-    Look,
-    Phase,
-    Track,
     explain,
     next_look_ms,
     open_alerts,
     shift,
     update,
 )
-from infusion.hazards import Verdict
+from infusion.board import Board, Look, Phase, Track
 from infusion.messages import Alert, AlertChange, Evidence
 from infusion.rules import RULES, Level, Rule
+from infusion.situation import Verdict
 from tests.infusion.bench import SITE, Stream
 from tests.infusion.streams import STREAMS, plans, played, run, timetable
 
@@ -33,7 +30,6 @@ SECOND = 1_000
 SLOW = Rule(
     "over-delivery",
     "test",
-    "a slow hazard",
     (Level(10 * SECOND, Priority.LOW), Level(60 * SECOND, Priority.HIGH)),
     None,
     off_delay_ms=RULES["over-delivery"].off_delay_ms,

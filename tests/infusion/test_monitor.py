@@ -24,6 +24,7 @@ from tests.infusion.bench import (
     clock,
     feed,
     order,
+    order_of,
     presence,
     told,
 )
@@ -164,7 +165,7 @@ def test_clock_set_back_is_live_again_after_two_minutes() -> None:
     state = monitor.pumps[KEY]
     assert state.backfilled == 12
     assert state.edge is not None
-    timeline = monitor.orders[f"{SITE}/T-01"].timeline
+    timeline = order_of(monitor, f"{SITE}/T-01").timeline
     for name, dose in doses(state.account, state.edge, timeline, state.edge.time_ms).items():
         if name != THERAPY:
             assert dose.deviation == pytest.approx(0, abs=1e-4), name
@@ -248,18 +249,18 @@ def test_refused_message_loses_no_alert_that_was_due() -> None:
     assert changes == []
     assert told(monitor.refuse(caught.value, SITE, at_ms)) == ["00:15:00 raised no-telemetry low"]
     assert monitor.refused == {"order": 1}
-    assert monitor.orders[f"{SITE}/T-01"].prescription.version == 1
+    assert order_of(monitor, f"{SITE}/T-01").prescription.version == 1
 
 
 def test_pumps_and_orders_are_bounded() -> None:
     """Beyond the limits a new pump or order is refused by name, a known one is not."""
     monitor, _ = feed(begin().stream)
-    state, kept = monitor.pumps[KEY], monitor.orders[f"{SITE}/T-01"]
+    state, kept = monitor.pumps[KEY], monitor.records[f"{SITE}/T-01"]
     monitor.pumps |= {f"x/{number}": state for number in range(200_000)}
-    monitor.orders |= {f"x/{number}": kept for number in range(400_000)}
+    monitor.records |= {f"x/{number}": kept for number in range(400_000)}
     with pytest.raises(MessageError, match="more than 200000 pumps"):
         monitor.receive(presence(pump="P-99"), SITE, T0)
-    with pytest.raises(MessageError, match="more than 400000 orders"):
+    with pytest.raises(MessageError, match="more than 400000 therapies"):
         monitor.receive(order(therapy="T-99"), SITE, T0)
     assert monitor.receive(order(version=2), SITE, T0) == []
 
@@ -267,7 +268,7 @@ def test_pumps_and_orders_are_bounded() -> None:
 def test_older_and_repeated_orders_are_ignored() -> None:
     """The highest version holds, in whatever order the versions come."""
     monitor, _ = feed([(T0, order(version=3)), (T0, order(version=2)), (T0, order(version=3))])
-    assert monitor.orders[f"{SITE}/T-01"].prescription.version == 3
+    assert order_of(monitor, f"{SITE}/T-01").prescription.version == 3
 
 
 def test_order_that_moves_to_another_pump() -> None:

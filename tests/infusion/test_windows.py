@@ -22,6 +22,7 @@ from tests.infusion.bench import (
     clock,
     feed,
     order,
+    order_of,
     rate_change,
 )
 
@@ -121,7 +122,7 @@ def test_window_needs_two_samples() -> None:
 def dose_at(monitor: Monitor, at: str) -> dict[str, Dose]:
     state = monitor.pumps[KEY]
     assert state.edge is not None
-    timeline = monitor.orders[f"{SITE}/T-01"].timeline
+    timeline = order_of(monitor, f"{SITE}/T-01").timeline
     return doses(state.account, state.edge, timeline, T0 + clock(at))
 
 
@@ -179,7 +180,7 @@ def test_therapy_counts_from_its_own_beginning() -> None:
     assert whole is not None
     assert whole.to_ms - whole.from_ms == clock("01:59:50")
     assert state.edge is not None
-    timeline = monitor.orders[f"{SITE}/T-02"].timeline
+    timeline = order_of(monitor, f"{SITE}/T-02").timeline
     dose = doses(state.account, state.edge, timeline, T0 + clock("03:00"))[THERAPY]
     assert dose.expected_iu == pytest.approx(2 * ORDERED_IU_H)
 

@@ -92,7 +92,7 @@ class Broker:
 def reference() -> tuple[Monitor, list[AlertChange]]:
     """What the core says of the same entries in one go."""
     monitor = Monitor(CORE)
-    changes, refused = step(monitor, ENTRIES, set())
+    changes, refused = step(monitor, ENTRIES)
     assert not refused
     return monitor, changes
 

@@ -70,7 +70,7 @@ def expected(wire: Wire) -> tuple[Monitor, list[AlertChange]]:
     """What the core says of a stream that is received message by message."""
     monitor = Monitor(MonitorSettings(stall_ms=60_000))
     entries = [Entry(at_ms, topic, payload, "1") for at_ms, topic, payload in wire]
-    changes, refused = step(monitor, entries, set())
+    changes, refused = step(monitor, entries)
     assert not refused
     return monitor, changes
 

@@ -67,7 +67,7 @@ async def test_errors_name_the_file(tmp_path: Path) -> None:
     database.execute("PRAGMA user_version = 99")
     database.close()
     async with SqliteStore(other) as store:
-        with pytest.raises(StoreError, match="schema 99, this one reads 1"):
+        with pytest.raises(StoreError, match="schema 99, this one reads 2"):
             await store.load()
     text = tmp_path / "text.sqlite3"
     text.write_text("this is no database, but it is long enough to look like one" * 20)

@@ -1,0 +1,44 @@
+"""What a rule looks at, and what it answers: every rule is a pure function between the two."""
+
+from msgspec import Struct
+
+from infusion.alarms import Priority
+from infusion.messages import Evidence, PumpMessage
+from infusion.prescription import Prescription, Timeline
+from infusion.record import Record
+from infusion.state import PumpState
+from infusion.thresholds import Thresholds
+
+
+class Situation(Struct):
+    """All that is known of one pump at one instant of its own clock.
+
+    `edge` is the newest live message, `heard_ms` its time (or when the pump was first awaited),
+    `delivering` whether it says that the pump gives what it is programmed to give. `record` is of
+    the therapy that the pump names or last named, `prescription` and `timeline` are its order;
+    `order_ms` is the instant on the order's time, which differs from `at_ms` by what the pump's
+    clock was set. `ordered` says whether any order names this pump.
+    """
+
+    state: PumpState
+    at_ms: int
+    heard_ms: int
+    edge: PumpMessage | None
+    delivering: bool
+    record: Record | None
+    prescription: Prescription | None
+    timeline: Timeline | None
+    order_ms: int
+    ordered: bool
+    limits: Thresholds
+
+
+class Verdict(Struct, frozen=True):
+    """A hazard is there. `since_ms` None means: since it was first seen."""
+
+    evidence: Evidence
+    since_ms: int | None = None
+    # At least this priority, whatever the level says.
+    priority: Priority | None = None
+    # At once, whatever the first level's delay says: there is nothing to wait for.
+    certain: bool = False

@@ -1,0 +1,25 @@
+"""The words of every alert, in one place, so that they can be reviewed as texts."""
+
+from infusion.alarms import DEVICE_ALARMS
+
+TITLES = {
+    "pump-offline": "pump offline",
+    "no-telemetry": "no telemetry",
+    "counter-frozen": "volume counter frozen while delivering",
+    "counter-fault": "volume counter fault",
+    "identity-mismatch": "another pump speaks on this topic",
+    "unknown-pump": "unknown pump",
+    "unknown-therapy": "unknown therapy",
+    "wrong-concentration": "concentration is not as ordered",
+    "rate-not-as-ordered": "rate is not as ordered",
+    "over-delivery": "over-delivery",
+    "under-delivery": "under-delivery",
+    "free-flow-seen": "free flow",
+    "not-delivering": "not delivering, and no order to hold",
+    "unknown-device-alarm": "device alarm",
+} | {alarm.key: alarm.words for alarm in DEVICE_ALARMS.values()}
+
+
+def title(key: str) -> str:
+    """What a rule's alert is called."""
+    return TITLES[key]
