@@ -7,6 +7,7 @@ monitor keeps them for 100,000 pumps.
 
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from msgspec import Struct, field
 
@@ -37,8 +38,9 @@ class Sighting(Struct, array_like=True):
     """A laboratory result of the level, and what was expected of it just before it was known.
 
     `expected`, `low` and `high` are the level in IU/mL (median and middle 90 %). `tail` is how
-    likely a reading so far out, or further, was on its side. `logarithm` is ln f of a patient in
-    whom the delivered dose makes just this anti-Xa; None for an aPTT or a bound.
+    likely a reading so far out, or further, was on its side; 1 until its time is reached.
+    `logarithm` is ln f of a patient in whom the delivered dose makes just this anti-Xa (with a
+    bound: at most or at least that); None for an aPTT.
     """
 
     drawn_ms: int
@@ -193,13 +195,21 @@ def _expect(sighting: Sighting, levels: Sequence[float], weights: Sequence[float
     below = grid.share_below(levels, weights, sighting.test, sighting.value)
     is_low = sighting.bound == "below" or (not sighting.bound and below < 0.5)
     sighting.tail = below if is_low else 1.0 - below
-    if sighting.test == "anti-xa" and not sighting.bound:
+    if sighting.test == "anti-xa":
         sighting.logarithm = grid.implied_logarithm(levels, sighting.value)
 
 
 def anchor_ms(watch: LevelWatch) -> int:
     """How far back a result can be put in."""
     return watch.tick_ms - len(watch.doses) // _DOSE.size * TICK_MS
+
+
+def median_point(watch: LevelWatch) -> tuple[int, float]:
+    """The point in the middle of the weight where the grid stands, and its level."""
+    weights = _GRID.unpack(watch.weights)
+    sums = accumulate(weights)
+    point = next((point for point, below in enumerate(sums) if below >= 0.5), len(weights) - 1)
+    return point, _GRID.unpack(watch.levels)[point]
 
 
 def _unpack(values: bytes) -> list[float]:

@@ -5,6 +5,7 @@ from msgspec import Struct, field
 from infusion.account import Account, Interval
 from infusion.board import Board
 from infusion.excess import FlowWatch
+from infusion.level_grid import LevelWatch
 from infusion.messages import Presence, PumpMessage
 from infusion.thresholds import SILENT_MS
 
@@ -42,6 +43,7 @@ class PumpState(Struct):
     faster_ml_h: float = 0.0
     faster_until_ms: int = 0
     flow: FlowWatch = field(default_factory=FlowWatch)
+    level: LevelWatch = field(default_factory=LevelWatch)
     heard_clock_ms: int = 0
     evaluated_ms: int = 0
     # Since when the pump delivers, or does not.
