@@ -56,8 +56,8 @@ class Sighting(Struct, array_like=True):
     logarithm: float | None = None
 
 
-class LevelWatch(Struct):
-    """The level of one patient. Plain; about 1 KB encoded.
+class LevelWatch(Struct, array_like=True):
+    """The level of one patient. Plain; 0.5 KB encoded, each sighting 60 bytes more.
 
     Nothing is known until `begin`; times are on the order's clock. `tick_ms` is where the grid
     stands, and the doses (IU for each kg of size) are of the ticks from the anchor up to it.
