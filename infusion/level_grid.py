@@ -21,6 +21,8 @@ _TICK_H = TICK_MS / MS_PER_HOUR
 # How many ticks back the anchor is: 8 h, from the drawing of a specimen to its result. [A]
 TICKS_MAX = 32
 SIGHTINGS_MAX = 8
+# Where less is expected, a result tells little of how fast heparin leaves. [A]
+_TELLING_IU_ML = 0.15
 # The middle 90 % of the weight lie between these.
 LOW_SHARE, HIGH_SHARE = 0.05, 0.95
 
@@ -39,8 +41,9 @@ class Sighting(Struct, array_like=True):
 
     `expected`, `low` and `high` are the level in IU/mL (median and middle 90 %). `tail` is how
     likely a reading so far out, or further, was on its side; 1 until its time is reached.
-    `logarithm` is ln f of a patient in whom the delivered dose makes just this anti-Xa (with a
-    bound: at most or at least that); None for an aPTT.
+    `logarithm` is ln f of a patient in whom the delivered dose makes just this anti-Xa. With a
+    bound it is the nearest that could be. None where nothing follows: for an aPTT, with hardly any
+    heparin expected, and for a bound that what was expected does not cross.
     """
 
     drawn_ms: int
@@ -195,7 +198,10 @@ def _expect(sighting: Sighting, levels: Sequence[float], weights: Sequence[float
     below = grid.share_below(levels, weights, sighting.test, sighting.value)
     is_low = sighting.bound == "below" or (not sighting.bound and below < 0.5)
     sighting.tail = below if is_low else 1.0 - below
-    if sighting.test == "anti-xa":
+    off = sighting.value - sighting.expected
+    is_within = bool(sighting.bound) and (off > 0.0) == (sighting.bound == "below")
+    sighting.logarithm = None
+    if sighting.test == "anti-xa" and sighting.expected >= _TELLING_IU_ML and not is_within:
         sighting.logarithm = grid.implied_logarithm(levels, sighting.value)
 
 

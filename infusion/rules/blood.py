@@ -97,7 +97,8 @@ def concentration_doubt(now: Situation) -> Verdict | None:
         " likely as chance: look at the label of the bag; else the patient clears heparin"
         f" {clears} than before",
     )
-    priority = Priority.HIGH if strength >= 2.0 else None
+    is_grave = strength >= 2.0 and likelihood >= now.limits.strength_likelihood_high
+    priority = Priority.HIGH if is_grave else None
     return Verdict(evidence, pump_ms(now, result.resulted_ms), priority)
 
 
@@ -161,8 +162,9 @@ def _result_of(record: Record, sighting: Sighting) -> LabResult | None:
 
 def _strength(sightings: list[Sighting]) -> tuple[float, float] | None:
     """How many times likelier than a wandering patient the likeliest strength is, and that."""
+    last = [each for each in sightings if each.test == "anti-xa"][-2:]
     told = [(each.drawn_ms, each.logarithm) for each in sightings if each.logarithm is not None]
-    if len(told) < 2:
+    if len(told) < 2 or any(each.logarithm is None for each in last):
         return None
     (first_ms, first), (second_ms, second) = told[-2:]
     before = [pair for pair in told[:-2] if first_ms - pair[0] < _BASE_MS][-2:]

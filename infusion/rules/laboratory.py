@@ -115,10 +115,14 @@ def discordance(now: Situation) -> Verdict | None:
     if not first or first != second:
         return None
     anti_xa, aptt = pairs[-1]
-    words = f"anti-Xa {shown_value(anti_xa)}, aPTT {shown_value(aptt)}, as the time before"
+    off = anti_xa if first[0] else aptt
+    low, high = range_of(off.test, limits)
     leads = protocol_test(record, limits) == "aptt"
-    detail = f"{words}; believe anti-Xa, and ask the laboratory for the range of its reagent"
-    verdict = result_verdict(now, aptt, f"{limits.aptt_low_s:g} to {limits.aptt_high_s:g}", detail)
+    detail = (
+        f"anti-Xa {shown_value(anti_xa)}, aPTT {shown_value(aptt)}, as the time before;"
+        " believe anti-Xa, and ask the laboratory for the range of its reagent"
+    )
+    verdict = result_verdict(now, off, f"{low:g} to {high:g}", detail)
     return Verdict(verdict.evidence, verdict.since_ms, Priority.LOW if leads else None)
 
 

@@ -87,6 +87,8 @@ _GIVEN_WRONG = (
     "wrong-concentration",
     "rate-not-as-ordered",
 )
+# A level that is low because the pump stands is no news.
+_STANDS = ("not-delivering", *STOPPING)
 _LABORATORY = (
     # The delay lets the anti-Xa of a specimen come after its aPTT.
     Rule("critical-result", "laboratory", levels((1, HIGH)), laboratory.critical_result),
@@ -111,7 +113,7 @@ _LABORATORY = (
         "laboratory",
         levels((1, MEDIUM)),
         laboratory.levels_out_of_range,
-        suppressed_by=("critical-result", "concentration-doubt"),
+        suppressed_by=("critical-result", "concentration-doubt", *_STANDS),
     ),
     Rule(
         "result-disagrees",
@@ -125,7 +127,7 @@ _LABORATORY = (
         "laboratory",
         levels((0, MEDIUM)),
         laboratory.not_therapeutic,
-        suppressed_by=("levels-out-of-range", "concentration-doubt"),
+        suppressed_by=("levels-out-of-range", "concentration-doubt", *_STANDS),
     ),
     Rule("discordance", "laboratory", levels((0, NOTICE)), laboratory.discordance),
     Rule(
