@@ -154,10 +154,8 @@ def test_the_order_of_the_last_hours_is_followed() -> None:
 
 def test_without_an_order_the_blood_is_free_of_heparin() -> None:
     watch = LevelWatch()
-    assert not watch.has_begun
     assert level.estimate(watch) is None
     level.begin(watch, None, T0, KG)
-    assert watch.has_begun
     assert estimated(watch).high == 0.0
 
 

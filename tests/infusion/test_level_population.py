@@ -65,7 +65,8 @@ def course() -> Iterator[tuple[int, float, Estimate, level.Sighting | None]]:
             assert found is not None
             hour_ago_ms = patients.now_ms - MS_PER_HOUR
             fresh = [each for each in watch.sightings if each.resulted_ms > hour_ago_ms]
-            yield minute // 60, float(patients.level_iu_ml[index]), found, (fresh or [None])[-1]
+            last = fresh[-1] if fresh else None
+            yield minute // 60, float(patients.level_iu_ml[index]), found, last
 
 
 Course = list[tuple[int, float, Estimate, level.Sighting | None]]

@@ -86,10 +86,10 @@ def test_a_record_is_bounded_and_keeps_the_newest(drawn: list[tuple[LabTest, int
     for test, hour in drawn:
         add_result(kept, lab(test, float(hour), drawn=f"{hour}:00", resulted=f"{hour + 1}:00"))
     assert len(kept.results) <= RESULTS_MAX
-    for test, most in KEPT.items():
-        hours = sorted({hour for each, hour in drawn if each == test})
-        assert [each.value for each in results_of(kept, test)] == hours[-most:]
-        assert peak_of(kept, test) == max(hours, default=None)
+    for name, most in KEPT.items():
+        hours = sorted({hour for each, hour in drawn if each == name})
+        assert [each.value for each in results_of(kept, name)] == hours[-most:]
+        assert peak_of(kept, name) == max(hours, default=None)
 
 
 def test_reports_are_known_by_their_name() -> None:
