@@ -188,7 +188,8 @@ def _change_bag(rig: Rig, unit: Unit, action: do.ChangeBag) -> None:
 
 
 def _set_reservoir(rig: Rig, unit: Unit, action: do.SetReservoir) -> None:
-    rig.set_reservoir(unit, action.volume_ml)
+    known_ml = rig.state.known_ml(unit.index) if action.unseen else None
+    rig.set_reservoir(unit, action.volume_ml, known_ml)
     rig.sync(unit)
     rig.look(unit)
 
