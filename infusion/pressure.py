@@ -4,9 +4,9 @@ Against a closed line the pressure rises with every millilitre pumped, by 1/C (C
 the line; pump-standards §3.1), until the pump's limit; in a free line it falls back to that of the
 vein between two strokes of the mechanism. So a pump's own healthy pressures are learned:
 
-- the **floor**, the lowest in a minute, and the **ceiling**, the highest in half an hour, which a
-  stroke makes. Of the ceilings of the last hours the lowest counts, so that a line that closes
-  slowly does not teach its own disease.
+- the **floor**, the lowest in a minute, and the **ceiling**, the highest in the last hours, which
+  a stroke makes. Strokes and samples beat against one another, so that a healthy pressure may climb
+  from sample to sample, but never above what a stroke makes of it.
 
 Two things then cannot be healthy:
 
@@ -90,7 +90,7 @@ def begin(watch: PressureWatch, at_ms: int, rate_ml_h: float) -> None:
         ceilings = Ceilings(rate_ml_h, max(top, FIRST_CEILING_MMHG))
     known.append(ceilings)
     del known[:-RATES_MAX]
-    watch.ceiling = min(ceilings.seen, default=ceilings.top)
+    watch.ceiling = max(ceilings.seen, default=ceilings.top)
     watch.since_ms = watch.ceiling_ms = watch.minute_ms = at_ms
     watch.highest, watch.lowest = 0.0, float("inf")
     watch.rising.clear()
@@ -105,14 +105,17 @@ def follow(watch: PressureWatch, at_ms: int, pressure_mmhg: float) -> bool:
         return _note_rise(watch, at_ms, pressure_mmhg, FIRST_CEILING_MMHG)
     if pressure_mmhg < watch.lowest:
         watch.lowest = pressure_mmhg
-    is_rising = False
+    rises = False
     if pressure_mmhg > watch.ceiling or watch.rising:
-        is_rising = _note_rise(watch, at_ms, pressure_mmhg, watch.ceiling)
-    if pressure_mmhg > watch.highest and not watch.rising:
+        rises = _note_rise(watch, at_ms, pressure_mmhg, watch.ceiling)
+    if rises:
+        # What an occlusion makes is no ceiling: learning begins anew.
+        watch.highest, watch.ceiling_ms = 0.0, at_ms
+    elif pressure_mmhg > watch.highest:
         watch.highest = pressure_mmhg
     if at_ms - watch.minute_ms >= MS_PER_MINUTE:
         _end_minute(watch, at_ms, pressure_mmhg)
-    return is_rising or watch.narrow_since_ms is not None
+    return rises or watch.narrow_since_ms is not None
 
 
 def margin_mmhg(watch: PressureWatch) -> float:
@@ -176,12 +179,12 @@ def _end_minute(watch: PressureWatch, at_ms: int, pressure_mmhg: float) -> None:
         # A floor falls at once and rises slowly, as when a patient lies down and gets up.
         watch.floor = lowest if floor is None or lowest < floor else floor + 0.05 * (lowest - floor)
     watch.minute_ms, watch.lowest = at_ms, pressure_mmhg
-    if watch.rising or watch.narrow_since_ms is not None:
+    if watch.narrow_since_ms is not None:
         watch.highest, watch.ceiling_ms = 0.0, at_ms
         return
     seen = watch.known[-1].seen
     if at_ms - watch.ceiling_ms >= (CEILING_MS if seen else FIRST_CEILING_MS):
         seen.append(watch.highest)
         del seen[:-CEILINGS_MAX]
-        watch.ceiling = min(seen)
+        watch.ceiling = max(seen)
         watch.highest, watch.ceiling_ms = 0.0, at_ms
