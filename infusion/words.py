@@ -1,0 +1,265 @@
+"""How a text is filled with what is known: numbers, lengths of time, doses, quoted words.
+
+A template is plain text with `{fields}`, each of them inside a part in square brackets. A part is
+left out when one of its fields is not known, so what is left is always a whole sentence:
+
+    Nothing has been heard from the pump[ for {span}]; whether it runs is not known.
+
+What a pump or a person wrote is put in quotation marks, short and without control characters: it
+is data, and must not read like a sentence of the monitor.
+"""
+
+import re
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from infusion.alarms import Priority
+from infusion.messages import Evidence
+from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND
+
+QUOTED_LENGTH_MAX = 120
+# A dose below this is not worth a sentence.
+DOSE_IU_MIN = 1.0
+# From here on a dose is told in tens: it is an estimate, and reads as one.
+DOSE_IU_TENS = 100.0
+
+MS_PER_DAY = 24 * MS_PER_HOUR
+
+# What can stand in a template; see `known`.
+FIELDS = frozenset(
+    {
+        "observed",
+        "expected",
+        "low",
+        "high",
+        "difference",
+        "times",
+        "share",
+        "length",
+        "earliest",
+        "latest",
+        "limit",
+        "lasted",
+        "span",
+        "reason",
+        "detail",
+    }
+)
+_PART = re.compile(r"\[([^\[\]]*)\]")
+_FIELD = re.compile(r"\{([a-z_]+)\}")
+# Units of the Unified Code for Units of Measure, as people write them.
+_UNITS = {"[iU]/mL": "IU/mL", "10*9/L": "× 10⁹/L", "{INR}": ""}
+_LENGTHS_MS = {
+    "s": MS_PER_SECOND,
+    "min": MS_PER_MINUTE,
+    "h": MS_PER_HOUR,
+    "d": MS_PER_DAY,
+    "days": MS_PER_DAY,
+}
+# Why a pump says that it does not deliver (IHE IPEC and vendors' words), for people.
+REASONS = {
+    "pump-stopped-by-clinician": "somebody stopped it",
+    "pump-stopped-not-specified": "it does not say why",
+    "pump-stopped-switching-source": "it is changing over to another source",
+    "pump-stopped-between-doses": "it waits for its next dose",
+    "pump-stopped-alarming": "it stopped with an alarm",
+    "pump-stopped-powered-off": "it was switched off",
+    "pump-stopped-user": "somebody stopped it",
+    "pump-stopped-standby": "it is in standby",
+    "not-delivering": "it does not say why",
+    "kvo": "it only keeps the vein open",
+}
+
+
+class Text(Struct, frozen=True, kw_only=True):
+    """The words of one alert.
+
+    - `title`: two to five words. `what`: what happened; `more` and `less` are said instead when
+      it is known to be too much or too little.
+    - `first`: what to look at first, one or two short imperatives; `first_notice` is said instead
+      when nobody must act.
+    - `why`: why it matters with heparin. `source`: where the rule and its numbers come from, with
+      marks as in infusion/thresholds.py. `clears`: when the alert ends.
+    - `limits`: the fields of `Thresholds` that decide over it.
+    """
+
+    title: str
+    what: str
+    first: str
+    why: str
+    source: str
+    clears: str
+    more: str = ""
+    less: str = ""
+    first_notice: str = ""
+    limits: tuple[str, ...] = ()
+
+
+class Told(Struct, frozen=True):
+    """What a nurse reads: what happened, and what to look at first."""
+
+    what: str
+    first: str
+
+
+def told(
+    text: Text,
+    evidence: Evidence,
+    *,
+    since_ms: int | None,
+    at_ms: int | None,
+    priority: Priority | None,
+    ordered_iu_h: float | None,
+) -> Told:
+    """Fill a text; see `infusion.texts.tell`."""
+    direction = _direction(evidence)
+    template = text.what
+    if direction > 0 and text.more:
+        template = text.more
+    elif direction < 0 and text.less:
+        template = text.less
+    what = fill(template, known(evidence, since_ms=since_ms, at_ms=at_ms))
+    dose = dose_sentence(evidence.dose_iu, ordered_iu_h)
+    first = text.first
+    if priority is Priority.NOTICE and text.first_notice:
+        first = text.first_notice
+    return Told(f"{what} {dose}".rstrip(), first)
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """A template with its fields filled in; parts with an unknown field are left out."""
+    pieces = _PART.split(template)
+    # Every second piece was in brackets. Only the template is read for them, never a value.
+    for index in range(1, len(pieces), 2):
+        names = _FIELD.findall(pieces[index])
+        if all(name in values for name in names):
+            pieces[index] = _FIELD.sub(lambda found: values[found[1]], pieces[index])
+        else:
+            pieces[index] = ""
+    return "".join(pieces)
+
+
+def known(evidence: Evidence, *, since_ms: int | None, at_ms: int | None) -> dict[str, str]:
+    """The fields that this evidence can fill, as words.
+
+    - `observed`, `expected`, `low`, `high`: the number with its unit.
+    - `difference`: how far observed and expected are apart; `times`: observed is so many times
+      expected; `share`: the same as a percentage, of 1 where nothing is expected.
+    - `length`, `earliest`, `latest`: observed, low and high as lengths of time, where the unit is
+      one of time; without a sign.
+    - `lasted`: from `since_ms` to `at_ms`; `span`: the interval that was looked at.
+    - `reason`: the detail as a reason of a pump that stands; `detail`: the detail, quoted.
+    """
+    values: dict[str, str] = {}
+    for name in ("observed", "expected", "low", "high"):
+        value = getattr(evidence, name)
+        if value is not None:
+            values[name] = amount(value, evidence.unit)
+    _compare(evidence, values)
+    _measure(evidence, values)
+    if since_ms is not None and at_ms is not None and at_ms - since_ms >= MS_PER_SECOND:
+        values["lasted"] = span(at_ms - since_ms)
+    if evidence.limit:
+        values["limit"] = evidence.limit
+    detail = quoted(evidence.detail)
+    if detail:
+        values["detail"] = detail
+        word = evidence.detail.split(";")[0].strip()
+        values["reason"] = REASONS.get(word) or quoted(word) or detail
+    return values
+
+
+def _compare(evidence: Evidence, values: dict[str, str]) -> None:
+    observed, expected = evidence.observed, evidence.expected
+    if observed is None:
+        return
+    if expected is not None:
+        values["difference"] = amount(abs(observed - expected), evidence.unit)
+    base = 1.0 if expected is None else expected
+    if base > 0:
+        values["share"] = f"{number(round(100 * observed / base))} %"
+        if expected is not None and observed > 0:
+            values["times"] = f"{number(float(f'{observed / base:.2g}'))} times"
+
+
+def _measure(evidence: Evidence, values: dict[str, str]) -> None:
+    per_ms = _LENGTHS_MS.get(evidence.unit)
+    if per_ms is not None:
+        for name, value in (
+            ("length", evidence.observed),
+            ("earliest", evidence.low),
+            ("latest", evidence.high),
+        ):
+            if value is not None:
+                values[name] = span(round(abs(value) * per_ms))
+    if evidence.from_ms is not None and evidence.to_ms is not None:
+        length_ms = evidence.to_ms - evidence.from_ms
+        if length_ms >= MS_PER_SECOND:
+            values["span"] = span(length_ms)
+
+
+def _direction(evidence: Evidence) -> int:
+    """1 for too much, -1 for too little, 0 where it cannot be told."""
+    if evidence.dose_iu:
+        return 1 if evidence.dose_iu > 0 else -1
+    if evidence.observed is None:
+        return 0
+    difference = evidence.observed - (evidence.expected or 0.0)
+    return (difference > 0) - (difference < 0)
+
+
+def dose_sentence(dose_iu: float | None, ordered_iu_h: float | None) -> str:
+    """How much was given too much (+) or too little (−) so far; empty where it is not known.
+
+    With the ordered rate it is also told as so many minutes of it.
+    """
+    if dose_iu is None or abs(dose_iu) < DOSE_IU_MIN:
+        return ""
+    size_iu = abs(dose_iu)
+    shown = round(size_iu, -1 if size_iu >= DOSE_IU_TENS else 0)
+    word = "much" if dose_iu > 0 else "little"
+    sentence = f"About {number(shown)} IU too {word} so far"
+    if ordered_iu_h is not None and ordered_iu_h > 0:
+        length_ms = round(size_iu / ordered_iu_h * MS_PER_HOUR)
+        if length_ms >= MS_PER_MINUTE:
+            sentence += f", {span(length_ms)} of the ordered rate"
+    return sentence + "."
+
+
+def amount(value: float, unit: str) -> str:
+    """A number with its unit; minutes become hours and minutes where there are many."""
+    if unit == "min" and value >= 0:
+        return span(round(value * MS_PER_MINUTE))
+    return f"{number(value)} {_UNITS.get(unit, unit)}".rstrip()
+
+
+def number(value: float) -> str:
+    """A number as people read it: two decimals at most, more only where it would be nothing."""
+    if 0 < abs(value) < 0.01:
+        return f"{value:.1g}"
+    return f"{value:,.2f}".rstrip("0").rstrip(".").replace("-", "−")
+
+
+def span(length_ms: int) -> str:
+    """A length of time in words: 45 s, 7 min, 2 h 5 min, 3 days 4 h."""
+    seconds = max(0, length_ms) // MS_PER_SECOND
+    if seconds < 90:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    days, rest = divmod(hours, 24)
+    return f"{days} days {rest} h" if rest else f"{days} days"
+
+
+def quoted(text: str) -> str:
+    """What a pump or a person wrote, as data; empty where nothing that can be printed is in it."""
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    words = words.replace("“", "'").replace("”", "'")
+    if len(words) > QUOTED_LENGTH_MAX:
+        words = words[: QUOTED_LENGTH_MAX - 1].rstrip() + "…"
+    return f"“{words}”" if words else ""
