@@ -29,8 +29,8 @@ _DEVICE = {
     "upstream-occlusion": Text(
         title="upstream occlusion",
         what="The pump found the line from the bag blocked and stopped[ {lasted} ago].",
-        first="Look for closed clamps and kinks between the bag and the pump, and see that the bag "
-        "is spiked right. Restart the pump when the line is free, and see that it runs.",
+        first="Look for closed clamps and kinks between the bag and the pump, and see that the "
+        "bag is properly connected. Restart the pump when the line is free, and see that it runs.",
         why="Without delivery the level in the blood leaves its range within about an hour.",
         source="The recall notice of CADD-Solis of 2025-04-08 calls it a high-priority alarm that "
         "stops the pump [V]; about an hour: 56 min from 18 IU/kg/h, by the patient model [D].",
@@ -47,7 +47,7 @@ _DEVICE = {
     ),
     "free-flow": Text(
         title="free flow",
-        what="The pump reports free flow[ for {lasted} now]: heparin may be running in "
+        what="The pump has reported free flow[ for {lasted}]: heparin may be running in "
         "uncontrolled.",
         first="Close the clamp on the line at once. Then look at the bag, the cassette and the "
         "pump's door, and call the prescriber.",
@@ -57,7 +57,7 @@ _DEVICE = {
     ),
     "reservoir-empty": Text(
         title="reservoir empty",
-        what="The bag is empty and the pump has stopped[, {lasted} ago].",
+        what="The bag ran empty and the pump stopped[ {lasted} ago].",
         first="Hang the next bag as ordered, and compare its label and concentration with the "
         "order. If there is none, call the pharmacist now.",
         why="Continuous heparin has no reserve: the level leaves its range within about an hour.",
@@ -67,7 +67,7 @@ _DEVICE = {
     ),
     "reservoir-low": Text(
         title="reservoir low",
-        what="The pump says that the bag is nearly empty[, for {lasted} now].",
+        what="The pump has said[ for {lasted}] that the bag is nearly empty.",
         first="See that the next bag is there, in date and of the ordered concentration. If not, "
         "call the pharmacist.",
         why="A bag that is changed in time costs no dose.",
@@ -86,7 +86,7 @@ _DEVICE = {
     ),
     "battery-depleted": Text(
         title="battery depleted",
-        what="The pump's battery is empty and the pump has stopped[, {lasted} ago].",
+        what="The pump's battery ran empty and the pump stopped[ {lasted} ago].",
         first="Plug the pump in or change its battery. Then see that it runs again, at the "
         "ordered rate.",
         why="Without power nothing is delivered, and soon the pump cannot alarm either.",
@@ -95,7 +95,7 @@ _DEVICE = {
     ),
     "battery-low": Text(
         title="battery low",
-        what="The pump's battery is low[, for {lasted} now].",
+        what="The pump has said[ for {lasted}] that its battery is low.",
         first="Plug the pump in, or change its battery before it stops.",
         why="A pump with an empty battery stops, and some then forget what they were set to.",
         source="GIP 5.1: less than 15 min left [V2].",
@@ -103,7 +103,7 @@ _DEVICE = {
     ),
     "door-open": Text(
         title="door open",
-        what="The pump's door or cassette is open and the pump has stopped[, {lasted} ago].",
+        what="The pump's door or cassette was opened and the pump stopped[ {lasted} ago].",
         first="Close the clamp on the line before you touch the door or the cassette. Then seat it "
         "again, open the clamp and see that the pump runs.",
         why="A set that is out of its pump can run freely, and the pump delivers nothing.",
@@ -112,16 +112,16 @@ _DEVICE = {
     ),
     "system-malfunction": Text(
         title="system malfunction",
-        what="The pump reports a fault of its own and has stopped[, {lasted} ago].",
-        first="Close the clamp on the line and do not use this pump again. Get the spare pump, set "
-        "it as ordered with a second check, and call who supplies the pumps.",
+        what="The pump found a fault of its own and stopped[ {lasted} ago].",
+        first="Close the clamp on the line and do not use this pump again. Get the spare pump, "
+        "set it as ordered with a second check, and call the pump supplier.",
         why="A pump with a fault must not be trusted, and no heparin is delivered meanwhile.",
         source="GIP: a failure of the device stops it with a high-priority alarm [V2].",
         clears="When the pump no longer reports it.",
     ),
     "over-temperature": Text(
         title="too hot",
-        what="The pump is too hot and has stopped[, {lasted} ago].",
+        what="The pump became too hot and stopped[ {lasted} ago].",
         first="Take the pump out of the sun or from under the covers, and let it cool. Get the "
         "spare pump if it does not run again within minutes.",
         why="No heparin is delivered until it has cooled or is replaced.",
@@ -130,7 +130,7 @@ _DEVICE = {
     ),
     "standby-expired": Text(
         title="standby expired",
-        what="The pump's standby is over and it waits for somebody[, for {lasted} now].",
+        what="The pump's standby ended[ {lasted} ago], and it waits for somebody.",
         first="Look at the order: is the infusion to run now? If it is, restart the pump and read "
         "its rate; if not, tell the prescriber that it stands.",
         why="A hold that nobody ends is one of the most frequent ways to lose doses.",
@@ -157,7 +157,7 @@ _DEVICE = {
     ),
     "programming-cleared": Text(
         title="programming was left alone and cleared",
-        what="Programming was begun at the pump, left alone for too long and cleared[, {lasted} "
+        what="Programming was begun at the pump, left alone for too long and cleared[ {lasted} "
         "ago].",
         first="See what the pump runs now, and compare it with the order. What was to be changed "
         "must be set again, with a second check.",
@@ -177,7 +177,7 @@ _DEVICE = {
 _TECHNICAL = {
     "pump-offline": Text(
         title="pump offline",
-        what="The pump has lost its connection[, {lasted} ago]; whether it runs is not known.",
+        what="The pump lost its connection[ {lasted} ago]; whether it runs is not known.",
         first="Call the patient or carer: does the pump run, and does it show an alarm? Then look "
         "at its power and network.",
         why="While a pump is not heard, neither a stop nor a wrong rate is seen from here.",
@@ -200,7 +200,7 @@ _TECHNICAL = {
         what="The pump says that it delivers, but its volume counter has not moved[ for {span}][; "
         "{expected} was due].",
         first="Look whether the pump really moves fluid: drip chamber, bag, catheter. If nothing "
-        "moves, look for closed clamps; if it does, call who supplies the pumps.",
+        "moves, look for closed clamps; if it does, call the pump supplier.",
         why="Either nothing is delivered, or it is delivered and not counted.",
         source="More than 0.1 mL due and none counted [A].",
         clears="When the counter moves again, or the pump no longer says that it delivers.",
@@ -219,7 +219,7 @@ _TECHNICAL = {
     ),
     "identity-mismatch": Text(
         title="another pump speaks on this topic",
-        what="A message under this pump's name came from another pump and was refused[: {detail}].",
+        what="A message under this pump's name came from another pump and was refused.",
         first="Read the name on the pump at the bedside and compare it with the order. Ask "
         "technical support which pump uses this connection.",
         why="The dose of one patient must not be counted for another.",
@@ -228,7 +228,7 @@ _TECHNICAL = {
     ),
     "unknown-pump": Text(
         title="unknown pump",
-        what="A pump that no order names is sending[, for {lasted} now].",
+        what="A pump that no order names has been sending[ for {lasted}].",
         first="Find out where this pump is and whether it is connected to a patient. If it is, "
         "compare it with that patient's order.",
         why="Without an order nothing tells whether its dose is right.",
@@ -256,10 +256,10 @@ _TECHNICAL = {
     ),
     "clock-step": Text(
         title="pump clock was changed",
-        what="The pump's clock was changed[ by {length}]; when things happened may be told wrong.",
-        more="The pump's clock was set forward[ by {length}]; when things happened may be told "
+        what="The pump's clock was changed[ by {length}]; the times that are shown may be wrong.",
+        more="The pump's clock was set forward[ by {length}]; the times that are shown may be "
         "wrong.",
-        less="The pump's clock was set back[ by {length}]; when things happened may be told wrong.",
+        less="The pump's clock was set back[ by {length}]; the times that are shown may be wrong.",
         first="Compare the clock on the pump with your watch. Ask technical support to set it if "
         "it is wrong.",
         why="Doses are held against the order by the pump's own clock.",
@@ -278,7 +278,7 @@ _TECHNICAL = {
     ),
     "malformed-messages": Text(
         title="unreadable messages",
-        what="Messages under this pump's name cannot be read[: {observed}][, for {lasted} now].",
+        what="Messages under this pump's name have been unreadable[ for {lasted}][: {observed}].",
         first="Look at the pump itself: does it run, and at which rate? Then tell technical "
         "support.",
         why="What cannot be read is not used, so something may be missed.",
@@ -308,8 +308,8 @@ _THERAPY = {
     ),
     "wrong-concentration": Text(
         title="concentration is not as ordered",
-        what="The pump is set for another concentration than ordered[: {observed}, ordered "
-        "{expected}][, for {lasted} now]. If the bag is as ordered, every dose is wrong by that "
+        what="The pump has been set to another concentration than ordered[ for {lasted}][: "
+        "{observed}, ordered {expected}]. If the bag is as ordered, every dose is wrong by that "
         "factor.",
         first="Read the concentration on the label of the bag that hangs, and compare bag, pump "
         "and order. If the three are not the same, call the pharmacist now.",
@@ -321,8 +321,8 @@ _THERAPY = {
     ),
     "wrong-weight": Text(
         title="weight is not as ordered",
-        what="The pump is set for another weight than ordered[: {observed}, ordered {expected}][, "
-        "for {lasted} now].",
+        what="The pump has been set to another weight than ordered[ for {lasted}][: {observed}, "
+        "ordered {expected}].",
         first="Compare the weight on the pump with the order, and ask whether it was typed in "
         "pounds. Call the prescriber or pharmacist.",
         why="The dose is by weight: pounds typed as kilograms more than double it.",
@@ -332,12 +332,12 @@ _THERAPY = {
     ),
     "rate-not-as-ordered": Text(
         title="rate is not as ordered",
-        what="The pump is not set as ordered[: {observed}, ordered {expected}][, for {lasted} "
-        "now].",
-        more="The pump is set higher than ordered[: {observed}, ordered {expected}][, for {lasted} "
-        "now].",
-        less="The pump is set lower than ordered[: {observed}, ordered {expected}][, for {lasted} "
-        "now].",
+        what="The pump has not been set as ordered[ for {lasted}][: {observed}, ordered "
+        "{expected}].",
+        more="The pump has been set higher than ordered[ for {lasted}][: {observed}, ordered "
+        "{expected}].",
+        less="The pump has been set lower than ordered[ for {lasted}][: {observed}, ordered "
+        "{expected}].",
         first="Read the rate on the pump and compare it with the newest order; look for a "
         "misplaced decimal point. If they differ, call the prescriber or pharmacist now.",
         why="What is typed in wrong runs until somebody sees it: a tenfold rate takes the level "
@@ -366,8 +366,8 @@ _THERAPY = {
     ),
     "delivering-on-hold": Text(
         title="delivering during a hold",
-        what="The pump delivers[ {observed}] although a hold or stop is ordered[, for {lasted} "
-        "now].",
+        what="The pump has been delivering[ {observed}][ for {lasted}] although a hold or stop is "
+        "ordered.",
         first="Read the newest order. If the hold stands, the pump should be paused as ordered; "
         "tell the prescriber what was given meanwhile.",
         why="A hold is ordered when the level is too high or a procedure is near.",
@@ -377,12 +377,12 @@ _THERAPY = {
     ),
     "outside-limits": Text(
         title="outside dose limits",
-        what="The pump is set outside the limits for this drug[: {observed}][, limit {limit}][, "
-        "for {lasted} now].",
-        more="The pump is set above the highest dose that is allowed for this drug[: {observed}][, "
-        "limit {limit}][, for {lasted} now].",
-        less="The pump is set below the lowest dose that is allowed for this drug[: {observed}][, "
-        "limit {limit}][, for {lasted} now].",
+        what="The pump has been set outside the limits for this drug[ for {lasted}][: "
+        "{observed}][, allowed {range}][, limit {limit}].",
+        more="The pump has been set above the highest dose that is allowed for this drug[ for "
+        "{lasted}][: {observed}][, allowed {range}][, limit {limit}].",
+        less="The pump has been set below the lowest dose that is allowed for this drug[ for "
+        "{lasted}][: {observed}][, allowed {range}][, limit {limit}].",
         first="Compare rate, concentration and weight on the pump with the order, each on its own. "
         "Call the prescriber or pharmacist now.",
         why="Heparin has no highest dose of its own; the limits are all that stops a tenfold "
@@ -394,8 +394,8 @@ _THERAPY = {
     ),
     "library-bypassed": Text(
         title="drug library bypassed",
-        what="The pump runs without its drug library[, for {lasted} now], so it does not warn of a "
-        "dose outside the limits.",
+        what="The pump has been running without its drug library[ for {lasted}], so it does not "
+        "warn of a dose outside the limits.",
         first="Compare rate, concentration and weight with the order, together with a second "
         "person. Have the pump set through its library at the next change.",
         why="Without the library no limit stops a wrong entry.",
@@ -404,8 +404,8 @@ _THERAPY = {
     ),
     "double-check-missing": Text(
         title="double check is missing",
-        what="The last change at the pump was not checked by two different people[, {lasted} "
-        "ago][: {detail}].",
+        what="The last change at the pump[, {lasted} ago,] was not checked by two different "
+        "people[: {detail}].",
         first="Have a second person compare rate, concentration and weight with the order, without "
         "being told what to expect.",
         why="Heparin is a high-alert drug: two people who look independently find what one misses.",
@@ -429,8 +429,9 @@ _DELIVERY = {
     "over-delivery": Text(
         title="over-delivery",
         what="More heparin is delivered than ordered[: {observed} in {span}, ordered {expected}].",
-        first="Compare the rate on the pump with the order, and what is left in the bag with what "
-        "should be. Call the prescriber now, and ask the patient about any bleeding.",
+        first="Compare the rate on the pump with the order, and the bag with what should be left. "
+        "Call the prescriber now and ask whether the pump is to be paused. Ask the patient about "
+        "bleeding.",
         why="A dose 20 % too high takes a typical patient out of range.",
         source="GIP 1.2.2: more than 10 % over for more than 15 min [V2]; 20 %: by the patient "
         "model [D].",
@@ -463,8 +464,8 @@ _DELIVERY = {
     "not-delivering": Text(
         title="not delivering, and no order to hold",
         what="The pump has not delivered[ for {lasted}][ ({reason})], and no hold is ordered.",
-        first="Read on the pump why it stands, and restart it if the order says that it runs. Do "
-        "not make up for what was missed; call the prescriber.",
+        first="Read on the pump why it stands, and put that right first. Restart it if the order "
+        "says that it runs; do not make up for what was missed, and call the prescriber.",
         why="Without delivery the level in the blood leaves its range within about an hour.",
         source="Medium at 10 min, high at 30 min [A]; about an hour: 56 min from 18 IU/kg/h and 16 "
         "min from 12 IU/kg/h, by the patient model [D].",
@@ -506,8 +507,8 @@ _DELIVERY = {
         "{expected}].",
         less="Less was delivered over the last 24 hours than ordered[: {observed}, ordered "
         "{expected}].",
-        first="Look at stops and changes of the last day. If they do not explain it, ask who "
-        "supplies the pumps to check this one.",
+        first="Look at stops and changes of the last day. If they do not explain it, ask the pump "
+        "supplier to check this pump.",
         why="A slow drift is too small for a quarter of an hour, and adds up over a day.",
         source="More than 10 % in 24 h [A]; pumps are specified to ±6 % (CADD-Solis manual, p. 74 "
         "[V]).",
@@ -527,8 +528,8 @@ _DELIVERY = {
     ),
     "occlusion-forming": Text(
         title="line is closing",
-        what="The pressure in the line rises as it does when a line closes[: {observed}, usual "
-        "{expected}][; for {lasted} now]. The pump itself has not alarmed yet.",
+        what="The pressure in the line has been rising[ for {lasted}] as it does when a line "
+        "closes[: {observed}, usual {expected}]. The pump itself has not alarmed yet.",
         first="Look for clamps and kinks from the pump to the catheter, and how the arm lies. "
         "Before a closed line is opened, let the pressure off as you were taught: what is held "
         "back comes as a bolus.",
@@ -539,8 +540,8 @@ _DELIVERY = {
     ),
     "partial-occlusion": Text(
         title="line partly blocked",
-        what="The line needs more pressure than this rate should[: {observed}, usual {expected}][, "
-        "for {lasted} now]; it may be partly blocked.",
+        what="The line has needed more pressure than this rate should[ for {lasted}][: "
+        "{observed}, usual {expected}]. It may be partly blocked.",
         first="Look for kinks and a half-closed clamp from the pump to the catheter, and how the "
         "arm lies. Look at the catheter site for swelling.",
         why="A narrow line may close, and the pump's own limit is far above this pressure.",
@@ -586,7 +587,7 @@ _DELIVERY = {
         what="The bag has hung longer than it should[: {length}][, limit {limit}].",
         first="Read the date and time on the bag. Hang the next one as ordered, and compare its "
         "label with the order.",
-        why="An old bag can lose strength and cleanliness.",
+        why="An old bag can lose strength, and nobody can be sure any more that it is sterile.",
         source="A site's own rule, 24 h [M]; heparin in 0.9 % saline in plastic is stable for 24 h "
         "(Goodall 1980 [V]).",
         clears="When a new bag hangs.",
@@ -633,7 +634,7 @@ _LABORATORY = {
         "sign of bleeding.",
         first="Ask the patient about dizziness, black stools and pain in belly or back, and look "
         "for bruises. Call the prescriber now.",
-        why="Bleeding that nobody sees shows in the haemoglobin first.",
+        why="Bleeding that nobody sees can show in the haemoglobin.",
         source="A fall of 2 g/dL or more (Durham protocol [V]).",
         clears="When the next result is no longer low.",
         limits=("haemoglobin_fall_g_dl",),
@@ -641,11 +642,11 @@ _LABORATORY = {
     "levels-out-of-range": Text(
         title="levels out of range",
         what="Two results in a row are out of range on the same side[: the newer is {observed}][, "
-        "range {low} to {high}].",
-        more="Two results in a row are above the range[: the newer is {observed}][, range {low} to "
-        "{high}].",
-        less="Two results in a row are below the range[: the newer is {observed}][, range {low} to "
-        "{high}].",
+        "range {range}].",
+        more="Two results in a row are above the range[: the newer is {observed}][, range "
+        "{range}].",
+        less="Two results in a row are below the range[: the newer is {observed}][, range "
+        "{range}].",
         first="See that the pump runs as ordered and that the last change was applied. Call the "
         "prescriber with both results.",
         why="Once can be chance; twice, the dose does not suit the patient.",
@@ -663,11 +664,11 @@ _LABORATORY = {
     "result-disagrees": Text(
         title="result does not fit dose",
         what="A laboratory result does not fit the dose delivered[: {observed}, by the dose about "
-        "{expected}][, between {low} and {high}].",
+        "{expected}][, likely {range}].",
         more="A laboratory result is higher than the dose delivered explains[: {observed}, by the "
-        "dose about {expected}][, between {low} and {high}].",
+        "dose about {expected}][, likely {range}].",
         less="A laboratory result is lower than the dose delivered explains[: {observed}, by the "
-        "dose about {expected}][, between {low} and {high}].",
+        "dose about {expected}][, likely {range}].",
         first="Ask how the blood was drawn: from the heparin line, or from the other arm? Compare "
         "the label of the bag with pump and order, look for leaks, and tell the prescriber before "
         "anybody acts on the result.",
@@ -692,7 +693,7 @@ _LABORATORY = {
     "not-therapeutic": Text(
         title="not yet in range",
         what="No level has reached its range since the start[; the newest is {observed}][, range "
-        "{low} to {high}].",
+        "{range}].",
         first="See that the pump has run as ordered since the start. Call the prescriber with all "
         "results so far.",
         why="Without an effective level in the first day clots come back more often.",
@@ -714,7 +715,7 @@ _LABORATORY = {
     "level-forecast": Text(
         title="level may leave its range",
         what="If nothing changes, the estimated level will soon leave its range[: {observed}][, "
-        "range {low} to {high}].",
+        "range {range}].",
         first="See that the pump runs as ordered. Ask the prescriber whether to test the blood "
         "earlier.",
         first_notice="Nothing to do at once. See that the next blood test is arranged.",
@@ -728,7 +729,7 @@ _LABORATORY = {
 _CARE = {
     "bleeding": Text(
         title="bleeding reported",
-        what="Bleeding was reported[, {lasted} ago][: {detail}].",
+        what="Bleeding was reported[ {lasted} ago][: {detail}].",
         first="Call the patient now: where, how much, since when, any fall or blow to the head? "
         "Call the prescriber; if it is heavy or does not stop, call the emergency number first.",
         why="Bleeding is the most feared harm of heparin; the prescriber must decide how to go on.",
@@ -737,7 +738,7 @@ _CARE = {
     ),
     "complication-reported": Text(
         title="complaint reported",
-        what="A complaint was reported[, {lasted} ago][: {detail}].",
+        what="A complaint was reported[ {lasted} ago][: {detail}].",
         first="Call the patient: what is it, since when, is it getting worse? Look at or ask about "
         "the catheter site, and tell the prescriber.",
         why="Redness, pain or fever can come from the catheter.",
@@ -746,7 +747,7 @@ _CARE = {
     ),
     "level-overdue": Text(
         title="blood test is overdue",
-        what="The blood test for the heparin level is overdue[, by {length}].",
+        what="The blood test for the heparin level is overdue[ by {length}].",
         first="Ask whether the blood was drawn and where the sample is. If it was not, arrange it "
         "and tell the prescriber.",
         why="The dose is steered by this test alone.",

@@ -31,10 +31,7 @@ FIELDS = frozenset(
     {
         "observed",
         "expected",
-        "low",
-        "high",
-        "difference",
-        "times",
+        "range",
         "share",
         "length",
         "earliest",
@@ -57,17 +54,20 @@ _LENGTHS_MS = {
     "d": MS_PER_DAY,
     "days": MS_PER_DAY,
 }
-# Why a pump says that it does not deliver (IHE IPEC and vendors' words), for people.
+# Why a pump says that it does not deliver (IHE IPEC's reasons without their common prefix, and
+# vendors' words), for people.
+REASON_PREFIX = "pump-stopped-"
 REASONS = {
-    "pump-stopped-by-clinician": "somebody stopped it",
-    "pump-stopped-not-specified": "it does not say why",
-    "pump-stopped-switching-source": "it is changing over to another source",
-    "pump-stopped-between-doses": "it waits for its next dose",
-    "pump-stopped-alarming": "it stopped with an alarm",
-    "pump-stopped-powered-off": "it was switched off",
-    "pump-stopped-user": "somebody stopped it",
-    "pump-stopped-standby": "it is in standby",
+    "by-clinician": "somebody stopped it",
+    "user": "somebody stopped it",
+    "not-specified": "it does not say why",
     "not-delivering": "it does not say why",
+    "switching-source": "it is changing over to another source",
+    "between-doses": "it waits for its next dose",
+    "alarming": "it stopped with an alarm",
+    "powered-off": "it was switched off",
+    "standby": "it is in standby",
+    "transitioning": "it is changing over",
     "kvo": "it only keeps the vein open",
 }
 
@@ -143,20 +143,23 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 def known(evidence: Evidence, *, since_ms: int | None, at_ms: int | None) -> dict[str, str]:
     """The fields that this evidence can fill, as words.
 
-    - `observed`, `expected`, `low`, `high`: the number with its unit.
-    - `difference`: how far observed and expected are apart; `times`: observed is so many times
-      expected; `share`: the same as a percentage, of 1 where nothing is expected.
+    - `observed`, `expected`: the number with its unit; `range`: from low to high.
+    - `share`: observed as a percentage of expected, of 1 where nothing is expected.
     - `length`, `earliest`, `latest`: observed, low and high as lengths of time, where the unit is
       one of time; without a sign.
     - `lasted`: from `since_ms` to `at_ms`; `span`: the interval that was looked at.
     - `reason`: the detail as a reason of a pump that stands; `detail`: the detail, quoted.
     """
     values: dict[str, str] = {}
-    for name in ("observed", "expected", "low", "high"):
-        value = getattr(evidence, name)
-        if value is not None:
-            values[name] = amount(value, evidence.unit)
-    _compare(evidence, values)
+    observed, expected = evidence.observed, evidence.expected
+    if observed is not None:
+        values["observed"] = amount(observed, evidence.unit)
+        if expected is None or expected > 0:
+            values["share"] = f"{number(round(100 * observed / (expected or 1.0)))} %"
+    if expected is not None:
+        values["expected"] = amount(expected, evidence.unit)
+    if evidence.low is not None and evidence.high is not None:
+        values["range"] = f"{number(evidence.low)} to {amount(evidence.high, evidence.unit)}"
     _measure(evidence, values)
     if since_ms is not None and at_ms is not None and at_ms - since_ms >= MS_PER_SECOND:
         values["lasted"] = span(at_ms - since_ms)
@@ -165,22 +168,9 @@ def known(evidence: Evidence, *, since_ms: int | None, at_ms: int | None) -> dic
     detail = quoted(evidence.detail)
     if detail:
         values["detail"] = detail
-        word = evidence.detail.split(";")[0].strip()
+        word = evidence.detail.split(";")[0].strip().removeprefix(REASON_PREFIX)
         values["reason"] = REASONS.get(word) or quoted(word) or detail
     return values
-
-
-def _compare(evidence: Evidence, values: dict[str, str]) -> None:
-    observed, expected = evidence.observed, evidence.expected
-    if observed is None:
-        return
-    if expected is not None:
-        values["difference"] = amount(abs(observed - expected), evidence.unit)
-    base = 1.0 if expected is None else expected
-    if base > 0:
-        values["share"] = f"{number(round(100 * observed / base))} %"
-        if expected is not None and observed > 0:
-            values["times"] = f"{number(float(f'{observed / base:.2g}'))} times"
 
 
 def _measure(evidence: Evidence, values: dict[str, str]) -> None:
@@ -200,13 +190,22 @@ def _measure(evidence: Evidence, values: dict[str, str]) -> None:
 
 
 def _direction(evidence: Evidence) -> int:
-    """1 for too much, -1 for too little, 0 where it cannot be told."""
+    """1 for too much, -1 for too little, 0 where it cannot be told.
+
+    The dose says more than the bounds, and these more than what was expected.
+    """
     if evidence.dose_iu:
         return 1 if evidence.dose_iu > 0 else -1
-    if evidence.observed is None:
+    observed = evidence.observed
+    if observed is None:
         return 0
-    difference = evidence.observed - (evidence.expected or 0.0)
-    return (difference > 0) - (difference < 0)
+    if evidence.high is not None and observed > evidence.high:
+        return 1
+    if evidence.low is not None and observed < evidence.low:
+        return -1
+    if evidence.expected is not None:
+        return (observed > evidence.expected) - (observed < evidence.expected)
+    return -1 if observed < 0 else 0
 
 
 def dose_sentence(dose_iu: float | None, ordered_iu_h: float | None) -> str:
