@@ -15,7 +15,7 @@ from rich.console import Console
 import monitor.cli
 import simulator.cli
 import simulator.replay
-from dripwatch import scenarios
+from dripwatch import rules, scenarios
 from dripwatch import summary as summaries
 from dripwatch.up import Up, UpSettings
 from dripwatch.view import NOTICE, told_line
@@ -69,6 +69,7 @@ def main() -> None:
 main.add_command(monitor.cli.command)
 main.add_command(simulator.cli.command)
 main.add_command(simulator.replay.command)
+main.add_command(rules.command)
 main.add_command(scenarios.command)
 
 

@@ -210,6 +210,8 @@ _TECHNICAL = {
         title="volume counter fault",
         what="The pump's volume counter made a leap[ of {observed}] that no pumping explains; the "
         "dose since then is uncertain.",
+        less="The pump's volume counter ran backwards[: {observed}]; the dose since then is "
+        "uncertain.",
         first="Compare the volume on the pump's display with what is left in the bag. Tell the "
         "pharmacist if the two do not agree.",
         why="The dose is counted from this counter; a leap may hide too much or too little.",
