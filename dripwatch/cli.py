@@ -18,7 +18,7 @@ import simulator.replay
 from dripwatch import rules, scenarios
 from dripwatch import summary as summaries
 from dripwatch.up import Up, UpSettings
-from dripwatch.view import NOTICE, told_line
+from dripwatch.view import NOTICE, told_whole
 from dripwatch.watch import watch
 from host.process import (
     EXIT_FAILED,
@@ -207,7 +207,7 @@ def _say_json(change: AlertChange) -> None:
 
 def _say_line(console: Console) -> Callable[[AlertChange], None]:
     """Lines for people; times of day, because there is no start to count from."""
-    return lambda change: console.print(told_line(change, None))
+    return lambda change: console.print(told_whole(change, None))
 
 
 _KINDS: dict[str, Callable[..., Resolved[Any]]] = {

@@ -238,27 +238,27 @@ _TECHNICAL = {
         clears="When an order names the pump.",
     ),
     "two-pumps-one-name": Text(
-        title="two pumps share one name",
-        what="Two pumps send under the same name, so their doses cannot be told apart[: {detail}].",
+        title="two pumps with one name",
+        what="Two pumps send under the same name, so their doses cannot be told apart.",
         first="Watch the pump at the bedside itself, and read its name and serial number. Ask "
         "technical support to give the other pump a name of its own.",
         why="What is shown may be the rate and dose of another patient.",
-        source="Two boots or counters that take turns under one name [A].",
+        source="Five messages that have an old number and a new time [A].",
         clears="When only one pump has been heard under this name for a while.",
     ),
     "replayed-messages": Text(
-        title="old messages sent again",
-        what="Old messages of this pump came again as if they were new[: {detail}].",
+        title="old messages come again",
+        what="Old messages of this pump came again as if they were new[: {observed}].",
         first="Look at the pump itself before you rely on what is shown here. Then tell technical "
         "support.",
         why="An old message can make a pump that stands look as if it runs.",
-        source="A message is known by pump, boot and number, and must not come back with another "
-        "content or time [A].",
+        source="Twenty messages that were known already [A].",
         clears="When no more of them have come for a while.",
     ),
     "clock-step": Text(
-        title="pump clock was changed",
-        what="The pump's clock was changed[ by {length}]; the times that are shown may be wrong.",
+        title="pump's clock was set",
+        what="The pump's clock was set to another time[ ({detail})]; the times that are shown may "
+        "be wrong.",
         more="The pump's clock was set forward[ by {length}]; the times that are shown may be "
         "wrong.",
         less="The pump's clock was set back[ by {length}]; the times that are shown may be wrong.",
@@ -275,16 +275,18 @@ _TECHNICAL = {
         first="Look at the pump's display for alarms. Then look at its network, and tell technical "
         "support if it goes on.",
         why="The counter keeps the dose, but a short alarm can get lost.",
-        source="Each message of a boot has the next number, so a gap is seen (contract v1 [A]).",
-        clears="When the messages have arrived, or none has been missing for a while.",
+        source="5 % and at least ten of the messages of about an hour; each message of a boot has "
+        "the next number [A].",
+        clears="When nearly all messages of the last hour have arrived.",
     ),
     "malformed-messages": Text(
-        title="unreadable messages",
+        title="messages cannot be read",
         what="Messages under this pump's name have been unreadable[ for {lasted}][: {observed}].",
         first="Look at the pump itself: does it run, and at which rate? Then tell technical "
         "support.",
         why="What cannot be read is not used, so something may be missed.",
-        source="Contract v1: a bad message is refused, counted and told of [A].",
+        source="Three unreadable messages; contract v1: what is bad is refused, counted and told "
+        "of [A].",
         clears="When readable messages have come for a while.",
     ),
 }
@@ -299,13 +301,13 @@ _THERAPY = {
         clears="When pump and order name each other.",
     ),
     "therapy-on-two-pumps": Text(
-        title="one therapy on two pumps",
-        what="Two pumps say that they give the same therapy[: {detail}]; the patient may be "
+        title="therapy on two pumps",
+        what="The pump delivers what is ordered for another pump[: {detail}]. The patient may be "
         "getting it twice.",
         first="Find out which of the pumps is connected to the patient. If both are, call the "
         "prescriber or pharmacist now.",
         why="Two pumps give twice the dose, and each of them looks right.",
-        source="An order names one pump [A].",
+        source="An order names one pump; high after 10 min [A].",
         clears="When only the ordered pump runs the therapy.",
     ),
     "wrong-concentration": Text(
@@ -356,18 +358,18 @@ _THERAPY = {
         ),
     ),
     "order-not-applied": Text(
-        title="new order not applied",
-        what="The order was changed[ {lasted} ago], and the pump is still set as before[: "
-        "{observed}, ordered {expected}].",
+        title="order is not applied",
+        what="A new order has not been carried out[: {observed}, ordered {expected}][; it has "
+        "been overdue for {lasted}].",
         first="Ask whether the newest order has reached the bedside. If it has, have the pump set "
-        "to it with a second check; if not, call the prescriber.",
+        "to it with a second check. If not, or if a bolus is late, call the prescriber first.",
         why="A changed order answers a blood result; until it is applied the level stays wrong.",
-        source="30 min to carry out an order [A].",
-        clears="When the pump is set as ordered.",
+        source="30 min to carry out a changed rate, 45 min a bolus [A].",
+        clears="When the pump is set as ordered, or long after a bolus was due.",
         limits=("rate_tolerance", "change_grace_min", "bolus_grace_min"),
     ),
     "delivering-on-hold": Text(
-        title="delivering during a hold",
+        title="delivering against a hold or stop",
         what="The pump has been delivering[ {observed}][ for {lasted}] although a hold or stop is "
         "ordered.",
         first="Read the newest order. If the hold stands, the pump should be paused as ordered; "
@@ -378,15 +380,15 @@ _THERAPY = {
         limits=("hold_grace_min",),
     ),
     "outside-limits": Text(
-        title="outside dose limits",
+        title="dose outside the limits",
         what="The pump has been set outside the limits for this drug[ for {lasted}][: "
-        "{observed}][, allowed {range}][, limit {limit}].",
+        "{observed}][, allowed {range}].",
         more="The pump has been set above the highest dose that is allowed for this drug[ for "
-        "{lasted}][: {observed}][, allowed {range}][, limit {limit}].",
+        "{lasted}][: {observed}][, allowed {range}].",
         less="The pump has been set below the lowest dose that is allowed for this drug[ for "
-        "{lasted}][: {observed}][, allowed {range}][, limit {limit}].",
-        first="Compare rate, concentration and weight on the pump with the order, each on its own. "
-        "Call the prescriber or pharmacist now.",
+        "{lasted}][: {observed}][, allowed {range}].",
+        first="Compare rate, concentration and weight on the pump with the order, each on its "
+        "own. Call the prescriber or pharmacist now, also if it is as ordered.",
         why="Heparin has no highest dose of its own; the limits are all that stops a tenfold "
         "entry.",
         source="ISMP, safety considerations of smart pumps [V]; the limits are the default library "
@@ -435,8 +437,8 @@ _DELIVERY = {
         "Call the prescriber now and ask whether the pump is to be paused. Ask the patient about "
         "bleeding.",
         why="A dose 20 % too high takes a typical patient out of range.",
-        source="GIP 1.2.2: more than 10 % over for more than 15 min [V2]; 20 %: by the patient "
-        "model [D].",
+        source="GIP 1.2.2: more than 10 % over for more than 15 min [V2]; more than double is "
+        "told after 5 min [A], as long as Open PCA waits [V]; 20 %: by the patient model [D].",
         clears="When what is delivered is within the limit again.",
         limits=("flow_tolerance",),
     ),
@@ -447,7 +449,8 @@ _DELIVERY = {
         first="Look for clamps, kinks and leaks from the bag to the catheter, and compare the rate "
         "on the pump with the order. Call the prescriber if you do not find the reason.",
         why="Too little heparin does not show until a clot or a blood test does.",
-        source="GIP 1.2.3: less than 90 % for 15 min [V2].",
+        source="GIP 1.2.3: less than 90 % for 15 min [V2]; less than half is told after 5 min, "
+        "and high after 30 min [A].",
         clears="When what is delivered is within the limit again.",
         limits=("flow_tolerance",),
     ),
@@ -469,12 +472,12 @@ _DELIVERY = {
         first="Read on the pump why it stands, and put that right first. Restart it if the order "
         "says that it runs; do not make up for what was missed, and call the prescriber.",
         why="Without delivery the level in the blood leaves its range within about an hour.",
-        source="Medium at 10 min, high at 30 min [A]; about an hour: 56 min from 18 IU/kg/h and 16 "
-        "min from 12 IU/kg/h, by the patient model [D].",
+        source="Medium at 10 min, high at 30 min, or at 15 min with a low dose [A]; about an "
+        "hour: 56 min from 18 IU/kg/h and 16 min from 12 IU/kg/h, by the patient model [D].",
         clears="When the pump delivers, or a hold is ordered.",
     ),
     "hold-overrun": Text(
-        title="hold has run over",
+        title="not restarted after a hold",
         what="The ordered hold ended[ {lasted} ago], and the pump has not been restarted.",
         first="Read the newest order. If the infusion is to run, have it restarted at the ordered "
         "rate, and do not make up for what was missed.",
@@ -502,7 +505,7 @@ _DELIVERY = {
         limits=("level_ratio_high", "level_ratio_low", "level_ratio_off"),
     ),
     "deviation-24h": Text(
-        title="off the order over 24 hours",
+        title="dose of 24 h is off",
         what="What was delivered over the last 24 hours is not what was ordered[: {observed}, "
         "ordered {expected}].",
         more="More was delivered over the last 24 hours than ordered[: {observed}, ordered "
@@ -531,7 +534,7 @@ _DELIVERY = {
     "occlusion-forming": Text(
         title="line is closing",
         what="The pressure in the line has been rising[ for {lasted}] as it does when a line "
-        "closes[: {observed}, usual {expected}]. The pump itself has not alarmed yet.",
+        "closes[: {observed}, before at most {expected}]. The pump itself has not alarmed yet.",
         first="Look for clamps and kinks from the pump to the catheter, and how the arm lies. "
         "Before a closed line is opened, let the pressure off as you were taught: what is held "
         "back comes as a bolus.",
@@ -541,21 +544,22 @@ _DELIVERY = {
         clears="When the pressure is as usual for the rate, or the pump alarms itself.",
     ),
     "partial-occlusion": Text(
-        title="line partly blocked",
+        title="line is narrow",
         what="The line has needed more pressure than this rate should[ for {lasted}][: "
         "{observed}, usual {expected}]. It may be partly blocked.",
         first="Look for kinks and a half-closed clamp from the pump to the catheter, and how the "
         "arm lies. Look at the catheter site for swelling.",
         why="A narrow line may close, and the pump's own limit is far above this pressure.",
-        source="Pressure over rate against that of the free line [A].",
+        source="More than 100 mmHg above that of the free line for 5 min, which no height of a "
+        "pump explains [A].",
         clears="When the pressure is as usual for the rate.",
     ),
     "reservoir-runs-out": Text(
-        title="bag runs out",
-        what="The bag will be empty[ in about {length}][, between {earliest} and {latest} from "
-        "now].",
-        first="Have the next bag ready, and compare its label with the order. If there is none, "
-        "call the pharmacist now.",
+        title="reservoir runs out",
+        what="The pump will have nothing left to infuse[ in {earliest} at the earliest][, "
+        "{latest} at the latest].",
+        first="Have the next bag ready, and compare its label with the order; see whether the "
+        "pump needs a new volume. If there is no bag, call the pharmacist now.",
         first_notice="Nothing to do at once. See that the next bag will be there in time.",
         why="A bag that is changed in time costs no dose; an empty one stops the infusion.",
         source="Volume over rate, with the pump's accuracy of ±6 % (CADD-Solis manual, p. 74 "
@@ -565,17 +569,18 @@ _DELIVERY = {
     ),
     "battery-runs-out": Text(
         title="battery runs out",
-        what="The pump's battery will be empty[ in about {length}][, between {earliest} and "
-        "{latest} from now].",
+        what="The pump's battery will be empty[ in {earliest} at the earliest][, {latest} at the "
+        "latest].",
         first="Plug the pump in, or have a new battery ready.",
         first_notice="Nothing to do at once. See that the pump is plugged in before then.",
         why="Without power nothing is delivered, and soon the pump cannot alarm either.",
-        source="By how fast the charge has fallen; notice and alert times [A].",
+        source="By how fast the charge has fallen, ±25 % (Open PCA [V]), and until that is known "
+        "12.5 % an hour (a vendor's simulator [V2]); notice and alert times [A].",
         clears="When the pump is plugged in, or has a new battery.",
         limits=("battery_notice_min", "battery_alert_min"),
     ),
     "repeat-occlusion": Text(
-        title="line blocked repeatedly",
+        title="repeated occlusions",
         what="The line was blocked again and again[: {observed} in {span}].",
         first="Look at the catheter site and dressing, and how line and arm lie. Ask for a visit "
         "to have the catheter checked.",
@@ -585,7 +590,7 @@ _DELIVERY = {
         limits=("occlusions_max",),
     ),
     "bag-beyond-use": Text(
-        title="bag is past its time",
+        title="bag hangs too long",
         what="The bag has hung longer than it should[: {length}][, limit {limit}].",
         first="Read the date and time on the bag. Hang the next one as ordered, and compare its "
         "label with the order.",

@@ -145,7 +145,7 @@ def known(evidence: Evidence, *, since_ms: int | None, at_ms: int | None) -> dic
 
     - `observed`, `expected`: the number with its unit; `range`: from low to high.
     - `share`: observed as a percentage of expected, of 1 where nothing is expected.
-    - `length`, `earliest`, `latest`: observed, low and high as lengths of time, where the unit is
+    - `length`, `earliest`, `latest`: observed, low and high as lengths of time where the unit is
       one of time; without a sign.
     - `lasted`: from `since_ms` to `at_ms`; `span`: the interval that was looked at.
     - `reason`: the detail as a reason of a pump that stands; `detail`: the detail, quoted.
