@@ -26,6 +26,7 @@ for one.
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
+from infusion import level
 from infusion.account import Account, begin_therapy, book, last_interval, shift_times
 from infusion.alerts import next_look_ms, open_alerts, shift, update
 from infusion.board import Board, Look
@@ -278,6 +279,7 @@ class Monitor:
         shift(state.board, delta_ms)
         shift_flow(state.flow, delta_ms)
         shift_times(state.account, delta_ms, state.edge_key)
+        level.shift(state.level, delta_ms)
         state.standing_ms += delta_ms
         state.presence_ms += delta_ms
         if state.identity_ms is not None:
@@ -324,6 +326,8 @@ class Monitor:
         if not is_new or record.order is None:
             return []
         state = self._state(site, record.order.prescription.pump)
+        if isinstance(message, LabResult):
+            level.observe(state.level, message)
         return self._evaluate(state, self.pump_ms(state))
 
     def _record(self, site: str, therapy: str) -> Record:
@@ -351,6 +355,7 @@ class Monitor:
         record = self.records.get(f"{state.site}/{therapy}") if therapy is not None else None
         order = record.order if record is not None else None
         self._follow_flow(state, order)
+        self._follow_level(state, record)
         situation = Situation(
             state=state,
             at_ms=at_ms,
@@ -383,6 +388,25 @@ class Monitor:
         follow(flow, state.account, order.timeline, DEFAULTS.flow_tolerance, longest_ms)
         if not is_delivering(edge):
             flow.under.begin(edge.time_ms)
+
+    def _follow_level(self, state: PumpState, record: Record | None) -> None:
+        """Carry the level on, once a minute of what was heard; silence is not a dose of zero."""
+        edge, watch = state.edge, state.level
+        if edge is None or record is None or record.order is None:
+            return
+        timeline, weight_kg = record.order.timeline, record.order.prescription.weight_kg
+        delivered_iu = state.account.pumped_iu - state.held_iu
+        if not watch.has_begun:
+            level.begin(watch, timeline, edge.time_ms, weight_kg)
+            for result in record.results:
+                level.observe(watch, result)
+        elif edge.time_ms - watch.at_ms < MS_PER_MINUTE:
+            return
+        else:
+            ordered_iu = timeline.dose_iu(watch.at_ms, edge.time_ms)
+            gained_iu = delivered_iu - state.level_iu
+            level.advance(watch, gained_iu, ordered_iu, edge.time_ms, weight_kg)
+        state.level_iu = delivered_iu
 
     def _next_look_ms(self, state: PumpState) -> int | None:
         """When something is due on the pump's clock, at the latest its silence."""

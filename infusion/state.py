@@ -5,6 +5,7 @@ from msgspec import Struct, field
 from infusion.account import Account, Interval
 from infusion.board import Board
 from infusion.excess import FlowWatch
+from infusion.level_grid import LevelWatch
 from infusion.messages import Presence, PumpMessage
 from infusion.thresholds import SILENT_MS
 
@@ -42,6 +43,9 @@ class PumpState(Struct):
     faster_ml_h: float = 0.0
     faster_until_ms: int = 0
     flow: FlowWatch = field(default_factory=FlowWatch)
+    # The level in the blood, and the account's delivered IU up to which it goes.
+    level: LevelWatch = field(default_factory=LevelWatch)
+    level_iu: float = 0.0
     heard_clock_ms: int = 0
     evaluated_ms: int = 0
     # Since when the pump delivers, or does not.

@@ -5,9 +5,9 @@ The rows stand in the order in which they are looked at: a rule comes after thos
 
 from collections.abc import Iterator
 
-from infusion.rules import delivery, technical, therapy
+from infusion.rules import blood, care, counts, delivery, laboratory, technical, therapy
 from infusion.rules.device import DEVICE_RULES, STOPPING, UNKNOWN_DEVICE_ALARM, device_alarms
-from infusion.rules.rule import HIGH, LOW, MEDIUM, Rule, levels
+from infusion.rules.rule import HIGH, LOW, MEDIUM, NOTICE, Rule, levels
 from infusion.situation import Situation, Verdict
 from infusion.thresholds import SILENT_MS
 from infusion.units import MS_PER_MINUTE
@@ -79,7 +79,79 @@ _DELIVERY = (
         suppressed_by=(*STOPPING, *SILENCE),
     ),
 )
-HAZARDS = (*_TECHNICAL, *_THERAPY, *_DELIVERY)
+# What a pump gives wrongly explains a level that is wrong.
+_GIVEN_WRONG = (
+    "free-flow-seen",
+    "over-delivery",
+    "under-delivery",
+    "wrong-concentration",
+    "rate-not-as-ordered",
+)
+_LABORATORY = (
+    # The delay lets the anti-Xa of a specimen come after its aPTT.
+    Rule("critical-result", "laboratory", levels((1, HIGH)), laboratory.critical_result),
+    Rule("hit-suspected", "laboratory", levels((0, HIGH)), counts.hit_suspected),
+    Rule(
+        "platelets-falling",
+        "laboratory",
+        levels((0, MEDIUM)),
+        counts.platelets_falling,
+        suppressed_by=("hit-suspected",),
+    ),
+    Rule("haemoglobin-falling", "laboratory", levels((0, HIGH)), counts.haemoglobin_falling),
+    Rule(
+        "concentration-doubt",
+        "laboratory",
+        levels((1, MEDIUM)),
+        blood.concentration_doubt,
+        suppressed_by=_GIVEN_WRONG,
+    ),
+    Rule(
+        "levels-out-of-range",
+        "laboratory",
+        levels((1, MEDIUM)),
+        laboratory.levels_out_of_range,
+        suppressed_by=("critical-result", "concentration-doubt"),
+    ),
+    Rule(
+        "result-disagrees",
+        "laboratory",
+        levels((1, MEDIUM)),
+        blood.result_disagrees,
+        suppressed_by=("critical-result", "concentration-doubt", "levels-out-of-range"),
+    ),
+    Rule(
+        "not-therapeutic",
+        "laboratory",
+        levels((0, MEDIUM)),
+        laboratory.not_therapeutic,
+        suppressed_by=("levels-out-of-range", "concentration-doubt"),
+    ),
+    Rule("discordance", "laboratory", levels((0, NOTICE)), laboratory.discordance),
+    Rule(
+        "level-forecast",
+        "laboratory",
+        levels((5, LOW)),
+        blood.level_forecast,
+        suppressed_by=(
+            "critical-result",
+            "concentration-doubt",
+            "levels-out-of-range",
+            "not-therapeutic",
+            "result-disagrees",
+            *_GIVEN_WRONG,
+        ),
+    ),
+)
+_CARE = (
+    Rule("bleeding", "care", levels((0, MEDIUM)), care.bleeding),
+    Rule("complication-reported", "care", levels((0, LOW)), care.complication_reported),
+    Rule("level-overdue", "care", levels((0, MEDIUM)), care.level_overdue),
+    Rule("platelets-due", "care", levels((0, LOW)), care.platelets_overdue),
+    Rule("visit-overdue", "care", levels((0, LOW)), care.visit_overdue),
+    Rule("supplies-low", "care", levels((0, LOW)), care.supplies_low),
+)
+HAZARDS = (*_TECHNICAL, *_THERAPY, *_DELIVERY, *_LABORATORY, *_CARE)
 CHECKS = tuple((rule, rule.check) for rule in HAZARDS if rule.check is not None)
 RULES: dict[str, Rule] = {
     rule.key: rule for rule in (*HAZARDS, *DEVICE_RULES.values(), UNKNOWN_DEVICE_ALARM)
