@@ -604,25 +604,31 @@ _DELIVERY = {
 _LABORATORY = {
     "critical-result": Text(
         title="critical laboratory result",
-        what="A laboratory result is critical[: {observed}][, limit {limit}][ ({detail})].",
+        what="A laboratory result is critical[: {test}][ {observed}][, limit {limit}].",
         first="Call the prescriber now with the result and the rate on the pump. Ask the patient "
         "about any bleeding, and look at the catheter site.",
         why="At such a value bleeding is a danger, and somebody must decide at once.",
         source="aPTT above 100 s is the median of North American laboratories (NASCOLA 2011 [V]); "
         "anti-Xa from 1.0 IU/mL on (Michigan [V]); platelets below 50 × 10⁹/L [A].",
         clears="When the next result of the same test is not critical.",
-        limits=("critical_aptt_s", "critical_anti_xa_iu_ml", "critical_platelets_g_l"),
+        limits=(
+            "critical_aptt_s",
+            "critical_anti_xa_iu_ml",
+            "critical_platelets_g_l",
+            "disagreement_chance_off_scale",
+        ),
     ),
     "hit-suspected": Text(
-        title="platelet fall, possible HIT",
-        what="Platelets have fallen in a way and at a time that need a prescriber's judgement[: "
-        "{observed}, highest before {expected}][ ({detail})].",
+        title="platelets fall as in HIT",
+        what="Platelets have fallen[ to {observed}][, highest before {expected}], at a time when "
+        "heparin can be the cause.",
         first="Call the prescriber now with all platelet counts and the day of treatment. Ask "
         "about a swollen leg, chest pain, breathlessness and changes of the skin.",
         why="Heparin itself can make platelets fall and clots form (HIT), and going on may harm.",
-        source="4Ts, ASH 2018: by fall and timing alone, which is all that the data shows [V].",
+        source="4Ts of 4 points or more by fall, timing and a reported clot, which is all that "
+        "the data shows (ASH 2018 [V]; from 4 points on [M]).",
         clears="When a newer count no longer fits.",
-        limits=("platelets_fall_high", "platelets_from_day", "platelets_until_day"),
+        limits=("platelets_fall_high", "platelets_fall_medium"),
     ),
     "platelets-falling": Text(
         title="platelets are falling",
@@ -633,7 +639,7 @@ _LABORATORY = {
         source="A fall of 30 to 50 % (4Ts, ASH 2018 [V]) or below 100 × 10⁹/L, where all protocols "
         "that were read call the prescriber [V].",
         clears="When the next count is no longer low.",
-        limits=("platelets_fall_medium", "platelets_fall_high", "platelets_low_g_l"),
+        limits=("platelets_fall_medium", "platelets_low_g_l"),
     ),
     "haemoglobin-falling": Text(
         title="haemoglobin is falling",
@@ -648,24 +654,22 @@ _LABORATORY = {
     ),
     "levels-out-of-range": Text(
         title="levels out of range",
-        what="Two results in a row are out of range on the same side[: the newer is {observed}][, "
-        "range {range}].",
-        more="Two results in a row are above the range[: the newer is {observed}][, range "
-        "{range}].",
-        less="Two results in a row are below the range[: the newer is {observed}][, range "
-        "{range}].",
+        what="Two levels in a row are out of range on the same side[: the newer is {observed}][, "
+        "{limit}].",
         first="See that the pump runs as ordered and that the last change was applied. Call the "
         "prescriber with both results.",
         why="Once can be chance; twice, the dose does not suit the patient.",
-        source="Two in a row: notify the prescriber (Michigan VTE protocol [V]); anti-Xa 0.3 to "
-        "0.7 IU/mL [V]; aPTT 45 to 75 s [M].",
-        clears="When the next result is in range.",
+        source="Two in a row below 0.2 or from 1.0 IU/mL on: notify the prescriber (Michigan VTE "
+        "protocol [V]); aPTT 45 to 75 s, where the protocol goes by it [M].",
+        clears="When the next level is nearer to the range.",
         limits=(
             "nomogram",
-            "anti_xa_low_iu_ml",
-            "anti_xa_high_iu_ml",
+            "level_test",
+            "far_low_iu_ml",
+            "far_high_iu_ml",
             "aptt_low_s",
             "aptt_high_s",
+            "aptt_control_s",
         ),
     ),
     "result-disagrees": Text(
@@ -680,49 +684,72 @@ _LABORATORY = {
         "the label of the bag with pump and order, look for leaks, and tell the prescriber before "
         "anybody acts on the result.",
         why="A sample from the heparin line reads far too high, and acting on it would be wrong.",
-        source="More than 0.25 IU/mL and more than 50 % apart [A].",
+        source="More than 0.25 IU/mL and more than 50 % apart, and hardly likely for this patient "
+        "[A].",
         clears="When the next result fits.",
-        limits=("disagreement_iu_ml", "disagreement_share"),
+        limits=(
+            "disagreement_iu_ml",
+            "disagreement_share",
+            "disagreement_chance",
+            "disagreement_chance_off_scale",
+        ),
     ),
     "concentration-doubt": Text(
         title="doubt about the concentration",
-        what="Results in a row fit a bag of another strength than ordered[: {observed}, ordered "
-        "{expected}].",
+        what="Two results in a row fit a bag of another strength than ordered[: about "
+        "{observed}]. It may also be that the patient clears heparin in another way than before.",
+        more="Two results in a row fit a bag that is stronger than ordered[: about {observed}]. "
+        "It may also be that the patient clears heparin more slowly than before.",
+        less="Two results in a row fit a bag that is weaker than ordered[: about {observed}]. It "
+        "may also be that the patient clears heparin faster than before.",
         first="Read the label of the bag that hangs, and compare bag, pump and order. Keep the "
         "bag, and call the pharmacist now.",
         why="Pump, counter and bag all look right when the wrong strength was mixed or hung; only "
         "the blood shows it.",
-        source="Two results that a factor between known strengths explains, and the patient's "
-        "elimination hardly does [A].",
+        source="A factor between strengths on the market explains two results far better than a "
+        "change in the patient [A].",
         clears="When a result fits the ordered strength, or a new bag was hung.",
-        limits=("disagreement_iu_ml", "disagreement_share"),
+        limits=("strength_likelihood",),
     ),
     "not-therapeutic": Text(
         title="not yet in range",
-        what="No level has reached its range since the start[; the newest is {observed}][, range "
-        "{range}].",
+        what="No level has reached the range since the start[: the highest was {observed}][, the "
+        "range begins at {expected}].",
         first="See that the pump has run as ordered since the start. Call the prescriber with all "
         "results so far.",
         why="Without an effective level in the first day clots come back more often.",
         source="Within 24 h (Hull 1997 [V]; Anand 1999 could not confirm it for higher doses [V]).",
         clears="When a level reaches the range.",
-        limits=("therapeutic_within_h", "anti_xa_low_iu_ml", "aptt_low_s"),
+        limits=("therapeutic_within_h", "level_test", "anti_xa_low_iu_ml", "aptt_low_s"),
     ),
     "discordance": Text(
-        title="two tests disagree",
-        what="aPTT and anti-Xa disagree again: one is in range and the other is not[ ({detail})].",
+        title="aPTT and anti-Xa disagree",
+        what="aPTT and anti-Xa disagree twice in a row: one is in range and the other is not[; "
+        "aPTT {observed}, range {limit}].",
+        first_notice="Nothing to do at once. Keep to the protocol, and tell the prescriber with "
+        "the next call.",
         first="Tell the prescriber both results. Ask the laboratory which test is the better guide "
         "for this patient.",
         why="By one test the dose would be changed and by the other not.",
         source="Only 38 % of samples with anti-Xa in range had an aPTT in range (Arachchillage "
         "[V]); twice in a row [A].",
         clears="When both tests say the same.",
-        limits=("anti_xa_low_iu_ml", "anti_xa_high_iu_ml", "aptt_low_s", "aptt_high_s"),
+        limits=(
+            "anti_xa_low_iu_ml",
+            "anti_xa_high_iu_ml",
+            "aptt_low_s",
+            "aptt_high_s",
+            "discordance_share",
+        ),
     ),
     "level-forecast": Text(
         title="level may leave its range",
-        what="If nothing changes, the estimated level will soon leave its range[: {observed}][, "
-        "range {range}].",
+        what="If nothing changes, the estimated level will probably leave its range[ within "
+        "{span}][: about {observed}, range {limit}].",
+        more="If nothing changes, the estimated level will probably rise above its range[ within "
+        "{span}][: about {observed}, range {limit}].",
+        less="If nothing changes, the estimated level will probably fall below its range[ within "
+        "{span}][: about {observed}, range {limit}].",
         first="See that the pump runs as ordered. Ask the prescriber whether to test the blood "
         "earlier.",
         first_notice="Nothing to do at once. See that the next blood test is arranged.",
@@ -730,63 +757,87 @@ _LABORATORY = {
         source="The patient model, set right by each result; at least 80 % probable within 2 h "
         "[A].",
         clears="When the forecast stays in range, or a result tells more.",
-        limits=("anti_xa_low_iu_ml", "anti_xa_high_iu_ml"),
+        limits=(
+            "anti_xa_low_iu_ml",
+            "anti_xa_high_iu_ml",
+            "forecast_h",
+            "forecast_chance",
+            "forecast_anchor_h",
+        ),
     ),
 }
 _CARE = {
     "bleeding": Text(
         title="bleeding reported",
-        what="Bleeding was reported[ {lasted} ago][: {detail}].",
+        what="Bleeding or bruising was reported[ {lasted} ago][: {detail}].",
         first="Call the patient now: where, how much, since when, any fall or blow to the head? "
         "Call the prescriber; if it is heavy or does not stop, call the emergency number first.",
         why="Bleeding is the most feared harm of heparin; the prescriber must decide how to go on.",
-        source="A reported bleeding is always high [A].",
-        clears="When somebody reports that it is over.",
+        source="A reported bleeding is always high, bruises are medium [A].",
+        clears="When somebody reports that it is over; bruises that nobody repeats, after 72 "
+        "hours.",
+        limits=("complaint_h",),
     ),
     "complication-reported": Text(
-        title="complaint reported",
+        title="complication reported",
         what="A complaint was reported[ {lasted} ago][: {detail}].",
-        first="Call the patient: what is it, since when, is it getting worse? Look at or ask about "
-        "the catheter site, and tell the prescriber.",
+        first="Call the patient: what is it, since when, is it getting worse? Look at or ask "
+        "about the catheter site. Tell the prescriber; if breathing, speech or consciousness is "
+        "affected, call the emergency number first.",
         why="Redness, pain or fever can come from the catheter.",
-        source="Complications of catheters, Option Care and ASHP [V].",
-        clears="When somebody reports that it is over.",
+        source="Complications of catheters, Option Care and ASHP [V]; signs of a clot, a stroke "
+        "or an allergy are high [A].",
+        clears="When somebody reports that it is over, or after 72 hours without a repeat.",
+        limits=("complaint_h",),
     ),
     "level-overdue": Text(
-        title="blood test is overdue",
-        what="The blood test for the heparin level is overdue[ by {length}].",
+        title="level overdue",
+        what="The blood test for the heparin level was due[ {span} ago], and no result has come.",
         first="Ask whether the blood was drawn and where the sample is. If it was not, arrange it "
         "and tell the prescriber.",
         why="The dose is steered by this test alone.",
         source="6 h after start and each change, daily when settled (Raschke, Michigan [V]); told "
-        "1 h later, high 3 h later after a level out of range [A].",
+        "1 h later, high 3 h later after a level out of range, and each with the time a "
+        "laboratory takes [A].",
         clears="When a result comes.",
-        limits=("level_due_h", "level_settled_h", "level_overdue_h", "level_overdue_high_h"),
+        limits=(
+            "level_due_h",
+            "level_settled_h",
+            "level_overdue_h",
+            "level_overdue_high_h",
+            "level_turnaround_h",
+            "laboratory_expected",
+        ),
     ),
     "platelets-due": Text(
-        title="platelet count is due",
-        what="A platelet count is due[; the last one was {length} ago].",
+        title="platelet count overdue",
+        what="A platelet count was due[ {span} ago].",
         first="Arrange a count with the next blood test.",
         why="From day 4 to 14 platelets can fall because of heparin, and only a count shows it.",
         source="Day 4 to 14, every 2 to 3 days (ASH 2018 [V]).",
         clears="When a count comes.",
-        limits=("platelets_from_day", "platelets_until_day", "platelets_every_h"),
+        limits=(
+            "platelets_from_day",
+            "platelets_until_day",
+            "platelets_every_h",
+            "platelets_overdue_h",
+        ),
     ),
     "visit-overdue": Text(
-        title="visit is overdue",
-        what="A visit is overdue[; the last one was {length} ago].",
+        title="visit overdue",
+        what="A visit was due[ {span} ago].",
         first="Call the patient and agree on a visit: dressing, catheter site, supplies.",
         why="The dressing, the catheter and the patient need somebody's eyes every week.",
         source="Weekly (Option Care and ASHP [V]).",
         clears="When a visit is reported.",
-        limits=("visit_every_h",),
+        limits=("visit_every_h", "visit_overdue_h"),
     ),
     "supplies-low": Text(
-        title="supplies are low",
+        title="supplies low",
         what="Supplies at home are low[: {detail}].",
         first="Ask what is left and for how long. Order what is missing from the pharmacy today.",
         why="A missing bag, line or battery stops the infusion.",
-        source="Less than 72 h left [A].",
+        source="What somebody reports [A].",
         clears="When somebody reports that supplies have come.",
     ),
 }

@@ -21,7 +21,9 @@ from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND
 QUOTED_LENGTH_MAX = 120
 # A dose below this is not worth a sentence.
 DOSE_IU_MIN = 1.0
-# From here on a dose is told in tens: it is an estimate, and reads as one.
+# From here on a dose is told in whole units, and what was misgiven in tens: it is an estimate, and
+# reads as one.
+DOSE_IU_WHOLE = 10.0
 DOSE_IU_TENS = 100.0
 
 MS_PER_DAY = 24 * MS_PER_HOUR
@@ -39,6 +41,7 @@ FIELDS = frozenset(
         "limit",
         "lasted",
         "span",
+        "test",
         "reason",
         "detail",
     }
@@ -54,6 +57,8 @@ _LENGTHS_MS = {
     "d": MS_PER_DAY,
     "days": MS_PER_DAY,
 }
+# A laboratory test as the detail of its alert begins, and what its result may be beyond.
+_TEST = re.compile(r"(anti-Xa|aPTT|platelets|haemoglobin|INR)(?: \((or less|or more)\))?$")
 # Why a pump says that it does not deliver (IHE IPEC's reasons without their common prefix, and
 # vendors' words), for people.
 REASON_PREFIX = "pump-stopped-"
@@ -148,6 +153,8 @@ def known(evidence: Evidence, *, since_ms: int | None, at_ms: int | None) -> dic
     - `length`, `earliest`, `latest`: observed, low and high as lengths of time where the unit is
       one of time; without a sign.
     - `lasted`: from `since_ms` to `at_ms`; `span`: the interval that was looked at.
+    - `test`: the laboratory test that the detail begins with; then `observed` has "or more" or
+      "or less" where the laboratory cannot tell further.
     - `reason`: the detail as a reason of a pump that stands; `detail`: the detail, quoted.
     """
     values: dict[str, str] = {}
@@ -165,12 +172,23 @@ def known(evidence: Evidence, *, since_ms: int | None, at_ms: int | None) -> dic
         values["lasted"] = span(at_ms - since_ms)
     if evidence.limit:
         values["limit"] = evidence.limit
-    detail = quoted(evidence.detail)
-    if detail:
-        values["detail"] = detail
-        word = evidence.detail.split(";")[0].strip().removeprefix(REASON_PREFIX)
-        values["reason"] = REASONS.get(word) or quoted(word) or detail
+    _read_detail(evidence.detail, values)
     return values
+
+
+def _read_detail(detail: str, values: dict[str, str]) -> None:
+    words = quoted(detail)
+    if not words:
+        return
+    values["detail"] = words
+    head = detail.split(";")[0].strip()
+    reason = head.removeprefix(REASON_PREFIX)
+    values["reason"] = REASONS.get(reason) or quoted(reason) or words
+    test = _TEST.match(head)
+    if test is not None:
+        values["test"] = test[1]
+        if test[2] and "observed" in values:
+            values["observed"] += f" {test[2]}"
 
 
 def _measure(evidence: Evidence, values: dict[str, str]) -> None:
@@ -227,9 +245,11 @@ def dose_sentence(dose_iu: float | None, ordered_iu_h: float | None) -> str:
 
 
 def amount(value: float, unit: str) -> str:
-    """A number with its unit; minutes become hours and minutes where there are many."""
+    """A number with its unit; many minutes become hours, and parts of an IU do not matter."""
     if unit == "min" and value >= 0:
         return span(round(value * MS_PER_MINUTE))
+    if unit == "IU" and abs(value) >= DOSE_IU_WHOLE:
+        value = round(value)
     return f"{number(value)} {_UNITS.get(unit, unit)}".rstrip()
 
 
