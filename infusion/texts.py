@@ -605,8 +605,8 @@ _LABORATORY = {
     "critical-result": Text(
         title="critical laboratory result",
         what="A laboratory result is critical[: {test}][ {observed}][, limit {limit}].",
-        first="Call the prescriber now with the result and the rate on the pump. Ask the patient "
-        "about any bleeding, and look at the catheter site.",
+        first="Call the prescriber now with the result and the rate on the pump. Ask how the "
+        "blood was drawn, and ask the patient about any bleeding.",
         why="At such a value bleeding is a danger, and somebody must decide at once.",
         source="aPTT above 100 s is the median of North American laboratories (NASCOLA 2011 [V]); "
         "anti-Xa from 1.0 IU/mL on (Michigan [V]); platelets below 50 × 10⁹/L [A].",
@@ -782,8 +782,8 @@ _CARE = {
         title="complication reported",
         what="A complaint was reported[ {lasted} ago][: {detail}].",
         first="Call the patient: what is it, since when, is it getting worse? Look at or ask "
-        "about the catheter site. Tell the prescriber; if breathing, speech or consciousness is "
-        "affected, call the emergency number first.",
+        "about the catheter site. Tell the prescriber; with chest pain, or trouble breathing or "
+        "speaking, call the emergency number first.",
         why="Redness, pain or fever can come from the catheter.",
         source="Complications of catheters, Option Care and ASHP [V]; signs of a clot, a stroke "
         "or an allergy are high [A].",
