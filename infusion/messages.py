@@ -204,7 +204,8 @@ class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why an alert stands: what was seen, what was expected, and the limit between them.
 
     `unit` belongs to `observed`, `expected`, `low` and `high` (the bounds while data is missing).
-    `from_ms` to `to_ms` is the interval looked at, `samples` the messages used in it.
+    `from_ms` to `to_ms` is the interval looked at, `samples` the messages used in it. `dose_iu` is
+    what the hazard has given too much so far, or below zero too little.
     """
 
     observed: float | None = None
@@ -216,6 +217,7 @@ class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     from_ms: int | None = None
     to_ms: int | None = None
     samples: int | None = None
+    dose_iu: float | None = None
     detail: str = ""
 
 
