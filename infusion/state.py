@@ -87,16 +87,17 @@ class PumpState(Struct, array_like=True):
     faster_ml_h: float = 0.0
     faster_until_ms: int = 0
     flow: FlowWatch = field(default_factory=FlowWatch)
-    # The level in the blood, and the account's delivered IU up to which it goes.
-    level: LevelWatch = field(default_factory=LevelWatch)
-    level_iu: float = 0.0
     pressure: PressureWatch = field(default_factory=PressureWatch)
     supply: Supply = field(default_factory=Supply)
     keypad: Keypad = field(default_factory=Keypad)
-    # The ordered bolus that is being given, and the beginnings of those that were.
+    # The ordered bolus that is being given, and those that were, with when each was begun.
     giving: Bolus | None = None
-    given_ms: list[int] = field(default_factory=list)
+    given: list[tuple[Bolus, int]] = field(default_factory=list)
     signs: dict[str, Sign] = field(default_factory=dict)
+    # The level in the blood, and the account's delivered IU up to which it goes.
+    level: LevelWatch = field(default_factory=LevelWatch)
+    level_iu: float = 0.0
+    level_boot: int = 0
     heard_clock_ms: int = 0
     evaluated_ms: int = 0
     # When the pump is looked at though nothing came: on its own clock. Derived, and kept.

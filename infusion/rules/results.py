@@ -25,12 +25,12 @@ _BOUNDS = {"": "", "below": " (or less)", "above": " (or more)"}
 
 def order_now_ms(now: Situation) -> int:
     """The instant looked at, on the clinic's clock."""
-    return now.at_ms - now.state.clock_shift_ms
+    return now.order_ms
 
 
 def pump_ms(now: Situation, clinic_ms: int) -> int:
     """An instant of the clinic's clock on the pump's, which the alerts are on."""
-    return clinic_ms + now.state.clock_shift_ms
+    return clinic_ms + now.at_ms - order_now_ms(now)
 
 
 def result_verdict(now: Situation, result: LabResult, limit: str, detail: str) -> Verdict:

@@ -21,7 +21,7 @@ from infusion.rules import (
     therapy,
 )
 from infusion.rules.device import DEVICE_RULES, STOPPING, UNKNOWN_DEVICE_ALARM, device_alarms
-from infusion.rules.rule import HIGH, LOW, MEDIUM, NOTICE, Rule, levels
+from infusion.rules.rule import HIGH, LOW, MEDIUM, NOTICE, Check, Rule, levels
 from infusion.situation import Situation, Verdict
 from infusion.thresholds import SILENT_MS
 from infusion.units import MS_PER_MINUTE
@@ -139,7 +139,8 @@ _THERAPY = (
     Rule(
         "rate-not-as-ordered",
         "therapy",
-        levels((0.5, MEDIUM)),
+        # An order and the pump that follows it may be told in any order within seconds.
+        levels((5 / 60, MEDIUM)),
         therapy.rate_not_as_ordered,
         suppressed_by=("wrong-concentration", "wrong-weight", "two-pumps-one-name"),
     ),
@@ -262,6 +263,29 @@ _DELIVERY = (
         delivery.not_delivering,
         suppressed_by=(*STOPPING, "standby-expired", *SUPPLY, *POWER, *SILENCE),
     ),
+    Rule(
+        "level-off-course",
+        "delivery",
+        levels((15, MEDIUM)),
+        delivery.level_off_course,
+        off_delay_ms=30 * MS_PER_MINUTE,
+        suppressed_by=(
+            "free-flow-seen",
+            "over-delivery",
+            "under-delivery",
+            "hold-overrun",
+            "not-delivering",
+            "counter-frozen",
+            "counter-fault",
+            "two-pumps-one-name",
+            "occlusion-forming",
+            *PROGRAMMED,
+            *STOPPING,
+            *SUPPLY,
+            *POWER,
+            *SILENCE,
+        ),
+    ),
     Rule("repeat-occlusion", "delivery", levels((0, LOW)), line.repeat_occlusion),
     Rule("bag-beyond-use", "delivery", levels((0, NOTICE)), line.bag_beyond_use),
     Rule(
@@ -274,9 +298,15 @@ _DELIVERY = (
     ),
 )
 # What a pump gives wrongly explains a level that is wrong.
-_GIVEN_WRONG = (*FLOWS, *PROGRAMMED)
+_GIVEN_WRONG = (
+    "free-flow-seen",
+    "over-delivery",
+    "under-delivery",
+    "wrong-concentration",
+    "rate-not-as-ordered",
+)
 # A level that is low because the pump stands is no news.
-_STANDS = ("not-delivering", "hold-overrun", *STOPPING)
+_STANDS = ("not-delivering", *STOPPING)
 _LABORATORY = (
     # The delay lets the anti-Xa of a specimen come after its aPTT.
     Rule("critical-result", "laboratory", levels((1, HIGH)), laboratory.critical_result),
@@ -359,7 +389,15 @@ _DEVICE = {
     for key, rule in DEVICE_RULES.items()
 }
 HAZARDS = (*_TECHNICAL, *_THERAPY, *_DELIVERY, *_LABORATORY, *_CARE)
-CHECKS = tuple((rule, rule.check) for rule in HAZARDS if rule.check is not None)
+
+
+def _checks(*rules: Rule) -> tuple[tuple[Rule, Check], ...]:
+    return tuple((rule, rule.check) for rule in rules if rule.check is not None)
+
+
+_PUMP_CHECKS = _checks(*_TECHNICAL, *_THERAPY, *_DELIVERY)
+# These have nothing to look at before the clinic has said anything.
+_CLINICAL_CHECKS = _checks(*_LABORATORY, *_CARE)
 RULES: dict[str, Rule] = {
     rule.key: rule for rule in (*_DEVICE.values(), UNKNOWN_DEVICE_ALARM, *HAZARDS)
 }
@@ -370,7 +408,14 @@ def verdicts(now: Situation) -> Iterator[tuple[Rule, Verdict]]:
     if now.edge is not None and now.edge.alarms:
         for key, verdict in device_alarms(now.edge):
             yield RULES[key], verdict
-    for rule, check in CHECKS:
+    for rule, check in _PUMP_CHECKS:
+        found = check(now)
+        if found is not None:
+            yield rule, found
+    record = now.record
+    if record is None or not (record.results or record.reports or now.limits.laboratory_expected):
+        return
+    for rule, check in _CLINICAL_CHECKS:
         found = check(now)
         if found is not None:
             yield rule, found

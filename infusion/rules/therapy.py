@@ -4,6 +4,7 @@ from infusion.alarms import Priority
 from infusion.allowed import near
 from infusion.messages import Evidence, Panel, Telemetry
 from infusion.situation import Situation, Verdict
+from infusion.therapies import was_given
 from infusion.units import (
     MS_PER_HOUR,
     MS_PER_MINUTE,
@@ -91,7 +92,9 @@ def rate_not_as_ordered(now: Situation) -> Verdict | None:
         return None
     is_gross = _gross(now, programmed, ordered) is not None or _breach(now) is not None
     evidence = _rate_evidence(now, programmed, ordered)
-    return Verdict(evidence, priority=Priority.HIGH if is_gross else None, certain=is_gross)
+    return Verdict(
+        evidence, since_ms=now.state.keypad.rate_ms, priority=Priority.HIGH if is_gross else None
+    )
 
 
 def order_not_applied(now: Situation) -> Verdict | None:
@@ -115,7 +118,7 @@ def _bolus_not_given(now: Situation) -> Verdict | None:
     grace_ms = round(now.limits.bolus_grace_min * MS_PER_MINUTE)
     for begin_ms, end_ms, rate_iu_h in now.timeline.boluses:
         late_ms = now.at_ms - end_ms - grace_ms
-        if not 0 <= late_ms < 4 * grace_ms or begin_ms in now.state.given_ms:
+        if not 0 <= late_ms < 4 * grace_ms or was_given(now.state, begin_ms):
             continue
         if begin_ms < now.state.awaited_ms:
             # Ordered before this monitor heard of the pump: it may well have been given.

@@ -295,9 +295,9 @@ def test_state_of_a_pump_is_small() -> None:
 
 
 def test_quiet_pump_is_small() -> None:
-    """A quiet pump after a day, with one track that counts its silence."""
+    """A quiet pump after a day, with the level of its patient and a bag that hangs too long."""
     monitor, _ = feed(begin().run("26:00").stream)
-    assert len(msgspec.msgpack.encode(monitor.pumps[KEY])) <= 5_000
+    assert len(msgspec.msgpack.encode(monitor.pumps[KEY])) <= 6_000
 
 
 @pytest.mark.parametrize("name", sorted(STREAMS))

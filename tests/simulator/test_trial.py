@@ -8,16 +8,24 @@ import pytest
 
 from infusion.messages import Event, PumpMessage
 from infusion.monitor import COUNTERS_CLEARED
+from infusion.rules import RULES
 from infusion.units import nanolitres
 from simulator.story.expectations import judge
 from simulator.story.scenario import Scenario
 from tests.simulator.bench import CONFIG, START_MS, fleet, pace, shipped_scenario
 from tests.virtual import Trial
 
-# Stories that expect what the monitor has no rule for yet.
-AWAITED: frozenset[str] = frozenset()
-SHIPPED = sorted(path.stem for path in (CONFIG / "scenarios").glob("*.toml"))
-SCENARIOS = [name for name in SHIPPED if name not in AWAITED]
+SCENARIOS = sorted(path.stem for path in (CONFIG / "scenarios").glob("*.toml"))
+# Rules that stories expect and that the monitor does not have yet: only that these are not raised is
+# passed over. A rule that exists must not stand here.
+AWAITED = {
+    *("occlusion-forming", "partial-occlusion", "repeat-occlusion"),
+    *("reservoir-unexplained", "reservoir-runs-out", "battery-runs-out", "bag-beyond-use"),
+    *("level-off-course", "deviation-24h", "hold-overrun", "delivering-on-hold"),
+    *("order-not-applied", "wrong-weight", "outside-limits", "library-bypassed"),
+    *("override-pattern", "therapy-on-two-pumps", "two-pumps-one-name", "replayed-messages"),
+    *("clock-step", "messages-missing", "malformed-messages"),
+}
 SEGMENT_ENDS = ("MDC_EVT_PUMP_DELIV_STOP", "MDC_EVT_PUMP_DELIV_COMP")
 # Where what the monitor counts cannot be what the pump counted, and why.
 UNCOUNTABLE = {
@@ -57,14 +65,25 @@ def ran(name: str) -> Ran:
 def test_the_core_meets_every_expectation(name: str) -> None:
     """What a scenario expects is found, and nothing where it says quiet."""
     _, story, complaints, end_ms = ran(name)
-    assert complaints == []
+    assert [each for each in complaints if not is_awaited(each)] == []
     # Every expectation has come to its time, so that none is met by being left out.
     expected = [each for each in story.expectations if not each.never]
     assert len(judge(story, [], START_MS, end_ms)) == len(expected)
     assert all(START_MS + each.raised[1].ms <= end_ms for each in story.expectations)
 
 
-@pytest.mark.parametrize("name", [name for name in SHIPPED if name not in UNCOUNTABLE])
+def is_awaited(complaint: str) -> bool:
+    return any(f": {rule} was not raised" in complaint for rule in AWAITED)
+
+
+def test_what_is_awaited_is_expected_somewhere_and_is_no_rule_yet() -> None:
+    expected = {each.rule for name in SCENARIOS for each in shipped_scenario(name).expectations}
+    assert expected >= AWAITED
+    assert AWAITED.isdisjoint(RULES)
+    assert expected - AWAITED <= RULES.keys()
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name not in UNCOUNTABLE])
 def test_no_dose_is_lost_or_invented(name: str) -> None:
     """For every pump: segments, the counter and the account agree to the last nanolitre, with what
     the pump itself counted; that need not be what was pumped.
