@@ -298,15 +298,9 @@ _DELIVERY = (
     ),
 )
 # What a pump gives wrongly explains a level that is wrong.
-_GIVEN_WRONG = (
-    "free-flow-seen",
-    "over-delivery",
-    "under-delivery",
-    "wrong-concentration",
-    "rate-not-as-ordered",
-)
+_GIVEN_WRONG = (*FLOWS, *PROGRAMMED)
 # A level that is low because the pump stands is no news.
-_STANDS = ("not-delivering", *STOPPING)
+_STANDS = ("not-delivering", "hold-overrun", *STOPPING)
 _LABORATORY = (
     # The delay lets the anti-Xa of a specimen come after its aPTT.
     Rule("critical-result", "laboratory", levels((1, HIGH)), laboratory.critical_result),
