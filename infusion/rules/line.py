@@ -15,6 +15,8 @@ MEASURED_MS = 10 * MS_PER_MINUTE
 MEASURED_SHARE = 0.01
 USUAL_SHARE_H = 0.125
 LIMIT_SPREAD = 14 / 26
+# A rise is told at once when the pump may alarm so soon. [A]
+SOON_MIN = 3.0
 # What a gauge errs by, and what hangs in a line. [A]
 GAUGE_ML = 5.0
 # Open PCA: the estimate of a battery's time is right to ±25 % [V].
@@ -33,7 +35,9 @@ def _accuracy(now: Situation) -> float:
     return now.limits.pump_accuracy if told is None else told
 
 
-def _time_to_alarm(now: Situation, pressure_mmhg: float, slope_mmhg_s: float) -> str:
+def _minutes_to_alarm(
+    now: Situation, pressure_mmhg: float, slope_mmhg_s: float
+) -> tuple[float, float] | None:
     """When the pump itself will alarm, if it tells its limit: t = (limit − P) ÷ dP/dt.
 
     One pump's limit lies within about half of the nominal one (CADD-Legacy: 26 ± 14 psi [V]).
@@ -41,19 +45,20 @@ def _time_to_alarm(now: Situation, pressure_mmhg: float, slope_mmhg_s: float) ->
     presence = now.state.presence
     limit = presence.occlusion_limit_mmhg if presence is not None else None
     if limit is None or slope_mmhg_s <= 0:
-        return ""
+        return None
     soonest, latest = (
         max(0.0, (limit * share - pressure_mmhg) / slope_mmhg_s / 60)
         for share in (1 - LIMIT_SPREAD, 1 + LIMIT_SPREAD)
     )
-    return f"; the pump's own alarm is to be expected in {soonest:.0f} to {latest:.0f} min"
+    return soonest, latest
 
 
 def occlusion_forming(now: Situation) -> Verdict | None:
     """The pressure is higher than it ever was at this rate, and goes on rising.
 
     Against a closed line dP/dt = r/C (pump-standards §3.1); what the pump is set to is not known
-    unless it says so, so the time to its own alarm is a range.
+    unless it says so, so the time to its own alarm is a range. Where that is far off there is time
+    to see whether the rise is only a cuff on the arm, or somebody who turns over.
     """
     watch, edge = now.state.pressure, now.edge
     if edge is None:
@@ -66,6 +71,10 @@ def occlusion_forming(now: Situation) -> Verdict | None:
         return _narrow(now) if is_told else None
     slope = rise_mmhg_s(watch)
     since_ms, pressure = watch.rising[0][0], watch.rising[-1][1]
+    alarm_min = _minutes_to_alarm(now, pressure, slope)
+    when = ""
+    if alarm_min is not None and now.delivering:
+        when = f"; the pump itself will alarm in {alarm_min[0]:.0f} to {alarm_min[1]:.0f} min"
     evidence = Evidence(
         observed=round(pressure, 1),
         expected=round(watch.ceiling, 1),
@@ -73,10 +82,10 @@ def occlusion_forming(now: Situation) -> Verdict | None:
         from_ms=since_ms,
         to_ms=watch.rising[-1][0],
         samples=len(watch.rising),
-        detail=f"rises by {slope * 60:.0f} mmHg a minute at {edge.rate_ml_h:g} mL/h"
-        + (_time_to_alarm(now, pressure, slope) if now.delivering else ""),
+        detail=f"rises by {slope * 60:.0f} mmHg a minute at {edge.rate_ml_h:g} mL/h{when}",
     )
-    return Verdict(evidence, since_ms=since_ms)
+    is_soon = alarm_min is None or alarm_min[0] <= SOON_MIN
+    return Verdict(evidence, since_ms=since_ms, certain=is_soon)
 
 
 def partial_occlusion(now: Situation) -> Verdict | None:

@@ -196,7 +196,7 @@ _DELIVERY = (
     Rule(
         "occlusion-forming",
         "delivery",
-        levels((0, MEDIUM)),
+        levels((1.5, MEDIUM)),
         line.occlusion_forming,
         off_delay_ms=2 * MS_PER_MINUTE,
         observed=True,
