@@ -149,6 +149,12 @@ def is_rising(watch: PressureWatch) -> bool:
     return late > 0 and early > 0 and late >= STILL_RISING * early
 
 
+def risen_ms(watch: PressureWatch) -> int:
+    """When a rise left what is healthy: its first sample over the margin."""
+    line = max(watch.ceiling, watch.plateau) + margin_mmhg(watch)
+    return next((at for at, pressure in watch.rising if pressure >= line), watch.rising[-1][0])
+
+
 def rise_mmhg_s(watch: PressureWatch) -> float:
     """How fast the pressure rises over the samples of the rise; above zero while it is rising."""
     (from_ms, first), (to_ms, last) = watch.rising[0], watch.rising[-1]

@@ -1,7 +1,7 @@
 """Line, bag and battery: what will stop the infusion before the pump says so."""
 
 from infusion.messages import Evidence, PumpMessage, Telemetry
-from infusion.pressure import is_rising, rise_mmhg_s
+from infusion.pressure import is_rising, rise_mmhg_s, risen_ms
 from infusion.rules.rule import HIGH, LOW, MEDIUM
 from infusion.situation import Situation, Verdict
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, millilitres, round_rate
@@ -70,7 +70,7 @@ def occlusion_forming(now: Situation) -> Verdict | None:
         is_told = "occlusion-forming" in now.state.board.tracks
         return _narrow(now) if is_told else None
     slope = rise_mmhg_s(watch)
-    since_ms, pressure = watch.rising[0][0], watch.rising[-1][1]
+    since_ms, pressure = risen_ms(watch), watch.rising[-1][1]
     alarm_min = _minutes_to_alarm(now, pressure, slope)
     when = ""
     if alarm_min is not None and now.delivering:
