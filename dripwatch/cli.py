@@ -15,10 +15,10 @@ from rich.console import Console
 import monitor.cli
 import simulator.cli
 import simulator.replay
-from dripwatch import scenarios
+from dripwatch import rules, scenarios
 from dripwatch import summary as summaries
 from dripwatch.up import Up, UpSettings
-from dripwatch.view import NOTICE, told_line
+from dripwatch.view import NOTICE, told_whole
 from dripwatch.watch import watch
 from host.process import (
     EXIT_FAILED,
@@ -69,6 +69,7 @@ def main() -> None:
 main.add_command(monitor.cli.command)
 main.add_command(simulator.cli.command)
 main.add_command(simulator.replay.command)
+main.add_command(rules.command)
 main.add_command(scenarios.command)
 
 
@@ -206,7 +207,7 @@ def _say_json(change: AlertChange) -> None:
 
 def _say_line(console: Console) -> Callable[[AlertChange], None]:
     """Lines for people; times of day, because there is no start to count from."""
-    return lambda change: console.print(told_line(change, None))
+    return lambda change: console.print(told_whole(change, None))
 
 
 _KINDS: dict[str, Callable[..., Resolved[Any]]] = {

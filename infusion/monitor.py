@@ -27,10 +27,11 @@ What is live and what is back-fill, and whose clock was set, is told in infusion
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
-from infusion import pressure
+from infusion import level, pressure
 from infusion.account import Account, book
 from infusion.alerts import next_look_ms, open_alerts, update
 from infusion.allowed import FOREVER_MS
+from infusion.blood import carry_on, fill_in
 from infusion.board import Board, Look
 from infusion.clinical import LabResult, Report
 from infusion.counter import Sample, sample_key
@@ -191,8 +192,10 @@ class Monitor:
             held_iu,
             isinstance(message, Event) and message.event == COUNTERS_CLEARED,
         )
+        is_late, before_iu = key <= state.edge_key, state.account.pumped_iu
         is_new = book(state.account, sample, (state.presence or self.settings).rate_max_ml_h)
-        if not is_new or key <= state.edge_key:
+        if not is_new or is_late:
+            fill_in(state, state.account.pumped_iu - before_iu)
             return self._old_message(name, state, message, key, is_new)
         self.touched.add(name)
         clock = self.clock
@@ -300,11 +303,14 @@ class Monitor:
         if pump is None:
             return []
         state = self._state(site, pump)
+        if isinstance(message, LabResult):
+            level.observe(state.level, message)
         return self._evaluate(state, self.pump_ms(state))
 
-    def _minute(self, state: PumpState, at_ms: int) -> None:
+    def _minute(self, state: PumpState, record: Record | None, at_ms: int) -> None:
         """What only comes with time, once a minute of the pump's clock."""
         state.minute_ms = at_ms + MS_PER_MINUTE
+        carry_on(state, record)
         tally = state.tally
         if state.edge is not None and (not tally or at_ms - tally[-1][0] >= TALLY_MS):
             tally.append((at_ms, state.edge_key, state.account.accepted))
@@ -316,13 +322,13 @@ class Monitor:
         self.touched.add(name)
         edge = state.edge
         at_ms = state.evaluated_ms = max(at_ms, state.evaluated_ms)
-        if at_ms >= state.minute_ms:
-            self._minute(state, at_ms)
         heard_ms = edge.time_ms if edge is not None else state.awaited_ms
         ordered = self.therapies.ordered(name)
         if ordered is None or at_ms >= ordered.allowed.until_ms:
             ordered = self.therapies.refresh(name, state, at_ms, DEFAULTS)
         record = self.therapies.record_of(name, state)
+        if at_ms >= state.minute_ms:
+            self._minute(state, record, at_ms)
         order = record.order if record is not None else None
         situation = Situation(
             state=state,
@@ -334,6 +340,7 @@ class Monitor:
             prescription=order.prescription if order is not None else None,
             timeline=ordered.timeline if ordered is not None else None,
             allowed=ordered.allowed if ordered is not None else None,
+            order_ms=at_ms - state.clock_shift_ms,
             ordered=self.therapies.are_ordered(name),
             limits=DEFAULTS,
         )

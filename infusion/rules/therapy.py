@@ -4,6 +4,7 @@ from infusion.alarms import Priority
 from infusion.allowed import near
 from infusion.messages import Evidence, Panel, Telemetry
 from infusion.situation import Situation, Verdict
+from infusion.therapies import was_given
 from infusion.units import (
     MS_PER_HOUR,
     MS_PER_MINUTE,
@@ -117,7 +118,7 @@ def _bolus_not_given(now: Situation) -> Verdict | None:
     grace_ms = round(now.limits.bolus_grace_min * MS_PER_MINUTE)
     for begin_ms, end_ms, rate_iu_h in now.timeline.boluses:
         late_ms = now.at_ms - end_ms - grace_ms
-        if not 0 <= late_ms < 4 * grace_ms or begin_ms in now.state.given_ms:
+        if not 0 <= late_ms < 4 * grace_ms or was_given(now.state, begin_ms):
             continue
         if begin_ms < now.state.awaited_ms:
             # Ordered before this monitor heard of the pump: it may well have been given.
