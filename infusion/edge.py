@@ -176,6 +176,9 @@ def _note_changes(state: PumpState, edge: PumpMessage | None, message: PumpMessa
             del keypad.overridden_ms[:-OVERRIDES_KEPT]
         elif message.event == "DRIPWATCH_EVT_DOUBLE_CHECK":
             keypad.checked_ms = at_ms
+        elif message.event == "DRIPWATCH_EVT_NEW_BAG":
+            # The next telemetry tells what is in it.
+            state.supply.reservoir_ml = None
 
 
 def _note_supply(state: PumpState, edge: PumpMessage | None, message: Telemetry) -> None:

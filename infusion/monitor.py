@@ -192,10 +192,12 @@ class Monitor:
             held_iu,
             isinstance(message, Event) and message.event == COUNTERS_CLEARED,
         )
-        is_late, before_iu = key <= state.edge_key, state.account.pumped_iu
+        is_late = key <= state.edge_key
+        before_iu = state.account.pumped_iu if is_late else 0.0
         is_new = book(state.account, sample, (state.presence or self.settings).rate_max_ml_h)
         if not is_new or is_late:
-            fill_in(state, state.account.pumped_iu - before_iu)
+            if is_late and is_new:
+                fill_in(state, state.account.pumped_iu - before_iu)
             return self._old_message(name, state, message, key, is_new)
         self.touched.add(name)
         clock = self.clock

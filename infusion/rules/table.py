@@ -286,6 +286,14 @@ _DELIVERY = (
             *SILENCE,
         ),
     ),
+    Rule(
+        "reservoir-unexplained",
+        "delivery",
+        levels((1, MEDIUM)),
+        line.reservoir_unexplained,
+        off_delay_ms=5 * MS_PER_MINUTE,
+        suppressed_by=("free-flow-seen", "free-flow", "over-delivery", "counter-fault", *SILENCE),
+    ),
     Rule("repeat-occlusion", "delivery", levels((0, LOW)), line.repeat_occlusion),
     Rule("bag-beyond-use", "delivery", levels((0, NOTICE)), line.bag_beyond_use),
     Rule(
