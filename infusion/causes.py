@@ -21,7 +21,7 @@ from infusion.alarms import Priority
 from infusion.alert import NOTES_MAX
 from infusion.board import OPEN_MAX, Phase, Track
 from infusion.calls import call_again
-from infusion.telling import Moment, merge, say, suppressed, worsen
+from infusion.telling import Moment, hide, publish, say, suppressed, worsen
 from infusion.units import MS_PER_MINUTE
 
 COME_OUT_MS = MS_PER_MINUTE
@@ -59,9 +59,10 @@ def say_first(now: Moment, key: str, track: Track) -> None:
     _note_raise(now, key, track)
     call_again(track, now.handling, priority, at_ms)
     track.worse_version = 1
+    merged = [hide(now, other) for other in consequences]
     alert = say(now, key, "raised", priority)
-    for other in consequences:
-        merge(now, other, alert)
+    for last in merged:
+        publish(now, "cleared", replace(last, merged_into=alert.id))
 
 
 def _inherit(track: Track, consequences: list[Track]) -> None:

@@ -127,12 +127,11 @@ def forget(now: Moment, change: Change, alert: Alert, facts: Facts) -> Alert:
     return last
 
 
-def merge(now: Moment, key: str, into: Alert) -> None:
-    """Say that an alert is told by another from here on: its hazard stays, hidden behind it."""
+def hide(now: Moment, key: str) -> Alert:
+    """Hide an alert that was said: its last word, to be published, while its hazard stays."""
     track = now.board.tracks[key]
     assert track.alert is not None
-    alert = _alert(now, key, track, track.alert.priority, cleared_ms=now.look.at_ms)
-    publish(now, "cleared", replace(alert, merged_into=into.id))
+    last = _alert(now, key, track, track.alert.priority, cleared_ms=now.look.at_ms)
     now.board.ended_ms[key] = track.onset_ms
     now.board.tracks[key] = Track(
         phase=track.phase,
@@ -144,6 +143,7 @@ def merge(now: Moment, key: str, into: Alert) -> None:
         evidence=track.evidence,
         advice=track.advice,
     )
+    return last
 
 
 def suppressed(board: Board, handling: Handling, key: str) -> tuple[str, ...]:
