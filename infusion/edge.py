@@ -159,6 +159,8 @@ def _note_changes(state: PumpState, edge: PumpMessage | None, message: PumpMessa
         or edge.concentration_iu_ml != message.concentration_iu_ml
     ):
         keypad.changed_ms = at_ms
+        # What the flow was before belongs to the rate before.
+        excess.begin(state.flow, state.account)
     if delivers and (
         edge is None or edge.rate_ml_h != message.rate_ml_h or not is_delivering(edge)
     ):

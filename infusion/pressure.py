@@ -4,9 +4,9 @@ Against a closed line the pressure rises with every millilitre pumped, by 1/C (C
 the line; pump-standards §3.1), until the pump's limit; in a free line it falls back to that of the
 vein between two strokes of the mechanism. So a pump's own healthy pressures are learned:
 
-- the **floor**, the lowest in a minute, and the **ceiling**, the highest in half an hour, which a
-  stroke makes. Of the ceilings of the last hours the lowest counts, so that a line that closes
-  slowly does not teach its own disease.
+- the **floor**, the lowest in a minute, and the **ceiling**, the highest in the last hours, which
+  a stroke makes. Strokes and samples beat against one another, so that a healthy pressure may climb
+  from sample to sample, but never above what a stroke makes of it.
 
 Two things then cannot be healthy:
 
@@ -45,24 +45,29 @@ NARROW_MMHG = 100.0
 FIRST_CEILING_MMHG = 150.0
 
 
-class Ceilings(Struct, array_like=True):
-    """The ceilings of the last hours at one rate, oldest first; `top` until there are any."""
+class Known(Struct, array_like=True):
+    """What is known of one rate: its ceilings of the last hours, oldest first, and its floor.
+
+    `top` is the ceiling until there are any.
+    """
 
     rate_ml_h: float
     top: float
     seen: list[float] = field(default_factory=list)
+    floor: float | None = None
 
 
 class PressureWatch(Struct, array_like=True):
     """One line. Pressures in mmHg; times on the pump's clock.
 
     `rising` are the samples (time, pressure) since pressure went above the ceiling;
-    `narrow_since_ms` is since when the floor stays high, and `narrow_floor` how high it is.
+    `narrow_since_ms` is since when the floor stays high, `narrow_floor` how high it is, and
+    `plateau` the highest pressure of that time: only above it does a narrow line close further.
     """
 
     since_ms: int = 0
     floor: float | None = None
-    known: list[Ceilings] = field(default_factory=list)
+    known: list[Known] = field(default_factory=list)
     ceiling: float = FIRST_CEILING_MMHG
     highest: float = 0.0
     ceiling_ms: int = 0
@@ -71,6 +76,8 @@ class PressureWatch(Struct, array_like=True):
     rising: list[tuple[int, float]] = field(default_factory=list)
     narrow_since_ms: int | None = None
     narrow_floor: float = 0.0
+    peak: float = 0.0
+    plateau: float = 0.0
 
 
 def begin(watch: PressureWatch, at_ms: int, rate_ml_h: float) -> None:
@@ -79,22 +86,24 @@ def begin(watch: PressureWatch, at_ms: int, rate_ml_h: float) -> None:
     Of a rate that is new only a bound is known: the part that flow makes grows with the rate.
     """
     known = watch.known
-    for ceilings in known:
-        if ceilings.rate_ml_h == rate_ml_h:
-            known.remove(ceilings)
+    for each in known:
+        if each.rate_ml_h == rate_ml_h:
+            known.remove(each)
             break
     else:
         top = watch.ceiling
         if known and watch.floor is not None and rate_ml_h > known[-1].rate_ml_h > 0:
             top = watch.floor + (top - watch.floor) * rate_ml_h / known[-1].rate_ml_h
-        ceilings = Ceilings(rate_ml_h, max(top, FIRST_CEILING_MMHG))
-    known.append(ceilings)
+        each = Known(rate_ml_h, max(top, FIRST_CEILING_MMHG))
+    known.append(each)
     del known[:-RATES_MAX]
-    watch.ceiling = min(ceilings.seen, default=ceilings.top)
+    watch.ceiling = max(each.seen, default=each.top)
     watch.since_ms = watch.ceiling_ms = watch.minute_ms = at_ms
+    watch.floor = each.floor
     watch.highest, watch.lowest = 0.0, float("inf")
     watch.rising.clear()
     watch.narrow_since_ms = None
+    watch.peak = watch.plateau = 0.0
 
 
 def follow(watch: PressureWatch, at_ms: int, pressure_mmhg: float) -> bool:
@@ -105,14 +114,20 @@ def follow(watch: PressureWatch, at_ms: int, pressure_mmhg: float) -> bool:
         return _note_rise(watch, at_ms, pressure_mmhg, FIRST_CEILING_MMHG)
     if pressure_mmhg < watch.lowest:
         watch.lowest = pressure_mmhg
-    is_rising = False
-    if pressure_mmhg > watch.ceiling or watch.rising:
-        is_rising = _note_rise(watch, at_ms, pressure_mmhg, watch.ceiling)
-    if pressure_mmhg > watch.highest and not watch.rising:
+    if pressure_mmhg > watch.peak:
+        watch.peak = pressure_mmhg
+    ceiling = max(watch.ceiling, watch.plateau)
+    rises = False
+    if pressure_mmhg > ceiling or watch.rising:
+        rises = _note_rise(watch, at_ms, pressure_mmhg, ceiling)
+    if rises:
+        # What an occlusion makes is no ceiling: learning begins anew.
+        watch.highest, watch.ceiling_ms = 0.0, at_ms
+    elif pressure_mmhg > watch.highest:
         watch.highest = pressure_mmhg
     if at_ms - watch.minute_ms >= MS_PER_MINUTE:
         _end_minute(watch, at_ms, pressure_mmhg)
-    return is_rising or watch.narrow_since_ms is not None
+    return rises or watch.narrow_since_ms is not None
 
 
 def margin_mmhg(watch: PressureWatch) -> float:
@@ -127,7 +142,7 @@ def is_rising(watch: PressureWatch) -> bool:
     if len(rising) < RISE_SAMPLES or rising[-1][0] - rising[0][0] < RISE_MS:
         return False
     first, last = rising[0][1], rising[-1][1]
-    if last < watch.ceiling + margin_mmhg(watch):
+    if last < max(watch.ceiling, watch.plateau) + margin_mmhg(watch):
         return False
     middle = rising[len(rising) // 2][1]
     early, late = middle - first, last - middle
@@ -171,17 +186,24 @@ def _end_minute(watch: PressureWatch, at_ms: int, pressure_mmhg: float) -> None:
         if watch.narrow_since_ms is None:
             watch.narrow_since_ms = watch.minute_ms
         watch.narrow_floor = lowest
+        watch.plateau = max(watch.plateau, watch.peak)
     else:
         watch.narrow_since_ms = None
+        watch.plateau = 0.0
         # A floor falls at once and rises slowly, as when a patient lies down and gets up.
-        watch.floor = lowest if floor is None or lowest < floor else floor + 0.05 * (lowest - floor)
+        if floor is None or lowest < floor:
+            watch.floor = lowest
+        else:
+            watch.floor = floor + 0.05 * (lowest - floor)
+        watch.known[-1].floor = watch.floor
     watch.minute_ms, watch.lowest = at_ms, pressure_mmhg
-    if watch.rising or watch.narrow_since_ms is not None:
+    watch.peak = 0.0
+    if watch.narrow_since_ms is not None:
         watch.highest, watch.ceiling_ms = 0.0, at_ms
         return
     seen = watch.known[-1].seen
     if at_ms - watch.ceiling_ms >= (CEILING_MS if seen else FIRST_CEILING_MS):
         seen.append(watch.highest)
         del seen[:-CEILINGS_MAX]
-        watch.ceiling = min(seen)
+        watch.ceiling = max(seen)
         watch.highest, watch.ceiling_ms = 0.0, at_ms

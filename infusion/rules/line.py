@@ -1,6 +1,6 @@
 """Line, bag and battery: what will stop the infusion before the pump says so."""
 
-from infusion.messages import Evidence, Telemetry
+from infusion.messages import Evidence, PumpMessage, Telemetry
 from infusion.pressure import is_rising, rise_mmhg_s
 from infusion.rules.rule import LOW, MEDIUM
 from infusion.situation import Situation, Verdict
@@ -18,6 +18,11 @@ USUAL_SHARE_H = 0.125
 BATTERY_ACCURACY = 0.25
 
 
+def _alarms(edge: PumpMessage, *keys: str) -> bool:
+    """Whether the pump has one of these alarms."""
+    return any(key in edge.alarms for key in keys)
+
+
 def occlusion_forming(now: Situation) -> Verdict | None:
     """The pressure is higher than it ever was at this rate, and goes on rising.
 
@@ -25,8 +30,14 @@ def occlusion_forming(now: Situation) -> Verdict | None:
     unless it says so, so the time to its own alarm is a range.
     """
     watch, edge = now.state.pressure, now.edge
-    if edge is None or not now.delivering or not is_rising(watch):
+    if edge is None:
         return None
+    # What began as a rise has not ended when the pump stops for it, or the line stays narrow.
+    if not now.delivering and not _alarms(edge, "downstream-occlusion"):
+        return None
+    if not is_rising(watch):
+        is_told = "occlusion-forming" in now.state.board.tracks
+        return _narrow(now) if is_told else None
     slope = rise_mmhg_s(watch)
     since_ms, pressure = watch.rising[0][0], watch.rising[-1][1]
     evidence = Evidence(
@@ -46,9 +57,16 @@ def partial_occlusion(now: Situation) -> Verdict | None:
 
     By more than 100 mmHg, which no height of a pump explains [A].
     """
+    since_ms = now.state.pressure.narrow_since_ms
+    if since_ms is None or not now.delivering or now.heard_ms - since_ms < NARROW_MS:
+        return None
+    return _narrow(now)
+
+
+def _narrow(now: Situation) -> Verdict | None:
     watch = now.state.pressure
     since_ms = watch.narrow_since_ms
-    if since_ms is None or not now.delivering or now.heard_ms - since_ms < NARROW_MS:
+    if since_ms is None:
         return None
     evidence = Evidence(
         observed=round(watch.narrow_floor, 1),
@@ -67,7 +85,9 @@ def reservoir_runs_out(now: Situation) -> Verdict | None:
     Time = volume ÷ rate; with what the pump may give too much it is earlier, and that counts.
     """
     edge, limits = now.edge, now.limits
-    if not isinstance(edge, Telemetry) or not now.delivering or edge.rate_ml_h <= 0:
+    if not isinstance(edge, Telemetry) or edge.rate_ml_h <= 0:
+        return None
+    if not now.delivering and not _alarms(edge, "reservoir-empty", "infusion-complete"):
         return None
     volume_ml, what = edge.reservoir_ml, "bag"
     if edge.vtbi_ml > 0 and edge.vtbi_remaining_ml < volume_ml:

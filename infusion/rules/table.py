@@ -130,7 +130,8 @@ _THERAPY = (
     Rule(
         "rate-not-as-ordered",
         "therapy",
-        levels((0.5, MEDIUM)),
+        # An order and the pump that follows it may be told in any order within seconds.
+        levels((5 / 60, MEDIUM)),
         therapy.rate_not_as_ordered,
         suppressed_by=("wrong-concentration", "wrong-weight", "two-pumps-one-name"),
     ),

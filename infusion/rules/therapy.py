@@ -91,7 +91,9 @@ def rate_not_as_ordered(now: Situation) -> Verdict | None:
         return None
     is_gross = _gross(now, programmed, ordered) is not None or _breach(now) is not None
     evidence = _rate_evidence(now, programmed, ordered)
-    return Verdict(evidence, priority=Priority.HIGH if is_gross else None, certain=is_gross)
+    return Verdict(
+        evidence, since_ms=now.state.keypad.rate_ms, priority=Priority.HIGH if is_gross else None
+    )
 
 
 def order_not_applied(now: Situation) -> Verdict | None:
