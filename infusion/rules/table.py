@@ -176,6 +176,7 @@ _DELIVERY = (
         delivery.free_flow,
         off_delay_ms=MS_PER_MINUTE,
         observed=True,
+        latches=True,
         suppressed_by=("free-flow", "counter-fault"),
     ),
     Rule(
@@ -185,6 +186,7 @@ _DELIVERY = (
         delivery.over_delivery,
         off_delay_ms=MS_PER_MINUTE,
         observed=True,
+        latches=True,
         suppressed_by=(
             "free-flow-seen",
             "free-flow",

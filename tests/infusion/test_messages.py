@@ -231,6 +231,10 @@ def topic_of(message: Message) -> Topic:
             return Topic(Kind.ALERT_LOG, message.alert.site, message.alert.pump)
         case MonitorPresence():
             return Topic(Kind.MONITOR_PRESENCE, "monitor", message.instance)
+        case Act():
+            return Topic(Kind.ACT, "home", message.pump)
+        case Audit():
+            return Topic(Kind.AUDIT, message.site, message.pump)
 
 
 @settings(max_examples=150, deadline=None)
