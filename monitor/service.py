@@ -10,7 +10,7 @@ silent. Its will says "offline".
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +33,7 @@ from infusion.messages import (
     encode,
 )
 from infusion.monitor import MonitorSettings, PumpState
+from infusion.record import Record
 from link import Link, LinkSettings, Will, open_link
 from monitor.intake import SUBSCRIPTIONS, LinkIntake
 from monitor.outlets.mqtt import MqttSink
@@ -74,6 +75,14 @@ class PumpView(Struct, frozen=True):
     alerts: tuple[Alert, ...]
 
 
+class RecordCounts(Struct, frozen=True, kw_only=True):
+    """What is kept of therapies: how many there are, and all results and reports of them."""
+
+    therapies: int = 0
+    results: int = 0
+    reports: int = 0
+
+
 class Status(Struct, frozen=True):
     """The monitor as it stands: its pumps, and its counts since it started."""
 
@@ -83,6 +92,7 @@ class Status(Struct, frozen=True):
     late: int
     stalled_ms: int
     pumps: tuple[PumpView, ...]
+    records: RecordCounts = RecordCounts()
 
 
 class MonitorService:
@@ -149,6 +159,7 @@ class MonitorService:
             late=sum(state.account.late for state in states),
             stalled_ms=runner.monitor.clock.stalled_ms,
             pumps=tuple(self._view(runner, state) for state in states),
+            records=_count(runner.monitor.records.values()),
         )
 
     def accounts(self) -> dict[str, Account]:
@@ -240,3 +251,11 @@ class MonitorService:
             dose=dose,
             alerts=monitor.open_alerts(f"{state.site}/{state.pump}").alerts,
         )
+
+
+def _count(records: Collection[Record]) -> RecordCounts:
+    return RecordCounts(
+        therapies=len(records),
+        results=sum(len(record.results) for record in records),
+        reports=sum(len(record.reports) for record in records),
+    )

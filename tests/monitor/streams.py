@@ -2,9 +2,10 @@
 
 import msgspec
 
+from infusion.clinical import LabResult, Report
 from infusion.messages import Event, Kind, Message, Presence, PumpMessage, Topic, encode
 from infusion.prescription import Prescription
-from tests.infusion.bench import RATE_ML_H, SITE, Paper, Stream, begin
+from tests.infusion.bench import RATE_ML_H, SITE, T0, Paper, Stream, begin, clock
 
 # Time, topic, payload.
 Wire = list[tuple[int, str, bytes]]
@@ -37,12 +38,44 @@ def _quiet() -> Paper:
     return begin().run("00:40")
 
 
+def result(therapy: str, at: str, value: float = 0.5, specimen: str = "S-1") -> LabResult:
+    """An anti-Xa level, drawn half an hour before it came."""
+    at_ms = T0 + clock(at)
+    return LabResult(
+        therapy=therapy,
+        specimen=specimen,
+        test="anti-xa",
+        value=value,
+        unit="[iU]/mL",
+        drawn_ms=at_ms - clock("00:30"),
+        resulted_ms=at_ms,
+    )
+
+
+def told(therapy: str, at: str, what: str = "bruising") -> Report:
+    """What a nurse reports of a therapy."""
+    at_ms = T0 + clock(at)
+    return Report(therapy=therapy, report=f"R-{at_ms}", what=what, by="nurse-1", time_ms=at_ms)
+
+
+def _clinic() -> Stream:
+    """Results and reports among the pumps' messages, one of them for a therapy without an order."""
+    said = [result("T-06", "00:09"), result("T-06", "00:21", 0.55, "S-2"), result("T-77", "00:12")]
+    reports = [told("T-01", "00:11"), told("T-06", "00:26", "visit")]
+    stream: Stream = [(each.resulted_ms, each) for each in said]
+    return stream + [(each.time_ms, each) for each in reports]
+
+
 def ward() -> Wire:
-    """Six pumps for 40 minutes: five in trouble that shows in their own messages, one quiet."""
+    """Six pumps for 40 minutes: five in trouble that shows in their own messages, one quiet.
+
+    The clinic says something in between.
+    """
     makers = (_occluded, _tenfold, _paused, _diluted, _frozen, _quiet)
     streams = [_renamed(make().stream, number) for number, make in enumerate(makers, start=1)]
+    streams.append(_clinic())
     merged = sorted((entry for stream in streams for entry in stream), key=lambda entry: entry[0])
-    return [(at_ms, _topic(message), encode(message)) for at_ms, message in merged]
+    return [(at_ms, topic_of(message), encode(message)) for at_ms, message in merged]
 
 
 def _renamed(stream: Stream, number: int) -> Stream:
@@ -56,14 +89,23 @@ def _renamed(stream: Stream, number: int) -> Stream:
     return renamed
 
 
-def _topic(message: Message) -> str:
-    assert isinstance(message, (Prescription, PumpMessage, Presence))
-    if isinstance(message, Prescription):
-        return str(Topic(Kind.ORDER, SITE, message.therapy))
+_NAMED_BY_THERAPY: dict[type, Kind] = {
+    Prescription: Kind.ORDER,
+    LabResult: Kind.LAB,
+    Report: Kind.REPORT,
+}
+
+
+def topic_of(message: Message) -> str:
+    """The topic on which a message of the ward is published."""
+    kind = _NAMED_BY_THERAPY.get(type(message))
+    if kind is not None:
+        assert isinstance(message, Prescription | LabResult | Report)
+        return str(Topic(kind, SITE, message.therapy))
+    assert isinstance(message, PumpMessage | Presence)
     kind = Kind.TELEMETRY
     if isinstance(message, Presence):
         kind = Kind.PRESENCE
     elif isinstance(message, Event):
         kind = Kind.EVENT
-
     return str(Topic(kind, SITE, message.pump))

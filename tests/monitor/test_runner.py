@@ -153,6 +153,7 @@ async def test_a_crash_anywhere_loses_nothing_and_says_nothing_new(
     assert list(broker.log.values()) == changes
     assert sorted(set(broker.numbers)) == list(range(1, len(changes) + 1))
     assert pumped(runner.monitor) == pumped(monitor)
+    assert runner.monitor.records == monitor.records
     assert broker.lists == {
         key: monitor.open_alerts(key) for key, state in monitor.pumps.items() if state.board.version
     }
@@ -165,6 +166,7 @@ async def test_the_state_after_a_restart_is_the_state_before_it(tmp_path: Path) 
     quiet.position = len(ENTRIES)
     second = await live(quiet, tmp_path / "m.sqlite3")
     assert stored(first.monitor) == stored(second.monitor)
+    assert first.monitor.records == second.monitor.records
     assert not quiet.numbers
 
 

@@ -18,16 +18,17 @@ from infusion.messages import (
     MonitorPresence,
     OpenAlerts,
     decode,
+    encode,
     parse_topic,
     subscription,
 )
 from infusion.monitor import Monitor, MonitorSettings
 from link import Link, LinkSettings, Message, Subscription, open_link
 from monitor.runner import Entry, step
-from monitor.service import MonitorService, ServiceSettings
+from monitor.service import MonitorService, RecordCounts, ServiceSettings
 from monitor.store import SqliteStore
 from tests.brokers import BrokerProcess, Embedded, Mosquitto
-from tests.monitor.streams import Wire, ward
+from tests.monitor.streams import Wire, result, told, topic_of, ward
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WAIT_S = 15.0
@@ -128,6 +129,26 @@ async def test_alerts_reach_the_log_and_the_retained_lists(
                         found[open_.pump] = open_.version
         service.stop()
         await asyncio.wait_for(running, WAIT_S)
+
+
+async def test_results_and_reports_reach_the_core(broker: BrokerProcess, tmp_path: Path) -> None:
+    """What the clinic publishes is in the record of its therapy, also after a restart."""
+    level, report = result("T-01", "00:10"), told("T-01", "00:11")
+    service = MonitorService(service_settings(broker, tmp_path))
+    async with peer(broker, Kind.MONITOR_PRESENCE) as link:
+        running = asyncio.create_task(service.run())
+        await asyncio.wait_for(service.ready.wait(), WAIT_S)
+        messages = (level, report, level)
+        await play(link, [(0, topic_of(message), encode(message)) for message in messages])
+        async with asyncio.timeout(WAIT_S):
+            # Each beat is published after what the peer has sent.
+            while service.status().records != RecordCounts(therapies=1, results=1, reports=1):
+                await collect(link, 1)
+        service.stop()
+        await asyncio.wait_for(running, WAIT_S)
+    async with SqliteStore(tmp_path / "monitor.sqlite3") as store:
+        records = (await store.load()).records
+    assert (records["home/T-01"].results, records["home/T-01"].reports) == ([level], [report])
 
 
 async def test_messages_that_come_close_together_share_a_commit(
