@@ -1,14 +1,30 @@
 """The alert stream of any broker: one change a line, for people or, as JSON, for programs."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from pathlib import Path
 
+import click
 from msgspec import structs
+from rich.console import Console
 
-from infusion.errors import MessageError
-from infusion.messages import AlertChange, Kind, OpenAlerts, decode, parse_topic, subscription
+import monitor.cli
+from dripwatch.view import NOTICE, told_line
+from host.process import EXIT_OK, read_text, report, run, until_signal
+from infusion.errors import DripwatchError, MessageError
+from infusion.messages import (
+    AlertChange,
+    Kind,
+    OpenAlerts,
+    decode,
+    encode,
+    parse_topic,
+    subscription,
+)
 from link import Link, LinkSettings, Message, Subscription, open_link
+from link.address import DEFAULT_URL, link_settings
 
 CONNECT_TIMEOUT_S = 10.0
 # Changes whose repeat is recognised; a monitor repeats only what it said just before it died.
@@ -78,10 +94,72 @@ class Watch:
 
 
 async def watch(
-    link: LinkSettings, say: Callable[[AlertChange], object], *, site: str, for_s: float | None
+    link: LinkSettings,
+    say: Callable[[AlertChange], object],
+    *,
+    site: str = "+",
+    for_s: float | None = None,
+    with_open: bool = True,
+    on_ready: Callable[[], object] | None = None,
 ) -> None:
     """Say each change until cancelled, or for some seconds. Raises LinkError."""
+    stream = Watch(link, site=site, with_open=with_open)
     with suppress(TimeoutError):
         async with asyncio.timeout(for_s):
-            async for change in Watch(link, site=site).changes():
+            async for change in stream.changes(on_ready):
                 say(change)
+
+
+@click.command("watch", epilog=NOTICE)
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file (config/monitor.toml)")
+@click.option("--broker", metavar="URL", help=f"mqtt://[user@]host[:port] ({DEFAULT_URL})")
+@click.option("--mqtt", metavar="VERSION", help="5, or 3.1.1 for brokers that need it (5)")
+@click.option("--site", metavar="NAME", default="+", help="only this site (all)")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object a line, as on the wire")
+@click.option("--for", "for_s", type=click.FloatRange(min=0), metavar="SECONDS", help="then stop")
+def command(
+    *, config: Path | None, site: str, as_json: bool, for_s: float | None, **flags: str | None
+) -> None:
+    """The alert stream of a broker, one change a line: first what is open, then what comes."""
+    try:
+        link = broker_link(config, **flags)
+    except DripwatchError as error:
+        sys.exit(report(error))
+    say = say_json if as_json else say_line(Console())
+    sys.exit(run(_watch(link, say, site, for_s)))
+
+
+def broker_link(config: Path | None, **flags: str | None) -> LinkSettings:
+    """The broker that config/monitor.toml, or these flags, name. Raises ConfigError."""
+    process = monitor.cli.settings(config, **flags).value
+    return link_settings(process.broker, process.mqtt, process.link, read_text)
+
+
+async def _watch(
+    link: LinkSettings, say: Callable[[AlertChange], object], site: str, for_s: float | None
+) -> int:
+    await until_cancelled(asyncio.create_task(watch(link, say, site=site, for_s=for_s)))
+    return EXIT_OK
+
+
+async def until_cancelled(task: asyncio.Task[None]) -> None:
+    """Await a task that a signal cancels, which is how a watch ends."""
+    try:
+        await until_signal(task, lambda: _cancel(task))
+    except asyncio.CancelledError:
+        if not task.cancelled():
+            raise
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+
+
+def say_json(change: AlertChange) -> None:
+    """A change as it was on the wire."""
+    click.echo(encode(change))
+
+
+def say_line(console: Console) -> Callable[[AlertChange], None]:
+    """Lines for people; times of day, because there is no start to count from."""
+    return lambda change: console.print(told_line(change, None))
