@@ -36,6 +36,7 @@ from infusion.excess import follow
 from infusion.excess import shift as shift_flow
 from infusion.messages import (
     AlertChange,
+    Audit,
     Event,
     Message,
     OpenAlerts,
@@ -75,6 +76,8 @@ class Monitor:
         # What is known of each therapy, by `site/therapy`.
         self.records: dict[str, Record] = {}
         self.refused: dict[str, int] = {}
+        # What became of acts, since the caller last emptied this list.
+        self.audits: list[Audit] = []
         # Pumps whose state changed since the caller last emptied this set.
         self.touched: set[str] = set()
         # The same for therapies.

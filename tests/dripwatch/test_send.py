@@ -123,7 +123,7 @@ steps = [
 def test_every_mistake_is_told_with_its_line_and_key() -> None:
     """All mistakes of a file at once, each where it stands; empty lines count as lines."""
     lines = [
-        REPORT | {"kind": "reprot"},
+        REPORT | {"kind": "reports"},
         REPORT | {"time_ms": "yesterday"},
         REPORT | {"time_ms": "2026-09-21T14:13:20"},
         REPORT | {"time_ms": 7},
@@ -137,7 +137,7 @@ def test_every_mistake_is_told_with_its_line_and_key() -> None:
     ]
     data = "\n\n".join(json.dumps(line) for line in lines) + "\n{\n[1]\n"
     assert refusal(data.encode()) == snapshot("""\
-f.jsonl: line 1: 'reprot' cannot be sent; did you mean 'report'?
+f.jsonl: line 1: 'reports' cannot be sent; did you mean 'report'?
 f.jsonl: line 3: key 'time_ms': 'yesterday' is no time; write Unix milliseconds, 2026-11-23T18:00:00Z, now or now-90min
 f.jsonl: line 5: key 'time_ms': 2026-09-21T14:13:20 has no offset; write Unix milliseconds, 2026-11-23T18:00:00Z, now or now-90min
 f.jsonl: line 7: key 'time_ms': Expected `int` >= 946684800000
