@@ -29,6 +29,7 @@ from infusion.clinical import LabResult, Report
 from infusion.errors import ConfigError, MessageError
 from infusion.messages import (
     PREFIX,
+    Act,
     Kind,
     Message,
     Topic,
@@ -49,10 +50,11 @@ PROBLEMS_MAX = 20
 DEPTH_MAX = 8
 
 # What people and their systems say; everything else on the broker is said by pumps and monitors.
-KINDS: dict[Kind, type[Prescription] | type[LabResult] | type[Report]] = {
+KINDS: dict[Kind, type[Prescription] | type[LabResult] | type[Report] | type[Act]] = {
     Kind.ORDER: Prescription,
     Kind.LAB: LabResult,
     Kind.REPORT: Report,
+    Kind.ACT: Act,
 }
 _WORDS = {kind.value for kind in KINDS}
 _ADDRESS = ("site", "kind", "topic")
@@ -201,6 +203,9 @@ def _kind(text: str, place: str) -> Kind:
 
 
 def _name(message: Message) -> str:
+    """What the topic is named after: a pump for an act, a therapy for all else."""
+    if isinstance(message, Act):
+        return message.pump
     assert isinstance(message, Prescription | LabResult | Report)
     return message.therapy
 

@@ -103,9 +103,9 @@ class Up:
     async def _listen(self) -> None:
         """Hear the alerts from the broker, as anybody would."""
         stream = Watch(self._settings.monitor.link, with_open=False)
-        async for change in stream.changes(on_ready=self._listening.set):
-            if len(self._told) < TOLD_MAX:
-                self._told.append(change)
+        async for said in stream.said(on_ready=self._listening.set):
+            if isinstance(said, AlertChange) and len(self._told) < TOLD_MAX:
+                self._told.append(said)
 
     async def _show(self) -> None:
         """The live picture on a terminal; lines elsewhere."""

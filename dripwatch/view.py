@@ -15,7 +15,7 @@ from rich.text import Text
 from infusion.alarms import Priority
 from infusion.alerts import explain
 from infusion.dose import Dose
-from infusion.messages import Alert, AlertChange
+from infusion.messages import Alert, AlertChange, Audit
 from infusion.units import MS_PER_MINUTE
 from monitor.service import PumpView, Status
 
@@ -26,6 +26,7 @@ STYLES = {
     Priority.MEDIUM: "#000000 on #ffd400",
     Priority.LOW: "#000000 on #5fd7ff",
 }
+OUTCOME_STYLES = {"done": "green", "late": "yellow", "refused": "red"}
 # A pump that has not been heard for so long is shown as silent, whatever it last said.
 SILENT_MS = MS_PER_MINUTE
 ALERT_LINES_MAX = 8
@@ -86,6 +87,19 @@ def told_line(change: AlertChange, start_ms: int | None) -> Text:
         line.append(f": {reason}", style="dim")
     if change.change == "cleared":
         line.append(f" after {span_text(alert.changed_ms - alert.raised_ms)}", style="dim")
+    return line
+
+
+def audit_line(audit: Audit, start_ms: int | None) -> Text:
+    """What became of something that a person did, as a line; times as in `told_line`."""
+    line = Text(no_wrap=True, overflow="ellipsis")
+    when = date_text(audit.at_ms)
+    if start_ms is not None:
+        when = clock_text(audit.at_ms - start_ms)
+    line.append(f"{when} ", style="dim")
+    line.append(f" {audit.outcome.upper():<10} ", style=OUTCOME_STYLES[audit.outcome])
+    line.append(f" {audit.pump} ", style="bold")
+    line.append(f"{audit.act.by} {audit.act.what}: {audit.sentence}")
     return line
 
 
