@@ -1,10 +1,26 @@
 """Message streams of several pumps on paper, as they cross the broker."""
 
+from typing import Any
+
 import msgspec
 
+from infusion.alert import What
 from infusion.clinical import LabResult, Report
-from infusion.messages import Event, Kind, Message, Presence, PumpMessage, Topic, encode
+from infusion.messages import (
+    Act,
+    Alert,
+    AlertChange,
+    Event,
+    Kind,
+    Message,
+    Presence,
+    PumpMessage,
+    Topic,
+    encode,
+)
+from infusion.monitor import Monitor, MonitorSettings
 from infusion.prescription import Prescription
+from monitor.runner import Entry, step
 from tests.infusion.bench import RATE_ML_H, SITE, T0, Paper, Stream, begin, clock
 
 # Time, topic, payload.
@@ -89,6 +105,52 @@ def _renamed(stream: Stream, number: int) -> Stream:
     return renamed
 
 
+def with_acts(wire: Wire) -> Wire:
+    """The same, and what nurses do about each alert as soon as it is raised."""
+    monitor = Monitor(MonitorSettings(stall_ms=60_000))
+    acts: Wire = []
+    for at_ms, topic, payload in wire:
+        said, _ = step(monitor, [Entry(at_ms, topic, payload, "1")])
+        for each in said:
+            if isinstance(each, AlertChange) and each.change == "raised":
+                acts += _answers(at_ms, each.alert)
+    return sorted(wire + acts, key=lambda entry: entry[0])
+
+
+def act(alert: Alert, name: str, what: What, at_ms: int, **more: Any) -> Act:
+    """An act on an alert as it stands, by the first nurse unless another is named."""
+    fields: dict[str, Any] = {
+        "act": name,
+        "pump": alert.pump,
+        "alert": alert.id,
+        "version": alert.version,
+        "what": what,
+        "by": "nurse-1",
+        "time_ms": at_ms,
+    }
+    return Act(**(fields | more))
+
+
+def _answers(raised_ms: int, alert: Alert) -> Wire:
+    """One takes it, another is late, the first presses again; then things that may be refused."""
+    first = act(alert, f"A-{alert.rule}-{alert.onset_ms}", "take", raised_ms + 20_000)
+    later = raised_ms + 60_000
+    acts = [
+        (first.time_ms, first),
+        (first.time_ms + 5_000, msgspec.structs.replace(first, act=f"{first.act}-2", by="nurse-2")),
+        (first.time_ms + 6_000, first),
+    ]
+    version = alert.version + 1
+    words: tuple[What, ...] = ("acknowledge", "snooze", "audio-pause", "note", "release")
+    for number, what in enumerate(words, start=3):
+        more = {"version": version, "until_ms": later + 90_000, "text": "seen to"}
+        acts.append((later, act(alert, f"{first.act}-{number}", what, later, **more)))
+        version += 1
+    gone = act(alert, f"{first.act}-9", "take", later, alert=f"{alert.id}1")
+    acts.append((later, gone))
+    return [(at_ms, topic_of(each), encode(each)) for at_ms, each in acts]
+
+
 _NAMED_BY_THERAPY: dict[type, Kind] = {
     Prescription: Kind.ORDER,
     LabResult: Kind.LAB,
@@ -102,10 +164,12 @@ def topic_of(message: Message) -> str:
     if kind is not None:
         assert isinstance(message, Prescription | LabResult | Report)
         return str(Topic(kind, SITE, message.therapy))
-    assert isinstance(message, PumpMessage | Presence)
+    assert isinstance(message, PumpMessage | Presence | Act)
     kind = Kind.TELEMETRY
     if isinstance(message, Presence):
         kind = Kind.PRESENCE
+    elif isinstance(message, Act):
+        kind = Kind.ACT
     elif isinstance(message, Event):
         kind = Kind.EVENT
     return str(Topic(kind, SITE, message.pump))

@@ -1,13 +1,12 @@
 """The monitor as a process, on real brokers: alerts out, presence, restarts, kill -9."""
 
 import asyncio
-import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,18 +19,17 @@ from infusion.messages import (
     decode,
     encode,
     parse_topic,
-    subscription,
 )
 from infusion.monitor import Monitor, MonitorSettings
-from link import Link, LinkSettings, Message, Subscription, open_link
+from link import Link, LinkSettings, Message
 from monitor.runner import Entry, step
 from monitor.service import MonitorService, RecordCounts, ServiceSettings
 from monitor.store import SqliteStore
 from tests.brokers import BrokerProcess, Embedded, Mosquitto
+from tests.monitor.peers import WAIT_S, collect, peer, play
 from tests.monitor.streams import Wire, result, told, topic_of, ward
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-WAIT_S = 15.0
 
 
 @pytest.fixture(params=["embedded", "mosquitto"])
@@ -41,30 +39,6 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BrokerPro
     process.start()
     yield process
     process.stop()
-
-
-@contextlib.asynccontextmanager
-async def peer(broker: BrokerProcess, *kinds: Kind, name: str = "peer") -> AsyncIterator[Link]:
-    """A link that listens to some kinds of messages and publishes for pumps."""
-    settings = LinkSettings(
-        host=broker.host, port=broker.port, client_id=name, session_expiry_s=600
-    )
-    subscriptions = [Subscription(subscription(kind)) for kind in kinds]
-    async with open_link(settings, subscriptions=subscriptions) as link:
-        await link.connected(WAIT_S)
-        yield link
-
-
-async def play(link: Link, wire: Wire, *, pace_s: float = 0.0) -> None:
-    """Publish a stream in order; with a pace, one minute of the pumps' time in so many seconds."""
-    last_ms = wire[0][0]
-    for at_ms, topic, payload in wire:
-        if pace_s and at_ms - last_ms >= 10_000:
-            await asyncio.sleep(pace_s * (at_ms - last_ms) / 60_000)
-            last_ms = at_ms
-        await link.room()
-        link.publish(topic, payload, user_properties=(("contract", "1"),))
-    await link.drain(WAIT_S)
 
 
 def expected(wire: Wire) -> tuple[Monitor, list[AlertChange]]:
@@ -80,17 +54,6 @@ def by_pump(changes: list[AlertChange]) -> dict[str, list[AlertChange]]:
     found: dict[str, list[AlertChange]] = {}
     for change in changes:
         found.setdefault(change.alert.pump, []).append(change)
-    return found
-
-
-async def collect(link: Link, count: int) -> list[Message]:
-    """Messages until there are so many of them."""
-    found: list[Message] = []
-    async with asyncio.timeout(WAIT_S):
-        while len(found) < count:
-            batch = await link.receive()
-            link.acknowledge(batch)
-            found += batch
     return found
 
 
