@@ -1,6 +1,9 @@
 """The words of every alert, in one place, so that they can be reviewed as texts."""
 
-from infusion.alarms import DEVICE_ALARMS
+from msgspec import Struct
+
+from infusion.alarms import DEVICE_ALARMS, Priority
+from infusion.alert import Evidence
 
 TITLES = {
     "pump-offline": "pump offline",
@@ -23,3 +26,24 @@ TITLES = {
 def title(key: str) -> str:
     """What a rule's alert is called."""
     return TITLES[key]
+
+
+class Told(Struct, frozen=True):
+    """What a nurse reads: what happened, and what to look at first."""
+
+    what: str
+    first: str
+
+
+def tell(
+    key: str,
+    evidence: Evidence,
+    *,
+    since_ms: int | None = None,
+    at_ms: int | None = None,
+    priority: Priority | None = None,
+    ordered_iu_h: float | None = None,
+) -> Told:
+    """What happened, and what to look at first."""
+    words = evidence.detail
+    return Told(f"{title(key)}: {words}" if words else title(key), "")

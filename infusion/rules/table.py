@@ -53,6 +53,7 @@ _DELIVERY = (
         delivery.over_delivery,
         off_delay_ms=MS_PER_MINUTE,
         observed=True,
+        latches=True,
     ),
     Rule(
         "under-delivery",
@@ -70,6 +71,7 @@ _DELIVERY = (
         delivery.free_flow,
         off_delay_ms=MS_PER_MINUTE,
         observed=True,
+        latches=True,
     ),
     Rule(
         "not-delivering",

@@ -240,11 +240,16 @@ def beat(monitor: Monitor, until_ms: int) -> list[AlertChange]:
 
 
 def told(changes: list[AlertChange]) -> list[str]:
-    """What was said, one line a change: when, what, which rule, which priority."""
+    """What was said of hazards, one line a change: when, what, which rule, which priority.
+
+    Nobody does anything on paper, so who is called follows from the priority and the time alone,
+    and every HIGH alert that ends has not been seen: tests/infusion/test_acts.py has the people.
+    """
     return [
-        f"{spoken(change.alert.changed_ms)} {change.change} {change.alert.rule}"
-        f" {change.alert.priority.value}"
+        f"{spoken(change.alert.changed_ms)} {change.change.removesuffix('-unseen')}"
+        f" {change.alert.rule} {change.alert.priority.value}"
         for change in changes
+        if change.change not in ("called", "dropped")
     ]
 
 

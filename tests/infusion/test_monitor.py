@@ -192,13 +192,14 @@ def test_clock_set_forward_does_no_lasting_harm() -> None:
     paper.run("02:00").set(alarms=("battery-low",)).run("02:10").set(alarms=()).run("02:20").stop()
     stream = [*wrong, *paper.run("02:40").stream[len(wrong) :]]
     monitor, changes = feed(stream)
+    changes = [change for change in changes if change.change != "called"]
     alerts = [(c.change, c.alert.rule) for c in changes]
     assert alerts == [
         ("raised", "battery-low"),
         ("raised", "no-telemetry"),
         ("escalated", "no-telemetry"),
         ("escalated", "no-telemetry"),
-        ("cleared", "no-telemetry"),
+        ("cleared-unseen", "no-telemetry"),
         ("cleared", "battery-low"),
         ("raised", "battery-low"),
         ("cleared", "battery-low"),
@@ -293,7 +294,7 @@ def test_state_of_a_pump_is_small() -> None:
     with_alerts = len(msgspec.msgpack.encode(state))
     without = len(msgspec.msgpack.encode(state)) - len(msgspec.msgpack.encode(state.board))
     assert without <= 6_000
-    assert with_alerts <= 16_000
+    assert with_alerts <= 24_000
 
 
 def test_quiet_pump_is_small() -> None:

@@ -41,7 +41,7 @@ def test_over_delivery_at_its_edge(factor: float) -> None:
     assert wrong_flow(factor, "00:19:59") == []
     assert wrong_flow(factor, "00:20:01") == [
         "00:20:00 raised over-delivery high",
-        "00:21:02 cleared over-delivery high",
+        "00:21:02 latched over-delivery high",
     ]
 
 
@@ -255,7 +255,7 @@ def test_free_flow_at_its_edge() -> None:
     assert flowing(6, "00:10:19") == []
     assert flowing(6, "00:10:21") == [
         "00:10:20 raised free-flow-seen high",
-        "00:11:22 cleared free-flow-seen high",
+        "00:11:22 latched free-flow-seen high",
     ]
     assert flowing(4, "00:12") == []
 
