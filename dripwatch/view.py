@@ -99,7 +99,10 @@ def audit_line(audit: Audit, start_ms: int | None) -> Text:
     line.append(f"{when} ", style="dim")
     line.append(f" {audit.outcome.upper():<10} ", style=OUTCOME_STYLES[audit.outcome])
     line.append(f" {audit.pump} ", style="bold")
-    line.append(f"{audit.act.by} {audit.act.what}: {audit.sentence}")
+    # An id is site, pump, rule, onset; what a person sent may be anything.
+    rule = audit.act.alert.split("/")[2:3]
+    line.append(" ".join([*rule, audit.act.what, "by", audit.act.by]))
+    line.append(f": {audit.sentence}", style="dim")
     return line
 
 

@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from heapq import heappop, heappush
 
 from infusion.account import Account, begin_therapy, book, last_interval, shift_times
+from infusion.acts import perform, refusal
 from infusion.alerts import next_look_ms, open_alerts, shift, update
 from infusion.board import Board, Look
 from infusion.clinical import LabResult, Report
@@ -35,6 +36,7 @@ from infusion.errors import MessageError
 from infusion.excess import follow
 from infusion.excess import shift as shift_flow
 from infusion.messages import (
+    Act,
     AlertChange,
     Audit,
     Event,
@@ -97,6 +99,8 @@ class Monitor:
         if isinstance(message, Presence):
             self._admit(site, message.pump)
             return self.tick(now_ms) + self._presence(message, site)
+        if isinstance(message, Act):
+            return self.tick(now_ms) + self._act(message, site)
         if isinstance(message, LabResult | Report):
             self._admit_record(f"{site}/{message.therapy}", None)
             return self.tick(now_ms) + self._clinical(message, site)
@@ -328,6 +332,20 @@ class Monitor:
             return []
         state = self._state(site, record.order.prescription.pump)
         return self._evaluate(state, self.pump_ms(state))
+
+    def _act(self, act: Act, site: str) -> list[AlertChange]:
+        """What a person does about an alert; what became of it is added to `audits`."""
+        state = self.pumps.get(f"{site}/{act.pump}")
+        if state is None:
+            sentence = f"no pump {act.pump} of the site {site} has been heard of"
+            self.audits.append(refusal(site, act, self.clock.clock_ms, sentence))
+            return []
+        heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
+        at_ms = max(self.pump_ms(state), state.evaluated_ms)
+        done = perform(state.board, act, Look(at_ms, heard_ms, state.therapy))
+        if done.audit is not None:
+            self.audits.append(done.audit)
+        return done.changes + self._evaluate(state, at_ms)
 
     def _record(self, site: str, therapy: str) -> Record:
         key = f"{site}/{therapy}"

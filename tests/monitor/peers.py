@@ -2,13 +2,28 @@
 
 import asyncio
 import contextlib
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
-from infusion.messages import Kind, subscription
-from link import Link, LinkSettings, Message, Subscription, open_link
+from infusion.messages import (
+    Kind,
+    Message,
+    MonitorPresence,
+    decode,
+    parse_topic,
+    subscription,
+)
+from link import Link, LinkSettings, Subscription, open_link
+from link import Message as Received
+from monitor.service import ServiceSettings
 from tests.brokers import BrokerProcess
 from tests.monitor.streams import Wire
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 WAIT_S = 15.0
 
 
@@ -36,12 +51,52 @@ async def play(link: Link, wire: Wire, *, pace_s: float = 0.0) -> None:
     await link.drain(WAIT_S)
 
 
-async def collect(link: Link, count: int) -> list[Message]:
+async def collect(link: Link, count: int) -> list[Received]:
     """Messages until there are so many of them."""
-    found: list[Message] = []
+    found: list[Received] = []
     async with asyncio.timeout(WAIT_S):
         while len(found) < count:
             batch = await link.receive()
             link.acknowledge(batch)
             found += batch
     return found
+
+
+def content(message: Received) -> Message:
+    """What a message of the contract says."""
+    return decode(parse_topic(message.topic), message.payload)
+
+
+def presences(messages: list[Received]) -> list[MonitorPresence]:
+    found = []
+    for message in messages:
+        presence = content(message)
+        assert isinstance(presence, MonitorPresence)
+        found.append(presence)
+    return found
+
+
+async def stop_gracefully(process: subprocess.Popen[bytes], broker: BrokerProcess) -> None:
+    """Wait until a monitor is at work, then end it with SIGTERM; it must end well."""
+    async with peer(broker, Kind.MONITOR_PRESENCE, name="watch") as link:
+        async with asyncio.timeout(WAIT_S):
+            for _ in range(3):
+                while presences(await collect(link, 1))[-1].state == "offline":
+                    pass
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(process.wait, WAIT_S) == 0
+
+
+def service_settings(broker: BrokerProcess, folder: Path) -> ServiceSettings:
+    return ServiceSettings(
+        link=LinkSettings(host=broker.host, port=broker.port),
+        store=folder / "monitor.sqlite3",
+        speed=60.0,
+    )
+
+
+def start(broker: BrokerProcess, store: Path) -> subprocess.Popen[bytes]:
+    """A monitor as a process of its own."""
+    command = [sys.executable, "-m", "monitor", "--speed", "60"]
+    command += ["--broker", f"mqtt://{broker.host}:{broker.port}", "--store", str(store)]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=dict(os.environ))

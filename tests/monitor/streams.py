@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from infusion.alarms import Priority
 from infusion.alert import What
 from infusion.clinical import LabResult, Report
 from infusion.messages import (
@@ -141,12 +142,15 @@ def _answers(raised_ms: int, alert: Alert) -> Wire:
         (first.time_ms + 6_000, first),
     ]
     version = alert.version + 1
-    words: tuple[What, ...] = ("acknowledge", "snooze", "audio-pause", "note", "release")
+    # The last is refused for an alert that is HIGH, and too late for another.
+    words: list[What] = ["acknowledge", "audio-pause", "note", "release", "snooze"]
+    if alert.priority is not Priority.HIGH:
+        words.insert(1, "snooze")
     for number, what in enumerate(words, start=3):
         more = {"version": version, "until_ms": later + 90_000, "text": "seen to"}
         acts.append((later, act(alert, f"{first.act}-{number}", what, later, **more)))
         version += 1
-    gone = act(alert, f"{first.act}-9", "take", later, alert=f"{alert.id}1")
+    gone = msgspec.structs.replace(first, act=f"{first.act}-9", alert=f"{alert.id}1")
     acts.append((later, gone))
     return [(at_ms, topic_of(each), encode(each)) for at_ms, each in acts]
 

@@ -13,10 +13,10 @@ from infusion.messages import AlertChange, OpenAlerts
 from infusion.monitor import Monitor, MonitorSettings, PumpState
 from monitor.runner import Batch, Entry, Numbered, PartitionRunner, Said, step
 from monitor.store import SqliteStore
-from tests.monitor.streams import ward
+from tests.monitor.streams import ward, with_acts
 
 CORE = MonitorSettings(stall_ms=60_000)
-ENTRIES = tuple(Entry(at_ms, topic, payload, "1") for at_ms, topic, payload in ward())
+ENTRIES = tuple(Entry(at_ms, topic, payload, "1") for at_ms, topic, payload in with_acts(ward()))
 
 
 class Crash(BaseException):

@@ -1,11 +1,8 @@
 """The monitor as a process, on real brokers: alerts out, presence, restarts, kill -9."""
 
 import asyncio
-import os
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,22 +11,28 @@ import pytest
 from infusion.messages import (
     AlertChange,
     Kind,
-    MonitorPresence,
     OpenAlerts,
     decode,
     encode,
     parse_topic,
 )
 from infusion.monitor import Monitor, MonitorSettings
-from link import Link, LinkSettings, Message
+from link import Link, Message
 from monitor.runner import Entry, step
-from monitor.service import MonitorService, RecordCounts, ServiceSettings
+from monitor.service import MonitorService, RecordCounts
 from monitor.store import SqliteStore
 from tests.brokers import BrokerProcess, Embedded, Mosquitto
-from tests.monitor.peers import WAIT_S, collect, peer, play
+from tests.monitor.peers import (
+    WAIT_S,
+    collect,
+    peer,
+    play,
+    presences,
+    service_settings,
+    start,
+    stop_gracefully,
+)
 from tests.monitor.streams import Wire, result, told, topic_of, ward
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture(params=["embedded", "mosquitto"])
@@ -161,15 +164,6 @@ async def until_offline(link: Link) -> None:
             pass
 
 
-def presences(messages: list[Message]) -> list[MonitorPresence]:
-    found = []
-    for message in messages:
-        presence = decode(parse_topic(message.topic), message.payload)
-        assert isinstance(presence, MonitorPresence)
-        found.append(presence)
-    return found
-
-
 async def test_kill_9_anywhere_says_each_alert_once_and_loses_no_dose(tmp_path: Path) -> None:
     """Twenty kills while six pumps publish: log and accounts are those of a run without kills.
 
@@ -209,29 +203,3 @@ async def test_kill_9_anywhere_says_each_alert_once_and_loses_no_dose(tmp_path: 
         assert pumps[pump].account.pumped_nl == state.account.pumped_nl
         assert pumps[pump].account.pumped_iu == pytest.approx(state.account.pumped_iu, rel=1e-9)
         assert pumps[pump].board == state.board
-
-
-async def stop_gracefully(process: subprocess.Popen[bytes], broker: BrokerProcess) -> None:
-    """Wait until a monitor is at work, then end it with SIGTERM; it must end well."""
-    async with peer(broker, Kind.MONITOR_PRESENCE, name="watch") as link:
-        async with asyncio.timeout(WAIT_S):
-            for _ in range(3):
-                while presences(await collect(link, 1))[-1].state == "offline":
-                    pass
-    process.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(process.wait, WAIT_S) == 0
-
-
-def service_settings(broker: BrokerProcess, folder: Path) -> ServiceSettings:
-    return ServiceSettings(
-        link=LinkSettings(host=broker.host, port=broker.port),
-        store=folder / "monitor.sqlite3",
-        speed=60.0,
-    )
-
-
-def start(broker: BrokerProcess, store: Path) -> subprocess.Popen[bytes]:
-    """A monitor as a process of its own."""
-    command = [sys.executable, "-m", "monitor", "--speed", "60"]
-    command += ["--broker", f"mqtt://{broker.host}:{broker.port}", "--store", str(store)]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=dict(os.environ))
