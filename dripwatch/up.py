@@ -182,6 +182,13 @@ class Up:
             received=status.totals.messages,
             duplicates=status.duplicates,
             refused=status.totals.refused,
+            results=status.records.results,
+            reports=status.records.reports,
+            acts_done=status.totals.acts_done,
+            acts_late=status.totals.acts_late,
+            acts_refused=status.totals.acts_refused,
+            damped=status.alerts.damped,
+            dropped=status.alerts.dropped,
             lag_max_ms=round(last.lag_max_ms, 1),
             pumps=tuple(
                 self._pump_line(pump, line) for pump, line in simulator.fleet.summary().items()
