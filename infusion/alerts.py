@@ -39,8 +39,9 @@ from msgspec.structs import replace
 from infusion.alarms import Priority
 from infusion.alert import Alert, AlertChange, Deed, Evidence, Facts
 from infusion.board import Board, Look, Phase, Track
-from infusion.causes import COME_OUT_MS, roots, say_first, settle
+from infusion.causes import COME_OUT_MS, say_first, settle
 from infusion.handling import DEFAULT, Handling
+from infusion.hiding import hidden_by
 from infusion.rules import Rule
 from infusion.situation import Verdict
 from infusion.telling import Moment, end, ring, say, worsen
@@ -348,7 +349,7 @@ def _raise(now: Moment, key: str, track: Track, before: Phase) -> None:
             track.flaps += 1
             now.board.count(key).damped += 1
         return
-    if roots(now, key):
+    if hidden_by(now.board, now.handling.rules, key):
         track.bare_ms = None
         return
     if track.bare_ms is None:

@@ -1,7 +1,9 @@
 """Root causes: one situation is one alert.
 
-* An alert whose rule is suppressed by an open one (directly, or through a third rule) stays hidden
-  and is named in the other's `suppresses`. What is latched hides nothing: its hazard is gone.
+* An alert whose rule is suppressed by an open one stays hidden and is named in the other's
+  `suppresses`; so does one that is suppressed by a hidden one, which leads on to what hides that.
+  Where two rules suppress each other, the one that is said first speaks for both. What is latched
+  hides nothing: its hazard is gone.
 * The priority of the open one is at least that of the worst that it hides, so a HIGH is never
   lost. Of several causes only the worst tells it, at equal priority the nearest.
 * When the cause is cleared and the consequence is still there after `COME_OUT_MS`, it comes out: a
@@ -21,7 +23,8 @@ from infusion.alarms import Priority
 from infusion.alert import NOTES_MAX
 from infusion.board import OPEN_MAX, Phase, Track
 from infusion.calls import call_again
-from infusion.telling import Moment, hide, publish, say, suppressed, worsen
+from infusion.hiding import hidden_by, hides
+from infusion.telling import Moment, hide, publish, say, worsen
 from infusion.units import MS_PER_MINUTE
 
 COME_OUT_MS = MS_PER_MINUTE
@@ -37,7 +40,7 @@ def say_first(now: Moment, key: str, track: Track) -> None:
         if its.alert is not None
         and its.phase is not Phase.LATCHED
         and at_ms - its.said_ms <= MERGE_MS
-        and key in now.handling.roots.get(other, ())
+        and key in hidden_by(board, now.handling.rules, other, also=key)
     ]
     priority = track.priority
     for other in consequences:
@@ -108,8 +111,8 @@ def settle(now: Moment) -> None:
                 worsen(now, key, "escalated", priority)
             else:
                 say(now, key, "deescalated", priority)
-        elif (hidden or alert.suppresses) and alert.suppresses != suppressed(
-            now.board, now.handling, key
+        elif (hidden or alert.suppresses) and alert.suppresses != hides(
+            now.board, now.handling.rules, key
         ):
             say(now, key, "updated")
 
@@ -123,22 +126,10 @@ def _lifted(now: Moment, hidden: list[str]) -> dict[str, Priority]:
     lifted: dict[str, Priority] = {}
     for key in hidden:
         priority = now.board.tracks[key].priority
-        causes = roots(now, key)
+        causes = hidden_by(now.board, now.handling.rules, key)
         if not causes:
             continue
         worst = max(causes, key=lambda each: lifted.get(each, now.board.tracks[each].priority).rank)
         if lifted.get(worst, now.board.tracks[worst].priority).rank < priority.rank:
             lifted[worst] = priority
     return lifted
-
-
-def roots(now: Moment, key: str) -> list[str]:
-    """The rules whose visible alerts hide this one, the nearest first."""
-    tracks = now.board.tracks
-    return [
-        each
-        for each in now.handling.roots.get(key, ())
-        if (track := tracks.get(each)) is not None
-        and track.alert is not None
-        and track.phase is not Phase.LATCHED
-    ]

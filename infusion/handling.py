@@ -145,13 +145,11 @@ class Handling(Struct, frozen=True, kw_only=True):
     """Everything that decides over the alerts of one pump; see the head of this file.
 
     - `rules`: the rows in force; a rule that is not here is switched off.
-    - `roots`: for each rule all that, while open, say what it would say, the nearest first.
     - `latching`: the priorities at which a rule that latches does so.
     - `until_ms`: when this must be asked of the policy anew; None: never.
     """
 
     rules: Mapping[str, Rule]
-    roots: Mapping[str, tuple[str, ...]]
     thresholds: Thresholds
     chains: Chains
     hours: Hours
@@ -159,22 +157,6 @@ class Handling(Struct, frozen=True, kw_only=True):
     flapping: Flapping
     latching: frozenset[Priority]
     until_ms: int | None = None
-
-
-def roots_of(rules: Mapping[str, Rule]) -> dict[str, tuple[str, ...]]:
-    """For each rule the rules that explain it, and those that explain these, the nearest first."""
-    return {key: _explained_by(rules, key) for key in rules}
-
-
-def _explained_by(rules: Mapping[str, Rule], key: str) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    waiting = list(rules[key].suppressed_by)
-    for each in waiting:
-        if each not in found and each != key:
-            found[each] = None
-            if each in rules:
-                waiting.extend(rules[each].suppressed_by)
-    return tuple(found)
 
 
 # Who is called by a site that says nothing of it [A].
@@ -187,7 +169,6 @@ DEFAULT_CALLS: tuple[tuple[str, str, float | None, float | None, float | None], 
 
 DEFAULT = Handling(
     rules=RULES,
-    roots=roots_of(RULES),
     thresholds=DEFAULTS,
     chains=chains(*DEFAULT_CALLS),
     hours=Hours(),

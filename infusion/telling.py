@@ -12,6 +12,7 @@ from infusion.alert import Alert, AlertChange, Change, Deed, Facts
 from infusion.board import UNSEEN_MAX, Board, Look, Phase, Track
 from infusion.calls import call_again, call_next, next_call_ms
 from infusion.handling import Handling
+from infusion.hiding import hides
 from infusion.rules import RULES
 from infusion.texts import tell, title
 
@@ -146,19 +147,6 @@ def hide(now: Moment, key: str) -> Alert:
     return last
 
 
-def suppressed(board: Board, handling: Handling, key: str) -> tuple[str, ...]:
-    """The rules whose raised alerts are hidden behind this one."""
-    return tuple(
-        sorted(
-            other
-            for other, track in board.tracks.items()
-            if track.raised_ms is not None
-            and track.alert is None
-            and key in handling.roots.get(other, ())
-        )
-    )
-
-
 def _is_over(deed: Deed | None, at_ms: int) -> bool:
     return deed is not None and deed.until_ms is not None and deed.until_ms <= at_ms
 
@@ -202,7 +190,7 @@ def _alert(
         cleared_ms=track.over_ms if is_open else cleared_ms,
         evidence=track.evidence,
         # A latched alert hides nothing: its hazard is gone.
-        suppresses=() if is_latched else suppressed(board, now.handling, key),
+        suppresses=() if is_latched else hides(board, now.handling.rules, key),
         what=words.what,
         first=words.first,
         advice=track.advice,

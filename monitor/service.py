@@ -173,7 +173,7 @@ class MonitorService:
             late=sum(state.account.late for state in states),
             stalled_ms=runner.monitor.clock.stalled_ms,
             pumps=tuple(self._view(runner, state) for state in states),
-            records=_count_records(runner.monitor.records.values()),
+            records=_count_records(runner.monitor.therapies.records.values()),
             alerts=_count_alerts(states),
         )
 
@@ -252,7 +252,7 @@ class MonitorService:
         at_ms = monitor.pump_ms(state)
         dose = None
         if state.edge is not None:
-            record = monitor.records.get(f"{state.site}/{state.edge.therapy}")
+            record = monitor.therapies.records.get(f"{state.site}/{state.edge.therapy}")
             if record is not None and record.order is not None:
                 timeline = record.order.timeline
                 dose = doses(state.account, state.edge, timeline, at_ms).get(THERAPY)

@@ -7,6 +7,7 @@ so a stream can say anything, also what no sound pump would say.
 from dataclasses import dataclass, field
 from typing import Any
 
+from infusion.alarms import Priority
 from infusion.messages import AlertChange, Event, Message, Presence, Telemetry
 from infusion.monitor import COUNTERS_CLEARED, Monitor
 from infusion.prescription import Prescription, RateChange, Start, Step
@@ -239,22 +240,24 @@ def beat(monitor: Monitor, until_ms: int) -> list[AlertChange]:
     return changes + monitor.tick(until_ms)
 
 
-def told(changes: list[AlertChange]) -> list[str]:
+def told(changes: list[AlertChange], *, notices: bool = False) -> list[str]:
     """What was said of hazards, one line a change: when, what, which rule, which priority.
 
-    Nobody does anything on paper, so who is called follows from the priority and the time alone,
-    and every HIGH alert that ends has not been seen: tests/infusion/test_acts.py has the people.
+    Notices ask nobody to act, and are left out unless they are asked for. Nobody does anything on
+    paper, so who is called follows from the priority and the time alone, and every HIGH alert that
+    ends has not been seen: tests/infusion/test_acts.py has the people.
     """
     return [
         f"{spoken(change.alert.changed_ms)} {change.change.removesuffix('-unseen')}"
         f" {change.alert.rule} {change.alert.priority.value}"
         for change in changes
         if change.change not in ("called", "dropped")
+        and (notices or change.alert.priority is not Priority.NOTICE)
     ]
 
 
 def order_of(monitor: Monitor, key: str) -> Order:
     """The order of a therapy, by `site/therapy`."""
-    order = monitor.records[key].order
+    order = monitor.therapies.records[key].order
     assert order is not None
     return order

@@ -194,10 +194,14 @@ class Outcome:
     changes: list[AlertChange] = field(default_factory=list)
 
     def reached(self) -> set[tuple[str, str, str]]:
-        """Each alert by pump and rule, with each priority that it reached."""
+        """Each alert by pump and rule, with each priority that it reached.
+
+        Without `messages-missing`: whoever loses messages on purpose is told so.
+        """
         return {
             (change.alert.pump, change.alert.rule, change.alert.priority.value)
             for change in self.changes
+            if change.alert.rule != "messages-missing"
         }
 
     def totals(self) -> dict[str, tuple[int, float]]:
@@ -233,7 +237,10 @@ def restarted(monitor: Monitor) -> Monitor:
     fresh = Monitor(monitor.settings)
     fresh.restore(
         unpack(pack(monitor.clock), type=Clock),
-        {key: unpack(pack(record), type=Record) for key, record in monitor.records.items()},
+        {
+            key: unpack(pack(record), type=Record)
+            for key, record in monitor.therapies.records.items()
+        },
     )
     for state in monitor.pumps.values():
         fresh.restore_pump(unpack(pack(state), type=PumpState))

@@ -198,7 +198,7 @@ def renamed(message: Message) -> Message:
 def onsets(outcome: Outcome) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for change in outcome.changes:
-        if change.alert.version == 1:
+        if change.alert.version == 1 and change.alert.rule != "messages-missing":
             found.setdefault(change.alert.rule, []).append(change.alert.onset_ms)
     return found
 

@@ -159,7 +159,7 @@ async def test_a_crash_anywhere_loses_nothing_and_says_nothing_new(
     assert list(broker.log.values()) == said
     assert sorted(set(broker.numbers)) == list(range(1, len(said) + 1))
     assert pumped(runner.monitor) == pumped(monitor)
-    assert runner.monitor.records == monitor.records
+    assert runner.monitor.therapies.records == monitor.therapies.records
     assert broker.lists == {
         key: monitor.open_alerts(key) for key, state in monitor.pumps.items() if state.board.version
     }
@@ -172,7 +172,7 @@ async def test_the_state_after_a_restart_is_the_state_before_it(tmp_path: Path) 
     quiet.position = len(ENTRIES)
     second = await live(quiet, tmp_path / "m.sqlite3")
     assert stored(first.monitor) == stored(second.monitor)
-    assert first.monitor.records == second.monitor.records
+    assert first.monitor.therapies.records == second.monitor.therapies.records
     assert not quiet.numbers
 
 
