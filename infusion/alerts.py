@@ -46,6 +46,10 @@ from infusion.rules import Rule
 from infusion.situation import Verdict
 from infusion.telling import Moment, end, ring, say, worsen
 
+# Members of an enumeration are slow to look up, and this is done at every look.
+IDLE, PENDING, RAISED = Phase.IDLE, Phase.PENDING, Phase.RAISED
+RECOVERING, LATCHED = Phase.RECOVERING, Phase.LATCHED
+
 
 class Input(StrEnum):
     """What a look at the hazard says; see the head of this file."""
@@ -105,19 +109,19 @@ def update(
     """
     now = Moment(board, look, handling, [])
     present = list(verdicts)
-    tracks = board.tracks
+    tracks, rules = board.tracks, handling.rules
     if not tracks:
         if not present:
             return now.changes
     else:
         seen = {rule.key for rule, _ in present}
-        for key in [key for key in tracks if key not in seen or key not in handling.rules]:
-            if key in handling.rules:
-                _step(now, handling.rules[key], None)
+        for key in [key for key in tracks if key not in seen or key not in rules]:
+            if key in rules:
+                _step(now, rules[key], None)
             else:
                 end(now, key)
     for rule, verdict in present:
-        known = handling.rules.get(rule.key)
+        known = rules.get(rule.key)
         if known is not None:
             _step(now, known, verdict)
     settle(now)
@@ -215,13 +219,13 @@ def _moved(facts: Facts, delta_ms: int) -> Facts:
 
 def _due_ms(track: Track, rule: Rule) -> int | None:
     """When a hazard reaches its next level, or comes out, if nothing more is heard."""
-    if track.phase is Phase.RAISED and track.bare_ms is not None:
+    if track.phase is RAISED and track.bare_ms is not None:
         return track.bare_ms + COME_OUT_MS
     if rule.observed:
         return None
-    if track.phase is Phase.PENDING or (track.phase is Phase.LATCHED and track.left_ms is None):
+    if track.phase is PENDING or (track.phase is LATCHED and track.left_ms is None):
         return track.since_ms + rule.levels[0].delay_ms
-    if track.phase is Phase.RAISED:
+    if track.phase is RAISED:
         for level in rule.levels:
             if level.priority.rank > track.priority.rank:
                 return track.since_ms + level.delay_ms
@@ -235,32 +239,32 @@ def _step(now: Moment, rule: Rule, verdict: Verdict | None) -> None:
     since_ms = _since(look, track, verdict)
     until_ms = look.heard_ms if rule.observed else look.at_ms
     priority = _priority(until_ms - since_ms, rule, verdict)
-    before = track.phase if track is not None else Phase.IDLE
+    before = track.phase if track is not None else IDLE
     after = TABLE[before, _input(now, rule, track, verdict, priority)]
     if track is None:
-        if after is Phase.IDLE:
+        if after is IDLE:
             return
         track = tracks[rule.key] = Track(after, since_ms)
     track.phase = after
-    if after is Phase.RAISED:
+    if after is RAISED:
         assert verdict is not None
         assert priority is not None
         track.evidence, track.advice = verdict.evidence, verdict.advice
         track.left_ms = None
         track.priority = priority
         _raise(now, rule.key, track, before)
-    elif after is Phase.IDLE:
+    elif after is IDLE:
         end(now, rule.key)
-    elif after is Phase.RECOVERING:
-        if before is Phase.RAISED:
+    elif after is RECOVERING:
+        if before is RAISED:
             track.left_ms = look.heard_ms
-    elif after is Phase.LATCHED:
+    elif after is LATCHED:
         _latch(now, rule.key, track, before, verdict, since_ms)
 
 
 def _since(look: Look, track: Track | None, verdict: Verdict | None) -> int:
     """When the hazard began: the first instant of an unbroken one."""
-    if track is not None and (track.phase is not Phase.LATCHED or track.left_ms is None):
+    if track is not None and (track.phase is not LATCHED or track.left_ms is None):
         return track.since_ms
     if verdict is not None and verdict.since_ms is not None:
         return verdict.since_ms
@@ -297,10 +301,10 @@ def _input(
 
 def _is_over(now: Moment, rule: Rule, track: Track) -> bool:
     """Whether the hazard has been gone for long enough, in what was heard."""
-    if track.phase is Phase.LATCHED:
+    if track.phase is LATCHED:
         # It was over once; only the policy can end it now.
         return not _is_held(now, rule, track)
-    if track.phase not in (Phase.RAISED, Phase.RECOVERING):
+    if track.phase not in (RAISED, RECOVERING):
         return False
     off_delay_ms = rule.off_delay_ms
     if track.flaps:
@@ -325,7 +329,7 @@ def _latch(
     """The hazard is gone, and its alert waits to be acknowledged; it may be brewing anew."""
     track.since_ms = since_ms
     track.left_ms = now.look.heard_ms if verdict is None else None
-    if before is not Phase.LATCHED:
+    if before is not LATCHED:
         track.over_ms = now.look.at_ms
         say(now, key, "latched")
 
@@ -336,16 +340,16 @@ def _raise(now: Moment, key: str, track: Track, before: Phase) -> None:
     A new priority of one that was said is left to `settle`.
     """
     at_ms = now.look.at_ms
-    if before is Phase.IDLE or before is Phase.PENDING:
+    if before is IDLE or before is PENDING:
         track.onset_ms = max(track.since_ms, now.board.ended_ms.get(key, -1) + 1)
         track.raised_ms = at_ms
         # Nothing has hidden it so far, so it need not wait.
         track.bare_ms = at_ms - COME_OUT_MS
     if track.alert is not None:
-        if before is Phase.LATCHED:
+        if before is LATCHED:
             track.over_ms = None
             worsen(now, key, "returned", track.priority)
-        elif before is Phase.RECOVERING and track.flaps:
+        elif before is RECOVERING and track.flaps:
             track.flaps += 1
             now.board.count(key).damped += 1
         return

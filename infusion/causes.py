@@ -99,6 +99,8 @@ def _note_raise(now: Moment, key: str, track: Track) -> None:
 def settle(now: Moment) -> None:
     """Say every alert's priority, and what it hides, as they are now."""
     tracks = now.board.tracks
+    if not tracks:
+        return
     hidden = [key for key, its in tracks.items() if its.alert is None and its.raised_ms is not None]
     lifted = _lifted(now, hidden) if hidden else {}
     for key, track in tracks.items():

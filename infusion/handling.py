@@ -163,7 +163,7 @@ class Handling(Struct, frozen=True, kw_only=True):
 DEFAULT_CALLS: tuple[tuple[str, str, float | None, float | None, float | None], ...] = (
     ("nurse on duty", "always", 0, 0, 0),
     ("nurse on call", "always", 5, 30, None),
-    ("pharmacist", "working-hours", 10, 60, None),
+    ("pharmacist", "always", 10, 60, None),
     ("everybody", "always", FAILSAFE_MIN_MAX, 120, None),
 )
 
