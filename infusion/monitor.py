@@ -30,7 +30,7 @@ from heapq import heappop, heappush
 from infusion import pressure
 from infusion.account import Account, book
 from infusion.acts import perform, refusal
-from infusion.alerts import next_look_ms, open_alerts, update
+from infusion.alerts import next_look_ms, open_alerts, unseen_alerts, update
 from infusion.allowed import FOREVER_MS
 from infusion.board import Board, Look
 from infusion.clinical import LabResult, Report
@@ -38,6 +38,8 @@ from infusion.counter import Sample, sample_key
 from infusion.edge import LATE_MS_MAX, is_live, is_stranger, leaps, note, set_clock, take
 from infusion.errors import MessageError
 from infusion.excess import add, stretch
+from infusion.handling import Handling
+from infusion.handlings import Handlings
 from infusion.messages import (
     Act,
     AlertChange,
@@ -49,7 +51,9 @@ from infusion.messages import (
     PumpMessage,
     Telemetry,
 )
+from infusion.nomogram import Nomogram
 from infusion.pacing import is_delivering, longest_judged_ms, silence_ms
+from infusion.policy import Policy
 from infusion.prescription import Prescription
 from infusion.record import Order, Record
 from infusion.rules import verdicts
@@ -58,7 +62,6 @@ from infusion.rules.technical import stands_still
 from infusion.situation import Situation
 from infusion.state import Clock, MonitorSettings, PumpState
 from infusion.therapies import Therapies
-from infusion.thresholds import DEFAULTS
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, dose_iu, nanolitres
 
 # The values that the verbs work on are named here too, so that a caller needs this module only.
@@ -74,8 +77,16 @@ TALLIES_KEPT = 7
 class Monitor:
     """The state of all pumps of one partition, and the verbs on it. Not safe for threads."""
 
-    def __init__(self, settings: MonitorSettings | None = None) -> None:
+    def __init__(
+        self,
+        settings: MonitorSettings | None = None,
+        policy: Policy | None = None,
+        nomograms: Mapping[str, Nomogram] | None = None,
+    ) -> None:
+        """`nomograms` holds the tables that the policy's thresholds name, by their names."""
         self.settings = settings or MonitorSettings()
+        self.handlings = Handlings(policy or Policy())
+        self.nomograms = nomograms or {}
         self.clock = Clock()
         self.pumps: dict[str, PumpState] = {}
         self.therapies = Therapies()
@@ -150,7 +161,11 @@ class Monitor:
         """The list of open alerts of one pump, as it is published and retained."""
         board = self.pumps[key].board
         return OpenAlerts(
-            site=board.site, pump=board.pump, version=board.version, alerts=open_alerts(board)
+            site=board.site,
+            pump=board.pump,
+            version=board.version,
+            alerts=open_alerts(board),
+            unseen=unseen_alerts(board),
         )
 
     def restore(self, clock: Clock, records: Mapping[str, Record]) -> None:
@@ -161,7 +176,10 @@ class Monitor:
 
     def restore_pump(self, state: PumpState) -> None:
         """Resume one pump from its stored state."""
-        self.pumps[f"{state.site}/{state.pump}"] = state
+        name = f"{state.site}/{state.pump}"
+        self.pumps[name] = state
+        handling = self._handling(name, state, state.evaluated_ms)
+        self.therapies.refresh(name, state, state.evaluated_ms, handling.thresholds)
         self._schedule(state)
 
     def pump_ms(self, state: PumpState) -> int:
@@ -215,7 +233,8 @@ class Monitor:
             changes += self._run_up_to(state, message.time_ms)
         is_new = take(state, message, key, held_iu, clock.clock_ms)
         if is_new:
-            self.therapies.refresh(name, state, message.time_ms, DEFAULTS)
+            limits = self._handling(name, state, message.time_ms).thresholds
+            self.therapies.refresh(name, state, message.time_ms, limits)
         if self._watch(name, state, message) or is_new or state.board.tracks:
             changes += self._evaluate(state, message.time_ms)
         return changes
@@ -258,6 +277,7 @@ class Monitor:
         """Let the watches follow a live message; whether one of them sees something."""
         delivers = is_delivering(message)
         flow, presence = state.flow, state.presence
+        limits = self.handlings.last(name).thresholds
         # A pump that stands makes no strokes: what its counter says is to be believed at once.
         step_ml = presence.volume_step_ml if presence is not None and delivers else 0.0
         flow.step_iu = step_ml * message.concentration_iu_ml
@@ -270,8 +290,8 @@ class Monitor:
             if ordered is not None:
                 hours = (interval.to_ms - interval.from_ms) / MS_PER_HOUR
                 least_iu, most_iu = ordered.least_iu_h * hours, ordered.most_iu_h * hours
-                sees = add(flow, interval, least_iu, most_iu, DEFAULTS.flow_tolerance)
-            sees |= runs_free(state, DEFAULTS) is not None
+                sees = add(flow, interval, least_iu, most_iu, limits.flow_tolerance)
+            sees |= runs_free(state, limits) is not None
         if not delivers:
             flow.under.begin(message.time_ms)
             return sees
@@ -280,7 +300,7 @@ class Monitor:
             flow.under.begin(message.time_ms)
         if type(message) is Telemetry:
             sees |= pressure.follow(state.pressure, message.time_ms, message.pressure_mmhg)
-        return sees or stands_still(state, DEFAULTS)
+        return sees or stands_still(state, limits)
 
     def _presence(self, presence: Presence, site: str) -> list[AlertChange]:
         state = self._state(site, presence.pump)
@@ -319,9 +339,8 @@ class Monitor:
             return []
         heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
         at_ms = max(self.pump_ms(state), state.evaluated_ms)
-        done = perform(
-            state.board, act, Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
-        )
+        look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
+        done = perform(state.board, act, look, self._handling(name, state, at_ms))
         if done.audit is not None:
             self.audits.append(done.audit)
         return done.changes + self._evaluate(state, at_ms)
@@ -343,9 +362,11 @@ class Monitor:
         if at_ms >= state.minute_ms:
             self._minute(state, at_ms)
         heard_ms = edge.time_ms if edge is not None else state.awaited_ms
+        handling = self._handling(name, state, at_ms)
+        limits = handling.thresholds
         ordered = self.therapies.ordered(name)
         if ordered is None or at_ms >= ordered.allowed.until_ms:
-            ordered = self.therapies.refresh(name, state, at_ms, DEFAULTS)
+            ordered = self.therapies.refresh(name, state, at_ms, limits)
         record = self.therapies.record_of(name, state)
         order = record.order if record is not None else None
         situation = Situation(
@@ -359,17 +380,23 @@ class Monitor:
             timeline=ordered.timeline if ordered is not None else None,
             allowed=ordered.allowed if ordered is not None else None,
             ordered=self.therapies.are_ordered(name),
-            limits=DEFAULTS,
+            limits=limits,
         )
         look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
-        changes = update(state.board, look, verdicts(situation))
-        self._plan(state, ordered.allowed.until_ms if ordered is not None else FOREVER_MS)
+        changes = update(state.board, look, verdicts(situation), handling)
+        until_ms = ordered.allowed.until_ms if ordered is not None else FOREVER_MS
+        self._plan(state, min(until_ms, handling.until_ms or FOREVER_MS), handling)
         return changes
 
-    def _plan(self, state: PumpState, until_ms: int) -> None:
+    def _handling(self, name: str, state: PumpState, at_ms: int) -> Handling:
+        """What the policy says of a pump now."""
+        therapy = self.therapies.therapy_of(name, state)
+        return self.handlings.now(name, state.site, therapy, at_ms)
+
+    def _plan(self, state: PumpState, until_ms: int, handling: Handling) -> None:
         """When the pump is looked at next though nothing comes, at the latest its silence."""
         due_ms = min(until_ms, state.minute_ms)
-        board_ms = next_look_ms(state.board)
+        board_ms = next_look_ms(state.board, handling)
         if board_ms is not None and board_ms < due_ms:
             due_ms = board_ms
         if "no-telemetry" not in state.board.tracks:
