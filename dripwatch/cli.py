@@ -17,6 +17,7 @@ import simulator.cli
 import simulator.replay
 from dripwatch import scenarios
 from dripwatch import summary as summaries
+from dripwatch.trial.cli import command as trial_command
 from dripwatch.up import Up, UpSettings
 from dripwatch.view import NOTICE, told_line
 from dripwatch.watch import watch
@@ -70,6 +71,7 @@ main.add_command(monitor.cli.command)
 main.add_command(simulator.cli.command)
 main.add_command(simulator.replay.command)
 main.add_command(scenarios.command)
+main.add_command(trial_command)
 
 
 @main.command(epilog=NOTICE)

@@ -1,6 +1,6 @@
 """What a monitor, or a baseline, said of the pumps of a block: one record for each alert."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
@@ -40,6 +40,8 @@ class Ledger:
 
     def __init__(self, keys: frozenset[str] | None = None) -> None:
         self.alerts: dict[str, Raised] = {}
+        # Told of every change, for the timeline of one case.
+        self.listener: Callable[[str, object, int], None] | None = None
         self._keys = keys
 
     def take(self, changes: Iterable[AlertChange], now_ms: int) -> None:
@@ -48,6 +50,8 @@ class Ledger:
             alert = change.alert
             if self._keys is not None and alert.rule not in self._keys:
                 continue
+            if self.listener is not None:
+                self.listener("change", change, now_ms)
             self.note(alert.id, alert.rule, alert.pump, alert.priority, now_ms)
             known = self.alerts[alert.id]
             known.text = explain(alert.evidence)

@@ -74,7 +74,7 @@ def spans_of(times: Any, mask: Mask) -> list[Span]:
 def _filled(track: Track, value: Any, kind: type) -> Any:
     """One value of each standing, as an array over all samples."""
     size = len(track.times_ms)
-    found = np.zeros(size, dtype=kind)
+    found: Any = np.zeros(size, dtype=kind)
     for number, standing in track.standings:
         found[number:] = value(standing)
     return found

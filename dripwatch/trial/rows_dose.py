@@ -61,8 +61,8 @@ def _typed(
     return row(key, urgency, plant, answers, 0.5, SETTLED, sign, lasts, "programming")
 
 
-def _flow(key: str, urgency: Urgency, plant: Any, answers: tuple[str, ...], **more: Any) -> Hazard:
-    return row(key, urgency, plant, answers, 15.0, GIP, "flow", (45.0, 180.0), "flow", **more)
+def _flow(key: str, urgency: Urgency, plant: Any, answers: tuple[str, ...], sign: str) -> Hazard:
+    return row(key, urgency, plant, answers, 15.0, GIP, sign, (45.0, 180.0), "flow")
 
 
 def _stop(
@@ -287,9 +287,9 @@ DOSE: tuple[Hazard, ...] = (
         "line",
     ),
     _nothing_seen("leak", line.leak, "H04 [A]; no pump can know what leaks behind it"),
-    _flow("siphon", 2, line.siphon, OVER),
-    _flow("flow-too-high", 2, line.flow_too_high, OVER),
-    _flow("flow-too-low", 2, line.flow_too_low, UNDER),
+    _flow("siphon", 2, line.siphon, (*OVER, "free-flow", "free-flow-seen"), "over"),
+    _flow("flow-too-high", 2, line.flow_too_high, OVER, "over"),
+    _flow("flow-too-low", 2, line.flow_too_low, UNDER, "under"),
     row(
         "slow-drift",
         2,
@@ -297,7 +297,7 @@ DOSE: tuple[Hazard, ...] = (
         UNDER,
         15.0,
         GIP,
-        "flow",
+        "under",
         (400.0, 540.0),
         "flow",
         linger_min=30.0,

@@ -123,6 +123,8 @@ MACHINE: tuple[Hazard, ...] = (
         "under-delivery",
         "over-delivery",
         "replayed-messages",
+        # Each takes the other's session over, so the broker loses one of them every time.
+        follows=frozenset({"pump-offline", "no-telemetry"}),
     ),
     _untrue("replay", 3, technical.replay, "old", "replayed-messages", "two-pumps-one-name"),
     _untrue(

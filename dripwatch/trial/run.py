@@ -125,6 +125,7 @@ class BlockRunner:
         self._wire = LossyWire(read_wire(settings.wire), block.seed, sessions)
         self.ward = Ward(baselines, self._step_ms)
         self._only, self._listener = only, listener
+        self.ward.ledgers[MONITOR].listener = listener
         # Which session holds a client id, and with which will.
         self._holders: dict[str, Connect] = {}
         self._watches = _watches(block, self.fleet.rig.units)

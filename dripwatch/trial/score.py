@@ -38,7 +38,8 @@ class HazardScore(Struct, frozen=True, kw_only=True):
     Of those `planted`, `too_short` were over before they were a hazard; of the rest only the
     `visible` ones could be shown by any stream, and `sensitivity` is of these. `found_unseen`
     counts those found though this trial's own sign says that they could not be. A median is None
-    where there is nothing to take it of. `ratios` has delay ÷ earliest of each that was found.
+    where there is nothing to take it of. `ratios` has delay ÷ earliest of each that was
+    found, `ratio` is their median.
     """
 
     name: str
@@ -137,7 +138,10 @@ def _hazard(name: str, pairs: Sequence[tuple[Sought, Found | None, float]]) -> H
     delays = [_seconds(hit.at_ms - one.onset_ms) for one, hit in hits]
     earliest = [_seconds((one.earliest_ms or 0) - one.onset_ms) for one, _ in hits]
     ius = [abs(hit.iu) if hit is not None else abs(missed) for _, hit, missed in visible]
-    median, floor = _median(delays), _median(earliest)
+    ratios = [
+        round(max(delay, LOOK_S) / max(least, LOOK_S), 2)
+        for delay, least in zip(delays, earliest, strict=True)
+    ]
     return HazardScore(
         name=name,
         urgency=pairs[0][0].urgency if pairs else int(name.removeprefix("P") or 0),
@@ -149,17 +153,12 @@ def _hazard(name: str, pairs: Sequence[tuple[Sought, Found | None, float]]) -> H
         standing=sum(hit.was_standing for _, hit in hits),
         found_unseen=sum(one.earliest_ms is None and hit is not None for one, hit, _ in real),
         sensitivity=_share(len(hits), len(visible)),
-        delay_median_s=median,
+        delay_median_s=_median(delays),
         delay_p90_s=_p90(delays),
-        earliest_median_s=floor,
-        ratio=None
-        if median is None or floor is None
-        else round(max(median, LOOK_S) / max(floor, LOOK_S), 2),
+        earliest_median_s=_median(earliest),
+        ratio=round(statistics.median(ratios), 2) if ratios else None,
         iu_median=_median(ius),
-        ratios=tuple(
-            round(max(hit, LOOK_S) / max(least, LOOK_S), 2)
-            for hit, least in zip(delays, earliest, strict=True)
-        ),
+        ratios=tuple(ratios),
     )
 
 

@@ -192,21 +192,37 @@ def _refused(_: Watch, message: PumpMessage | None, _now: int) -> bool:
     return message is None
 
 
-def _flow(watch: Watch, message: PumpMessage | None, now_ms: int) -> bool:
-    """The counter is more than 10 % off the order over a quarter of an hour since the onset."""
+def _over(watch: Watch, message: PumpMessage | None, now_ms: int) -> bool:
+    given_iu, ordered_iu, step_iu = _quarter(watch, message, now_ms)
+    return given_iu > (1 + FLOW_SHARE) * ordered_iu + step_iu
+
+
+def _under(watch: Watch, message: PumpMessage | None, now_ms: int) -> bool:
+    given_iu, ordered_iu, step_iu = _quarter(watch, message, now_ms)
+    return given_iu < (1 - FLOW_SHARE) * ordered_iu - step_iu
+
+
+def _quarter(watch: Watch, message: PumpMessage | None, now_ms: int) -> tuple[float, float, float]:
+    """Given and ordered over the last quarter of an hour since the onset, by the counter, and what
+    one step of it is, in IU; all 0 where the quarter cannot be judged: the counter or the order
+    changed, or it is not over.
+    """
     if message is None:
-        return False
-    marks = watch.marks
+        return 0.0, 0.0, 0.0
+    marks, timeline = watch.marks, watch.unit.order.timeline
+    if marks and message.volume_ml < marks[-1][1]:
+        marks.clear()
     marks.append((now_ms, message.volume_ml))
     while len(marks) > 1 and marks[1][0] <= now_ms - FLOW_MS:
         marks.popleft()
     since_ms, volume_ml = marks[0]
-    if now_ms - since_ms < FLOW_MS or message.volume_ml < volume_ml:
-        return False
-    ordered_iu = watch.unit.order.timeline.dose_iu(since_ms, now_ms)
+    rate_iu_h = timeline.rate_iu_h(now_ms)
+    is_even = timeline.base_rates_iu_h(since_ms, now_ms) == (timeline.base_rate_iu_h(now_ms),)
+    if now_ms - since_ms < FLOW_MS or not is_even or rate_iu_h != timeline.base_rate_iu_h(now_ms):
+        return 0.0, 0.0, 0.0
     given_iu = (message.volume_ml - volume_ml) * message.concentration_iu_ml
     step_iu = watch.unit.pump.profile.volume_step_ml * message.concentration_iu_ml
-    return abs(given_iu - ordered_iu) > FLOW_SHARE * ordered_iu + step_iu
+    return given_iu, timeline.dose_iu(since_ms, now_ms), step_iu
 
 
 def _silent(_: Watch, _message: PumpMessage | None, _now: int) -> bool:
@@ -244,7 +260,8 @@ SIGNS: dict[str, Sign] = {
     "boots": _boots,
     "old": _old,
     "refused": _refused,
-    "flow": _flow,
+    "over": _over,
+    "under": _under,
     "silent": _silent,
     "kvo": _keeps_open,
     "empty": _empty,

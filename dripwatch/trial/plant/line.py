@@ -7,8 +7,10 @@ from simulator.story import actions as do
 from simulator.story import faults as fault
 from simulator.story.reading import Offset
 
-# How much flow a siphon makes for each mmHg, on the pump of the cohort (config/pumps/ambulatory).
-SIPHON_MMHG_H_ML = 20.0
+# The pump of the cohort (config/pumps/ambulatory): what a siphon, its line and its vein withstand,
+# and the flow past the mechanism that it calls free flow and stops at.
+SIPHON_MMHG_H_ML, LINE_MMHG_H_ML, VEIN_MMHG = 20.0, 2.0, 10.0
+FREE_FLOW_ML_H = 2.0
 
 
 def occlusion(bed: Bed) -> Planted:
@@ -49,9 +51,13 @@ def leak(bed: Bed) -> Planted:
 
 
 def siphon(bed: Bed) -> Planted:
-    """More than ordered runs through a valve that does not close."""
-    extra_ml_h = bed.rate_ml_h * bed.uniform(0.2, 0.8)
-    head_cm = extra_ml_h * SIPHON_MMHG_H_ML / MMHG_PER_CM
+    """A little more than ordered runs through a valve that does not close: too little for the pump
+    to call it free flow.
+    """
+    most_ml_h = 0.95 * FREE_FLOW_ML_H
+    extra_ml_h = bed.uniform(min(0.14 * bed.rate_ml_h, 0.9 * most_ml_h), most_ml_h)
+    # Between two strokes the line has no more than the vein's pressure, and then it flows most.
+    head_cm = (extra_ml_h * (SIPHON_MMHG_H_ML + LINE_MMHG_H_ML) + VEIN_MMHG) / MMHG_PER_CM
     return lasting(fault.Siphon, bed, head_cm=min(200.0, head_cm))
 
 
