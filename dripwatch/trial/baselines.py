@@ -69,11 +69,17 @@ class DeviceAlone:
         self.ledger = Ledger()
         self._open = _Open(self.ledger)
         self._alarms: dict[str, tuple[str, ...]] = {}
+        self._newest: dict[str, tuple[int, int]] = {}
 
     def hear(self, message: Message, now_ms: int) -> None:
         """A message that arrived."""
         if not isinstance(message, PumpMessage):
             return
+        # What was overtaken on its way, or comes again, says nothing of now.
+        place = (message.boot, message.seq)
+        if place <= self._newest.get(message.pump, (-1, -1)):
+            return
+        self._newest[message.pump] = place
         before = self._alarms.get(message.pump, ())
         if message.alarms == before:
             return

@@ -6,11 +6,11 @@ thresholds are those of the rule's own source, with a little room because truth 
 minute. That room makes an alert count as right that is off by a hair, and nothing else.
 
 Names: `stands` (ordered to deliver, and does not), `offline`, `off-order` (programmed to another
-rate than ordered), `wrong-rate` (the same beyond the time that people have for a change),
-`runs-on-hold` and `on-hold` (delivers while nothing is ordered; beyond that time), `over` and
-`under` (dose over 15 min), `off-24h`, `level-off` (ρ), `bag-near-end`, `battery-near-end`,
-`bag-old`, `outside-limits`, `outside-library`, `overridden`, `occluded-again`, `alarm:…`,
-`fault:…`; those of laboratory and reports are in findings.py.
+rate than ordered), `wrong-rate` (the same beyond the time that people have for a change), `bolus`
+(one is given), `runs-on-hold` and `on-hold` (delivers while nothing is ordered; beyond that time),
+`over` and `under` (dose over 15 min), `off-24h`, `level-off` (ρ), `bag-near-end`,
+`battery-near-end`, `bag-old`, `outside-limits`, `outside-library`, `overridden`, `occluded-again`,
+`alarm:…`, `fault:…`; those of laboratory and reports are in findings.py.
 """
 
 from typing import Any
@@ -23,6 +23,7 @@ from infusion.heparin import CLINICAL, individual, step
 from infusion.prescription import Timeline
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
 from simulator.machine import Mode
+from simulator.pump import BOLUS_MODES
 
 Span = tuple[int, int]
 Conditions = dict[str, list[Span]]
@@ -97,6 +98,7 @@ def _standing_masks(track: Track) -> dict[str, Mask]:
         "off-order": off,
         "wrong-rate": off & runs & ~_in_grace(track, programmed, off & runs),
         "runs-on-hold": held,
+        "bolus": _filled(track, lambda s: s.mode in BOLUS_MODES, bool),
         "on-hold": held & (_since(ordered == 0) >= HOLD_MIN),
         "outside-limits": delivers & (beyond | (programmed > DOSE_MAX_IU_H)),
         "outside-library": _filled(track, lambda s: s.is_outside_library, bool),

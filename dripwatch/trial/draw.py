@@ -47,7 +47,7 @@ PURPOSE = 201
 
 class TrialSettings(Struct, frozen=True, kw_only=True):
     """What a trial is made of. `hazards` empty means all, on half of all days; with keys, every
-    day has one of those.
+    day has one of those, in turn from case to case and from day to day.
     """
 
     seed: Annotated[int, Meta(ge=1, le=10**9)] = 1
@@ -111,7 +111,7 @@ def draw_block(settings: TrialSettings, ward: WardFile, block: int, pumps: int) 
             number=block * BLOCK + index,
             index=index,
             pump=patient.pump,
-            plants=_plants(settings, rows, seed, index, pumps, patient),
+            plants=_plants(settings, rows, block, index, pumps, patient),
         )
         for index, patient in enumerate(story.patients)
     )
@@ -122,18 +122,22 @@ def draw_block(settings: TrialSettings, ward: WardFile, block: int, pumps: int) 
 def _plants(
     settings: TrialSettings,
     rows: Sequence[Hazard],
-    seed: int,
+    block: int,
     index: int,
     pumps: int,
     patient: Patient,
 ) -> tuple[Plant, ...]:
     plants: list[Plant] = []
+    seed = block_seed(settings.seed, block)
     for day in range(settings.days):
         key = (index, PURPOSE, day)
         chance = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
         count = 1 if settings.hazards else int(chance.choice(len(SHARES), p=SHARES))
+        choice = rows
+        if settings.hazards:
+            choice = (rows[(block * BLOCK + index + day) % len(rows)],)
         for _ in range(count):
-            plant = _plant(settings, rows, chance, day, index, pumps, patient, plants)
+            plant = _plant(settings, choice, chance, day, index, pumps, patient, plants)
             plants += [plant] if plant is not None else []
     return tuple(plants)
 

@@ -10,6 +10,8 @@ from dripwatch.trial.score import FALSE_BOUND, RATIO_BOUND, HazardScore, SystemS
 
 ROW, HEAD, GAP = 19, 44, 30
 NAME_W, PANEL_W, COUNT_W = 190, 330, 46
+# All pictures are of one width, so that their letters are of one size.
+WIDTH = NAME_W + PANEL_W + GAP + COUNT_W + PANEL_W + 12
 RATIO_FROM, RATIO_TO = 0.1, 100.0
 TICKS = (0.1, 1.0, 10.0, 100.0)
 BAR, BAR_ROW = 12, 22
@@ -47,7 +49,6 @@ def hazards(systems: Sequence[SystemScore]) -> str:
     rows = ordered(own)
     others = {figures.system: {one.name: one for one in figures.hazards} for figures in systems[1:]}
     left, right = NAME_W, NAME_W + PANEL_W + GAP + COUNT_W
-    width = right + PANEL_W + 12
     parts: list[str] = []
     y: float = HEAD
     urgency = 0
@@ -83,7 +84,7 @@ def hazards(systems: Sequence[SystemScore]) -> str:
         frame += [
             _line(right + _log(tick), begin, right + _log(tick), end, "grid") for tick in TICKS
         ]
-    return _svg(width, y + 8, "Found and how late, hazard by hazard", [*frame, *parts])
+    return _svg(WIDTH, y + 8, "Found and how late, hazard by hazard", [*frame, *parts])
 
 
 def _row(
@@ -100,7 +101,9 @@ def _row(
             title = f"{NAMES[system]}: {other.found} of {other.visible}"
             parts.append(_dot(left + PANEL_W * other.sensitivity, y, 4, f"open {system}", title))
     if one.sensitivity is None:
-        parts.append(_text(left + PANEL_W / 2, y + 4, "no stream shows it", "tick", "middle"))
+        parts.append(
+            _text(left + PANEL_W / 2, y + 4, "not to be seen in any stream here", "tick", "middle")
+        )
     else:
         title = f"{one.name}: {one.found} of {one.visible}"
         parts.append(_dot(left + PANEL_W * one.sensitivity, y, 5, MONITOR, title))
@@ -127,7 +130,6 @@ def false_alerts(systems: Sequence[SystemScore]) -> str:
     parts = [
         _text(NAME_W, 14, "false alerts for each patient-day; the darker part is high", "head")
     ]
-    width = NAME_W + PANEL_W + 120
 
     def place(value: float) -> float:
         return NAME_W + PANEL_W * value / most
@@ -149,7 +151,7 @@ def false_alerts(systems: Sequence[SystemScore]) -> str:
         ]
         y += BAR_ROW
     parts.append(_line(place(FALSE_BOUND), HEAD - 14, place(FALSE_BOUND), y - 8, "bound"))
-    return _svg(width, y + 4, "False alerts by system", parts)
+    return _svg(WIDTH, y + 4, "False alerts by system", parts)
 
 
 def false_rules(figures: SystemScore) -> str:
@@ -192,7 +194,7 @@ def _bars(head: str, rows: Sequence[tuple[str, float, str]], kind: Callable[[int
             _text(NAME_W + length + 8, y + 4, text, "tick"),
         ]
         y += BAR_ROW
-    return _svg(NAME_W + PANEL_W + 120, y + 4, head, parts)
+    return _svg(WIDTH, y + 4, head, parts)
 
 
 def _bar(y: float, length: float, kind: str) -> str:

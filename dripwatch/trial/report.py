@@ -146,7 +146,7 @@ HAZARD_HEADS = (
 
 def hazard_row(figure: HazardScore) -> tuple[str, ...]:
     """The cells of one hazard, in the order of HAZARD_HEADS."""
-    real = figure.planted - figure.too_short
+    real = figure.planted - figure.not_real
     return (
         figure.name,
         f"P{figure.urgency}",

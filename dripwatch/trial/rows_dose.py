@@ -58,7 +58,9 @@ def _typed(
     key: str, urgency: Urgency, plant: Any, answers: tuple[str, ...], sign: str, most_min: float
 ) -> Hazard:
     lasts = (most_min / 4, most_min)
-    return row(key, urgency, plant, answers, 0.5, SETTLED, sign, lasts, "programming")
+    # A rate is a hazard from when the pump runs at it; what it refused, or never ran at, is none.
+    force = "off-order" if sign == "rate" else ""
+    return row(key, urgency, plant, answers, 0.5, SETTLED, sign, lasts, "programming", force=force)
 
 
 def _flow(key: str, urgency: Urgency, plant: Any, answers: tuple[str, ...], sign: str) -> Hazard:
@@ -157,6 +159,8 @@ DOSE: tuple[Hazard, ...] = (
         0.5,
         "H01 [A]: a bolus that was not ordered; " + SETTLED,
         (60.0, 61.0),
+        force="bolus",
+        linger_min=30.0,
     ),
     _order(
         "bolus-unordered",
@@ -166,6 +170,8 @@ DOSE: tuple[Hazard, ...] = (
         0.5,
         "H01 [A]: a bolus that was not ordered; " + SETTLED,
         (30.0, 31.0),
+        force="bolus",
+        linger_min=30.0,
     ),
     _order(
         "change-not-applied",

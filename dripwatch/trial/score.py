@@ -35,17 +35,17 @@ class CaseResult(Struct, frozen=True, kw_only=True):
 class HazardScore(Struct, frozen=True, kw_only=True):
     """One hazard, or all of one urgency, as one system found them. Times in seconds.
 
-    Of those `planted`, `too_short` were over before they were a hazard; of the rest only the
-    `visible` ones could be shown by any stream, and `sensitivity` is of these. `found_unseen`
-    counts those found though this trial's own sign says that they could not be. A median is None
-    where there is nothing to take it of. `ratios` has delay ÷ earliest of each that was
-    found, `ratio` is their median.
+    Of those `planted`, `not_real` never became one: the pump refused, or it was over before it had
+    lasted as long as its definition asks. Of the rest only the `visible` ones could be shown by
+    any stream, and `sensitivity` is of these. `found_unseen` counts those that were found though
+    this trial's own sign says that they could not be. A median is None where there is nothing to
+    take it of. `ratios` has delay ÷ earliest of each that was found, `ratio` is their median.
     """
 
     name: str
     urgency: int
     planted: int
-    too_short: int
+    not_real: int
     visible: int
     found: int
     found_high: int
@@ -146,7 +146,7 @@ def _hazard(name: str, pairs: Sequence[tuple[Sought, Found | None, float]]) -> H
         name=name,
         urgency=pairs[0][0].urgency if pairs else int(name.removeprefix("P") or 0),
         planted=len(pairs),
-        too_short=len(pairs) - len(real),
+        not_real=len(pairs) - len(real),
         visible=len(visible),
         found=len(hits),
         found_high=sum(hit.high_ms is not None for _, hit in hits),

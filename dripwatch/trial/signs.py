@@ -57,6 +57,7 @@ class Watch(Struct):
     boots: list[int] = field(default_factory=list)
     newest_seq: dict[int, int] = field(default_factory=dict)
     marks: deque[tuple[int, float]] = field(default_factory=deque)
+    first: tuple[int, float] | None = None
 
     @property
     def is_done(self) -> bool:
@@ -193,36 +194,52 @@ def _refused(_: Watch, message: PumpMessage | None, _now: int) -> bool:
 
 
 def _over(watch: Watch, message: PumpMessage | None, now_ms: int) -> bool:
-    given_iu, ordered_iu, step_iu = _quarter(watch, message, now_ms)
-    return given_iu > (1 + FLOW_SHARE) * ordered_iu + step_iu
+    return any(
+        given_iu > (1 + FLOW_SHARE) * ordered_iu + step_iu
+        for given_iu, ordered_iu, step_iu in _flows(watch, message, now_ms)
+    )
 
 
 def _under(watch: Watch, message: PumpMessage | None, now_ms: int) -> bool:
-    given_iu, ordered_iu, step_iu = _quarter(watch, message, now_ms)
-    return given_iu < (1 - FLOW_SHARE) * ordered_iu - step_iu
+    return any(
+        given_iu < (1 - FLOW_SHARE) * ordered_iu - step_iu
+        for given_iu, ordered_iu, step_iu in _flows(watch, message, now_ms)
+    )
 
 
-def _quarter(watch: Watch, message: PumpMessage | None, now_ms: int) -> tuple[float, float, float]:
-    """Given and ordered over the last quarter of an hour since the onset, by the counter, and what
-    one step of it is, in IU; all 0 where the quarter cannot be judged: the counter or the order
-    changed, or it is not over.
+def _flows(
+    watch: Watch, message: PumpMessage | None, now_ms: int
+) -> list[tuple[float, float, float]]:
+    """Given and ordered by the counter, and what one step of it is, in IU: over the last quarter
+    of an hour, and over all since the onset, a quarter of an hour at least.
+
+    It begins anew where the counter or the order changes, because nothing can be judged across.
     """
     if message is None:
-        return 0.0, 0.0, 0.0
+        return []
     marks, timeline = watch.marks, watch.unit.order.timeline
-    if marks and message.volume_ml < marks[-1][1]:
+    base_iu_h = timeline.base_rate_iu_h(now_ms)
+    is_even = not marks or timeline.base_rates_iu_h(marks[-1][0], now_ms) == (base_iu_h,)
+    if marks and (message.volume_ml < marks[-1][1] or not is_even):
         marks.clear()
-    marks.append((now_ms, message.volume_ml))
+        watch.first = None
+    if timeline.rate_iu_h(now_ms) != base_iu_h:
+        return []
+    mark = (now_ms, message.volume_ml)
+    marks.append(mark)
+    watch.first = watch.first or mark
     while len(marks) > 1 and marks[1][0] <= now_ms - FLOW_MS:
         marks.popleft()
-    since_ms, volume_ml = marks[0]
-    rate_iu_h = timeline.rate_iu_h(now_ms)
-    is_even = timeline.base_rates_iu_h(since_ms, now_ms) == (timeline.base_rate_iu_h(now_ms),)
-    if now_ms - since_ms < FLOW_MS or not is_even or rate_iu_h != timeline.base_rate_iu_h(now_ms):
-        return 0.0, 0.0, 0.0
-    given_iu = (message.volume_ml - volume_ml) * message.concentration_iu_ml
     step_iu = watch.unit.pump.profile.volume_step_ml * message.concentration_iu_ml
-    return given_iu, timeline.dose_iu(since_ms, now_ms), step_iu
+    return [
+        (
+            (message.volume_ml - volume_ml) * message.concentration_iu_ml,
+            timeline.dose_iu(since_ms, now_ms),
+            step_iu,
+        )
+        for since_ms, volume_ml in (marks[0], watch.first)
+        if now_ms - since_ms >= FLOW_MS
+    ]
 
 
 def _silent(_: Watch, _message: PumpMessage | None, _now: int) -> bool:
