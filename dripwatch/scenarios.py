@@ -248,7 +248,11 @@ def _expectation(expectation: Expectation) -> str:
     first, last = expectation.raised
     alarm = DEVICE_ALARMS.get(expectation.rule)
     words = expectation.rule if alarm is None else f"{expectation.rule} ({alarm.words})"
+    if expectation.never:
+        return f"{expectation.pump}: {words}, never between {first} and {last}"
     text = f"{expectation.pump}: {words}, raised between {first} and {last}"
+    if expectation.priority is not None:
+        text += f", at priority {expectation.priority}"
     if expectation.cleared_by is not None:
         text += f", cleared by {expectation.cleared_by}"
     return text

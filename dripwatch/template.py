@@ -85,6 +85,7 @@ _EXAMPLES: dict[str, str] = {
     "raised": '["00:10", "00:15"]',
     "cleared_by": '"00:20"',
     "rule": '"downstream-occlusion"',
+    "priority": '"high"',
     "applied_after": '"00:05"',
     "carer": '"home"',
     "weight_kg": "80",

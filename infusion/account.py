@@ -76,7 +76,7 @@ class Interval(NamedTuple):
     samples: int | None
 
 
-class Account(Struct):
+class Account(Struct, array_like=True):
     """What one pump delivered. Mutable, plain, and small enough to be stored and moved."""
 
     runs: list[Run] = field(default_factory=list)
@@ -192,20 +192,6 @@ def between(begin: Mark, end: Mark) -> Interval:
         pumped_nl=end.pumped_nl - begin.pumped_nl,
         samples=end.key - begin.key if same_boot(begin.key, end.key) else None,
     )
-
-
-def last_interval(account: Account) -> Interval | None:
-    """From the newest sample back to the nearest one that is at least a second older.
-
-    None when there is none among the recent samples.
-    """
-    edge = account.edge
-    if edge is None:
-        return None
-    for mark in reversed(account.recent):
-        if edge.time_ms - mark.time_ms >= FLOW_MS_MIN:
-            return between(mark, edge)
-    return None
 
 
 def begin_therapy(account: Account) -> None:
@@ -334,6 +320,8 @@ def _shift(account: Account, key: int, volume_nl: int, dose: float) -> None:
 def _mark(account: Account, sample: Sample, pumped_nl: int, pumped_iu: float) -> None:
     """Remember the account as it stands at a sample: the oldest of each cell stays."""
     mark = Mark(sample.key, sample.time_ms, pumped_nl, pumped_iu, sample.held_iu)
+    recent = account.recent
+    is_newest = not recent or mark.key > recent[-1].key
     for (spacing_ms, kept), ring in zip(RINGS, account.rings, strict=True):
         cell = sample.time_ms // spacing_ms
         known = ring.get(cell)
@@ -342,8 +330,10 @@ def _mark(account: Account, sample: Sample, pumped_nl: int, pumped_iu: float) ->
             if len(ring) > kept:
                 # The oldest by its sample: the pump's clock may have been set.
                 del ring[min(ring, key=lambda cell: ring[cell].key)]
-    recent = account.recent
-    if recent and mark.key < recent[-1].key:
+        elif is_newest:
+            # Whoever finds the smallest cell taken finds the larger ones taken as well.
+            break
+    if not is_newest:
         recent.append(mark)
         recent.sort()
     else:

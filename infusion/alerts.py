@@ -191,7 +191,11 @@ def _since(look: Look, track: Track | None, verdict: Verdict | None) -> int:
 
 def _priority(lasted_ms: int, rule: Rule, verdict: Verdict | None) -> Priority | None:
     """The priority of the highest level reached; None when none is reached."""
-    if verdict is None or lasted_ms < rule.levels[0].delay_ms:
+    if verdict is None:
+        return None
+    if verdict.certain:
+        lasted_ms = max(lasted_ms, rule.levels[0].delay_ms)
+    if lasted_ms < rule.levels[0].delay_ms:
         return None
     reached = [level.priority for level in rule.levels if lasted_ms >= level.delay_ms]
     if verdict.priority is not None:

@@ -17,7 +17,6 @@ memory.
 from msgspec import Struct, field
 
 from infusion.account import FLOW_MS_MIN, Account, Interval, between
-from infusion.prescription import Timeline
 
 
 class Excess(Struct, gc=False, array_like=True):
@@ -42,6 +41,9 @@ class Excess(Struct, gc=False, array_like=True):
 
     def add(self, interval: Interval, ordered_iu: float, gain_iu: float, step_iu: float) -> None:
         """Take one more interval into account, in which the sum grew by `gain_iu`."""
+        if self.to_ms == self.since_ms:
+            # The first since it began: what lies between, a gap for example, proves nothing.
+            self.since_ms = interval.from_ms
         self.total_iu += gain_iu
         self.peak_iu = max(self.peak_iu, self.total_iu)
         is_over = gain_iu <= 0 if step_iu == 0 else self.peak_iu - self.total_iu > step_iu
@@ -77,33 +79,44 @@ def begin(watch: FlowWatch, account: Account) -> None:
         watch.under.begin(edge.time_ms)
 
 
-def follow(
-    watch: FlowWatch, account: Account, timeline: Timeline, tolerance: float, longest_ms: int
-) -> None:
-    """Take in what was delivered since the last call.
+def stretch(watch: FlowWatch, account: Account, longest_ms: int) -> Interval | None:
+    """What was delivered since the last call; None where that tells nothing of a flow.
 
     Samples that are less than a second apart wait for the next. A stretch longer than
     `longest_ms` proves nothing about the flow within it: it neither adds nor ends anything.
     """
-    edge = account.edge
-    if edge is None or edge.key == watch.key:
-        return
-    last = next((mark for mark in reversed(account.recent) if mark.key == watch.key), None)
+    recent = account.recent
+    edge = recent[-1]
+    key = watch.key
+    if edge.key == key:
+        return None
+    last = recent[-2] if len(recent) > 1 else None
+    if last is not None and last.key != key:
+        last = next((mark for mark in reversed(recent) if mark.key == key), None)
     if not watch.has_begun or last is None or edge.time_ms < last.time_ms:
         # So many came in late that the last one is not at hand, or the clock was set.
         begin(watch, account)
-        return
+        return None
     length_ms = edge.time_ms - last.time_ms
     if length_ms < FLOW_MS_MIN:
-        return
+        return None
     watch.key = edge.key
-    if length_ms > longest_ms:
-        return
-    interval = between(last, edge)
-    ordered_iu = timeline.dose_iu(interval.from_ms, interval.to_ms)
+    return between(last, edge) if length_ms <= longest_ms else None
+
+
+def add(
+    watch: FlowWatch, interval: Interval, least_iu: float, most_iu: float, tolerance: float
+) -> bool:
+    """Hold a stretch against what was ordered for it: at least and at most so much.
+
+    The two differ while somebody still has time to carry out a change. Returns whether there is
+    something to look at.
+    """
     delivered_iu, step_iu = interval.delivered_iu, watch.step_iu
-    watch.over.add(interval, ordered_iu, delivered_iu - (1 + tolerance) * ordered_iu, step_iu)
-    watch.under.add(interval, ordered_iu, (1 - tolerance) * ordered_iu - delivered_iu, step_iu)
+    over, under = watch.over, watch.under
+    over.add(interval, most_iu, delivered_iu - (1 + tolerance) * most_iu, step_iu)
+    under.add(interval, least_iu, (1 - tolerance) * least_iu - delivered_iu, step_iu)
+    return over.total_iu > step_iu or under.total_iu > step_iu
 
 
 def shift(watch: FlowWatch, delta_ms: int) -> None:

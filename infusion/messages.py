@@ -40,6 +40,7 @@ ALARMS_MAX = 32
 VolumeMl = Annotated[float, Meta(ge=0, le=1_000_000)]
 FlowMlH = Annotated[float, Meta(ge=0, le=10_000)]
 PressureMmHg = Annotated[float, Meta(ge=-1_000, le=10_000)]
+ReservoirGauge = Literal["measured", "counted", "none"]
 Counter = Annotated[int, Meta(ge=0, le=2**53)]
 # A boot and a sequence number are packed into one 64-bit key, so each has its own bound.
 Boot = Annotated[int, Meta(ge=0, le=2**20 - 1)]
@@ -168,6 +169,12 @@ class Presence(Struct, frozen=True, kw_only=True):
     so it has the `time_ms` of the `online` that opens the connection, and of equals the one that
     comes last holds. `volume_step_ml` is what the volume counter moves by at once, the stroke of a
     cassette for example; 0 for a counter that moves evenly.
+
+    What the pump's data sheet and settings say: `accuracy` of the mean flow as a share, 0.06 for
+    ±6 %, and `occlusion_limit_mmhg`, the line pressure at which it is set to alarm; the true limit
+    of one pump lies around it. `reservoir_gauge` says what `reservoir_ml` is worth: `measured`
+    apart from the counter, `counted` by it, so that it tells nothing more, or `none`, the same
+    number on a pump that neither watches it nor alarms by it.
     """
 
     pump: Name
@@ -179,6 +186,9 @@ class Presence(Struct, frozen=True, kw_only=True):
     interval_s: Annotated[float, Meta(gt=0, le=86_400)]
     rate_max_ml_h: Annotated[float, Meta(gt=0, le=10_000)]
     volume_step_ml: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    accuracy: Annotated[float, Meta(gt=0, le=0.5)] | None = None
+    occlusion_limit_mmhg: Annotated[float, Meta(gt=0, le=10_000)] | None = None
+    reservoir_gauge: ReservoirGauge = "counted"
 
 
 class MonitorPresence(Struct, frozen=True, kw_only=True):
@@ -194,7 +204,8 @@ class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why an alert stands: what was seen, what was expected, and the limit between them.
 
     `unit` belongs to `observed`, `expected`, `low` and `high` (the bounds while data is missing).
-    `from_ms` to `to_ms` is the interval looked at, `samples` the messages used in it.
+    `from_ms` to `to_ms` is the interval looked at, `samples` the messages used in it. `dose_iu` is
+    what the hazard has given too much so far, or below zero too little.
     """
 
     observed: float | None = None
@@ -206,6 +217,7 @@ class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     from_ms: int | None = None
     to_ms: int | None = None
     samples: int | None = None
+    dose_iu: float | None = None
     detail: str = ""
 
 

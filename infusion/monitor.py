@@ -16,24 +16,28 @@
 Deadlines fire at their own instant, in order, before whatever comes after them is looked at. So
 alerts do not depend on how the stream was cut into batches, nor on how often `tick` is called.
 
-A message that is newer than all before it but much older than the pump's clock is *back-fill*: it
-goes into the account, and never raises or clears an alert. A message that is constantly that old
-is live after all: the pump's clock was set, or the way to it became slow. All that counts on its
-clock is then moved along. A clock that is set *forward* cannot be told from a silence, and is taken
-for one.
+A pump is *looked at*, by all rules, when anything but the numbers in its messages changes, at each
+of its deadlines, and at least once a minute; at every message while it has an open or a brewing
+alert, or while one of the watches (flow, pressure, counter) sees something. All other messages
+only go into the account and the watches: they are nearly all there are.
+
+What is live and what is back-fill, and whose clock was set, is told in infusion/edge.py.
 """
 
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
-from infusion.account import Account, begin_therapy, book, last_interval, shift_times
-from infusion.alerts import next_look_ms, open_alerts, shift, update
+from infusion import level, pressure
+from infusion.account import Account, book
+from infusion.alerts import next_look_ms, open_alerts, update
+from infusion.allowed import FOREVER_MS
+from infusion.blood import carry_on, fill_in
 from infusion.board import Board, Look
 from infusion.clinical import LabResult, Report
 from infusion.counter import Sample, sample_key
+from infusion.edge import LATE_MS_MAX, is_live, is_stranger, leaps, note, set_clock, take
 from infusion.errors import MessageError
-from infusion.excess import follow
-from infusion.excess import shift as shift_flow
+from infusion.excess import add, stretch
 from infusion.messages import (
     AlertChange,
     Event,
@@ -44,25 +48,25 @@ from infusion.messages import (
     Telemetry,
 )
 from infusion.pacing import is_delivering, longest_judged_ms, silence_ms
-from infusion.prescription import Prescription, compile_timeline
-from infusion.record import Order, Record, add_report, add_result
+from infusion.prescription import Prescription
+from infusion.record import Order, Record
 from infusion.rules import verdicts
+from infusion.rules.delivery import runs_free
+from infusion.rules.technical import stands_still
 from infusion.situation import Situation
 from infusion.state import Clock, MonitorSettings, PumpState
+from infusion.therapies import Therapies
 from infusion.thresholds import DEFAULTS
-from infusion.units import MS_PER_MINUTE, dose_iu, nanolitres
+from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, dose_iu, nanolitres
 
 # The values that the verbs work on are named here too, so that a caller needs this module only.
-__all__ = ["COUNTERS_CLEARED", "Clock", "Monitor", "MonitorSettings", "Order", "PumpState"]
+__all__ = ["COUNTERS_CLEARED", "Clock", "Monitor", "MonitorSettings", "PumpState"]
 
 PUMPS_MAX = 200_000
-RECORDS_MAX = 400_000
 COUNTERS_CLEARED = "MDC_EVT_PUMP_VOL_COUNTERS_CLEARED"
-# How old a message may be on the pump's clock and still be live.
-LATE_MS_MAX = 2 * MS_PER_MINUTE
-# After this long at a constant age, old messages are live: the pump's clock is simply another.
-RELIVE_MS = 2 * MS_PER_MINUTE
-RELIVE_DRIFT_MS = MS_PER_MINUTE // 2
+# Messages are counted at instants so far apart, and so many of them are kept.
+TALLY_MS = 15 * MS_PER_MINUTE
+TALLIES_KEPT = 7
 
 
 class Monitor:
@@ -72,14 +76,10 @@ class Monitor:
         self.settings = settings or MonitorSettings()
         self.clock = Clock()
         self.pumps: dict[str, PumpState] = {}
-        # What is known of each therapy, by `site/therapy`.
-        self.records: dict[str, Record] = {}
+        self.therapies = Therapies()
         self.refused: dict[str, int] = {}
         # Pumps whose state changed since the caller last emptied this set.
         self.touched: set[str] = set()
-        # The same for therapies.
-        self.touched_records: set[str] = set()
-        self._therapies: dict[str, set[str]] = {}
         self._deadlines: list[tuple[int, str]] = []
         self._scheduled: dict[str, int] = {}
 
@@ -89,13 +89,14 @@ class Monitor:
             self._admit(site, message.pump)
             return self.tick(now_ms) + self._pump_message(message, site)
         if isinstance(message, Prescription):
-            order = self._admit_order(message, site)
+            self._admit(site, message.pump)
+            order = self.therapies.compiled(message, site)
             return self.tick(now_ms) + self._order(order, site)
         if isinstance(message, Presence):
             self._admit(site, message.pump)
             return self.tick(now_ms) + self._presence(message, site)
         if isinstance(message, LabResult | Report):
-            self._admit_record(f"{site}/{message.therapy}", None)
+            self.therapies.admit(f"{site}/{message.therapy}", None)
             return self.tick(now_ms) + self._clinical(message, site)
         return self.tick(now_ms)
 
@@ -103,12 +104,12 @@ class Monitor:
         """Count a message that was refused; one that spoke for another pump is itself a hazard."""
         changes = self.tick(now_ms)
         self.refused[error.kind] = self.refused.get(error.kind, 0) + 1
-        if error.kind == "identity" and error.pump is not None and site is not None:
+        if error.pump is not None and site is not None:
             state = self.pumps.get(f"{site}/{error.pump}")
             if state is not None:
-                state.identity_ms = self.pump_ms(state)
-                state.identity_detail = str(error)[:200]
-                changes += self._evaluate(state, state.identity_ms)
+                kind = "identity" if error.kind == "identity" else "malformed"
+                note(state, kind, self.pump_ms(state), str(error)[:200])
+                changes += self._evaluate(state, self.pump_ms(state))
         return changes
 
     def tick(self, now_ms: int) -> list[AlertChange]:
@@ -150,9 +151,7 @@ class Monitor:
         """Begin from stored state; the pumps follow by `restore_pump`."""
         self.clock = clock
         for key, record in records.items():
-            self.records[key] = record
-            if record.order is not None:
-                self._assign(key.split("/")[0], record.order.prescription)
+            self.therapies.restore(key, record)
 
     def restore_pump(self, state: PumpState) -> None:
         """Resume one pump from its stored state."""
@@ -170,27 +169,19 @@ class Monitor:
         if len(self.pumps) >= PUMPS_MAX and f"{site}/{pump}" not in self.pumps:
             raise MessageError("pumps", f"{site}/{pump}: more than {PUMPS_MAX} pumps", pump=pump)
 
-    def _admit_order(self, prescription: Prescription, site: str) -> Order:
-        """Compile an order; refuse one that makes no sense, or for which there is no room."""
-        self._admit(site, prescription.pump)
-        self._admit_record(f"{site}/{prescription.therapy}", prescription.pump)
-        return Order(prescription, compile_timeline(prescription))
-
-    def _admit_record(self, key: str, pump: str | None) -> None:
-        """Refuse a therapy for which there is no room."""
-        if key not in self.records and len(self.records) >= RECORDS_MAX:
-            raise MessageError("therapies", f"{key}: more than {RECORDS_MAX} therapies", pump=pump)
-
     def _state(self, site: str, pump: str) -> PumpState:
         key = f"{site}/{pump}"
         state = self.pumps.get(key)
         if state is None:
-            state = PumpState(site, pump, Board(site, pump), Account(), self.clock.clock_ms)
+            now_ms = self.clock.clock_ms
+            state = PumpState(site, pump, Board(site, pump), Account(), now_ms)
+            state.minute_ms = now_ms + MS_PER_MINUTE
             self.pumps[key] = state
         return state
 
     def _pump_message(self, message: PumpMessage, site: str) -> list[AlertChange]:
-        state = self._state(site, message.pump)
+        name = f"{site}/{message.pump}"
+        state = self.pumps.get(name) or self._state(site, message.pump)
         key = sample_key(message.boot, message.seq)
         held_iu = self._held_iu(state, message)
         sample = Sample(
@@ -201,17 +192,45 @@ class Monitor:
             held_iu,
             isinstance(message, Event) and message.event == COUNTERS_CLEARED,
         )
-        presence = state.presence
-        rate_max_ml_h = (presence or self.settings).rate_max_ml_h
-        if not book(state.account, sample, rate_max_ml_h):
+        is_late, before_iu = key <= state.edge_key, state.account.pumped_iu
+        is_new = book(state.account, sample, (state.presence or self.settings).rate_max_ml_h)
+        if not is_new or is_late:
+            fill_in(state, state.account.pumped_iu - before_iu)
+            return self._old_message(name, state, message, key, is_new)
+        self.touched.add(name)
+        clock = self.clock
+        pump_ms = self.pump_ms(state)
+        if not is_live(state, message, pump_ms, clock.clock_ms):
+            state.backfilled += 1
             return []
-        if key > state.edge_key and self._is_live(state, message):
-            changes = self._run_up_to(state, message.time_ms)
-            self._make_edge(state, message, key, held_iu)
-            return changes + self._evaluate(state, message.time_ms)
-        self.touched.add(f"{site}/{message.pump}")
-        state.backfilled += 1
-        return []
+        is_other = state.edge is None or state.lag_clock_ms is not None
+        if is_other or leaps(state, message, key, clock.clock_ms):
+            set_clock(state, message.time_ms, pump_ms, clock.received_ms)
+        changes: list[AlertChange] = []
+        if message.time_ms > state.due_ms:
+            changes += self._run_up_to(state, message.time_ms)
+        is_new = take(state, message, key, held_iu, clock.clock_ms)
+        if is_new:
+            self.therapies.refresh(name, state, message.time_ms, DEFAULTS)
+        if self._watch(name, state, message) or is_new or state.board.tracks:
+            changes += self._evaluate(state, message.time_ms)
+        return changes
+
+    def _old_message(
+        self, name: str, state: PumpState, message: PumpMessage, key: int, is_new: bool
+    ) -> list[AlertChange]:
+        """A message whose number is not the highest: late, known, replayed, or somebody else's."""
+        if is_new:
+            self.touched.add(name)
+            state.backfilled += 1
+        pump_ms = self.pump_ms(state)
+        if is_stranger(state, message, key):
+            note(state, "stranger", pump_ms, f"boot {message.boot}, number {message.seq}")
+        elif not is_new and pump_ms - message.time_ms > LATE_MS_MAX:
+            note(state, "replayed", pump_ms)
+        else:
+            return []
+        return self._evaluate(state, pump_ms)
 
     def _held_iu(self, state: PumpState, message: PumpMessage) -> float:
         """What the line holds back: pumped, but kept by its compliance while it is occluded."""
@@ -224,66 +243,40 @@ class Monitor:
         held_ml = settings.line_compliance_ml_mmhg * pressure_mmhg
         return dose_iu(nanolitres(held_ml), message.concentration_iu_ml)
 
-    def _is_live(self, state: PumpState, message: PumpMessage) -> bool:
-        """Whether the newest message of a pump speaks of now, or is back-fill of a time gone by."""
-        age_ms = self.pump_ms(state) - message.time_ms if state.edge is not None else 0
-        if age_ms <= LATE_MS_MAX:
-            state.lag_clock_ms = None
-            return True
-        if state.lag_clock_ms is None or abs(age_ms - state.lag_ms) > RELIVE_DRIFT_MS:
-            state.lag_clock_ms, state.lag_ms = self.clock.clock_ms, age_ms
-            return False
-        return self.clock.clock_ms - state.lag_clock_ms >= RELIVE_MS
-
     def _run_up_to(self, state: PumpState, time_ms: int) -> list[AlertChange]:
         """Fire the deadlines that lie between what is known of a pump and its next message."""
         changes: list[AlertChange] = []
-        while (due_ms := self._next_look_ms(state)) is not None and due_ms < time_ms:
-            if state.edge is None or due_ms <= state.evaluated_ms:
-                break
-            changes += self._evaluate(state, due_ms)
+        while state.edge is not None and state.evaluated_ms < state.due_ms < time_ms:
+            changes += self._evaluate(state, state.due_ms)
         return changes
 
-    def _make_edge(self, state: PumpState, message: PumpMessage, key: int, held_iu: float) -> None:
-        if state.edge is None or state.lag_clock_ms is not None:
-            self._set_clock(state, message.time_ms)
-        if message.therapy is not None and message.therapy != state.therapy:
-            state.therapy = message.therapy
-            begin_therapy(state.account)
-            state.flow.has_begun = False
-        if state.edge is None or is_delivering(state.edge) != is_delivering(message):
-            state.standing_ms = message.time_ms
-        # A stretch that is too long to judge proves nothing: the last one that was judged stands.
-        last = last_interval(state.account)
-        longest_ms = longest_judged_ms(state.presence)
-        interval = last if last and last.to_ms - last.from_ms <= longest_ms else state.interval
-        if interval is None or state.faster_until_ms <= interval.from_ms:
-            state.faster_ml_h = 0.0
-        if state.edge is not None and state.edge.rate_ml_h > message.rate_ml_h:
-            state.faster_ml_h = max(state.faster_ml_h, state.edge.rate_ml_h)
-            state.faster_until_ms = message.time_ms
-        state.held_iu = held_iu
-        state.edge = message
-        state.edge_key = key
-        state.interval = interval
-        state.heard_clock_ms = self.clock.clock_ms
-
-    def _set_clock(self, state: PumpState, time_ms: int) -> None:
-        """The pump's clock is another one from here on: if it was set, move what counts on it.
-
-        It was not set when its messages only take longer than before.
-        """
-        is_set = state.edge is None or time_ms < state.edge.time_ms
-        delta_ms = time_ms - self.pump_ms(state) if is_set else 0
-        shift(state.board, delta_ms)
-        shift_flow(state.flow, delta_ms)
-        shift_times(state.account, delta_ms, state.edge_key)
-        state.standing_ms += delta_ms
-        state.presence_ms += delta_ms
-        if state.identity_ms is not None:
-            state.identity_ms += delta_ms
-        state.evaluated_ms = time_ms
-        state.lag_clock_ms = None
+    def _watch(self, name: str, state: PumpState, message: PumpMessage) -> bool:
+        """Let the watches follow a live message; whether one of them sees something."""
+        delivers = is_delivering(message)
+        flow, presence = state.flow, state.presence
+        # A pump that stands makes no strokes: what its counter says is to be believed at once.
+        step_ml = presence.volume_step_ml if presence is not None and delivers else 0.0
+        flow.step_iu = step_ml * message.concentration_iu_ml
+        ordered = self.therapies.ordered(name)
+        interval = stretch(flow, state.account, state.judged_ms)
+        sees = False
+        if interval is not None:
+            # One that is too long to judge proves nothing: the last one that was judged stands.
+            state.interval = interval
+            if ordered is not None:
+                hours = (interval.to_ms - interval.from_ms) / MS_PER_HOUR
+                least_iu, most_iu = ordered.least_iu_h * hours, ordered.most_iu_h * hours
+                sees = add(flow, interval, least_iu, most_iu, DEFAULTS.flow_tolerance)
+            sees |= runs_free(state, DEFAULTS) is not None
+        if not delivers:
+            flow.under.begin(message.time_ms)
+            return sees
+        if ordered is None:
+            flow.over.begin(message.time_ms)
+            flow.under.begin(message.time_ms)
+        if type(message) is Telemetry:
+            sees |= pressure.follow(state.pressure, message.time_ms, message.pressure_mmhg)
+        return sees or stands_still(state, DEFAULTS)
 
     def _presence(self, presence: Presence, site: str) -> list[AlertChange]:
         state = self._state(site, presence.pump)
@@ -297,60 +290,46 @@ class Monitor:
             state.presence_ms = self.pump_ms(state)
         state.presence = presence
         state.silence_ms = silence_ms(presence)
+        state.judged_ms = longest_judged_ms(presence)
         return self._evaluate(state, self.pump_ms(state))
 
     def _order(self, order: Order, site: str) -> list[AlertChange]:
-        prescription = order.prescription
-        record = self._record(site, prescription.therapy)
-        known = record.order.prescription if record.order is not None else None
-        if known is not None and prescription.version <= known.version:
-            return []
-        states = [self._state(site, prescription.pump)]
-        if known is not None and known.pump != prescription.pump:
-            states.append(self._state(site, known.pump))
-            self._therapies[f"{site}/{known.pump}"].discard(known.therapy)
-        record.order = order
-        self._assign(site, prescription)
+        states = [self._state(site, pump) for pump in self.therapies.keep(order, site)]
         return [change for state in states for change in self._evaluate(state, self.pump_ms(state))]
 
     def _clinical(self, message: LabResult | Report, site: str) -> list[AlertChange]:
-        """Keep a result or a report; the pump of its therapy's order is judged by it."""
-        record = self._record(site, message.therapy)
-        is_new = (
-            add_result(record, message)
-            if isinstance(message, LabResult)
-            else add_report(record, message)
-        )
-        if not is_new or record.order is None:
+        """A result or a report; the pump of its therapy's order is judged by it."""
+        pump = self.therapies.note(message, site)
+        if pump is None:
             return []
-        state = self._state(site, record.order.prescription.pump)
+        state = self._state(site, pump)
+        if isinstance(message, LabResult):
+            level.observe(state.level, message)
         return self._evaluate(state, self.pump_ms(state))
 
-    def _record(self, site: str, therapy: str) -> Record:
-        key = f"{site}/{therapy}"
-        self.touched_records.add(key)
-        record = self.records.get(key)
-        if record is None:
-            record = self.records[key] = Record(therapy)
-        return record
-
-    def _assign(self, site: str, prescription: Prescription) -> None:
-        self._therapies.setdefault(f"{site}/{prescription.pump}", set()).add(prescription.therapy)
+    def _minute(self, state: PumpState, record: Record | None, at_ms: int) -> None:
+        """What only comes with time, once a minute of the pump's clock."""
+        state.minute_ms = at_ms + MS_PER_MINUTE
+        carry_on(state, record)
+        tally = state.tally
+        if state.edge is not None and (not tally or at_ms - tally[-1][0] >= TALLY_MS):
+            tally.append((at_ms, state.edge_key, state.account.accepted))
+            del tally[:-TALLIES_KEPT]
 
     def _evaluate(self, state: PumpState, at_ms: int) -> list[AlertChange]:
         """Look at one pump at one instant of its clock, never before the last look."""
-        key = f"{state.site}/{state.pump}"
-        self.touched.add(key)
+        name = f"{state.site}/{state.pump}"
+        self.touched.add(name)
         edge = state.edge
         at_ms = state.evaluated_ms = max(at_ms, state.evaluated_ms)
         heard_ms = edge.time_ms if edge is not None else state.awaited_ms
-        therapies = self._therapies.get(key)
-        therapy = state.therapy
-        if therapy is None and therapies is not None and len(therapies) == 1:
-            (therapy,) = therapies
-        record = self.records.get(f"{state.site}/{therapy}") if therapy is not None else None
+        ordered = self.therapies.ordered(name)
+        if ordered is None or at_ms >= ordered.allowed.until_ms:
+            ordered = self.therapies.refresh(name, state, at_ms, DEFAULTS)
+        record = self.therapies.record_of(name, state)
+        if at_ms >= state.minute_ms:
+            self._minute(state, record, at_ms)
         order = record.order if record is not None else None
-        self._follow_flow(state, order)
         situation = Situation(
             state=state,
             at_ms=at_ms,
@@ -359,52 +338,38 @@ class Monitor:
             delivering=edge is not None and is_delivering(edge),
             record=record,
             prescription=order.prescription if order is not None else None,
-            timeline=order.timeline if order is not None else None,
-            order_ms=at_ms,
-            ordered=bool(therapies),
+            timeline=ordered.timeline if ordered is not None else None,
+            allowed=ordered.allowed if ordered is not None else None,
+            order_ms=at_ms - state.clock_shift_ms,
+            ordered=self.therapies.are_ordered(name),
             limits=DEFAULTS,
         )
-        look = Look(at_ms, heard_ms, therapy)
+        look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
         changes = update(state.board, look, verdicts(situation))
-        self._schedule(state)
+        self._plan(state, ordered.allowed.until_ms if ordered is not None else FOREVER_MS)
         return changes
 
-    def _follow_flow(self, state: PumpState, order: Order | None) -> None:
-        """Add up what was given beyond or below the order; a pump that stands begins anew."""
-        edge, flow = state.edge, state.flow
-        if edge is None or order is None:
-            flow.has_begun = False
-            return
-        # A pump that stands makes no strokes: what its counter says is to be believed at once.
-        presence = state.presence if is_delivering(edge) else None
-        step_ml = presence.volume_step_ml if presence is not None else 0.0
-        flow.step_iu = step_ml * edge.concentration_iu_ml
-        longest_ms = longest_judged_ms(state.presence)
-        follow(flow, state.account, order.timeline, DEFAULTS.flow_tolerance, longest_ms)
-        if not is_delivering(edge):
-            flow.under.begin(edge.time_ms)
+    def _plan(self, state: PumpState, until_ms: int) -> None:
+        """When the pump is looked at next though nothing comes, at the latest its silence."""
+        due_ms = min(until_ms, state.minute_ms)
+        board_ms = next_look_ms(state.board)
+        if board_ms is not None and board_ms < due_ms:
+            due_ms = board_ms
+        if "no-telemetry" not in state.board.tracks:
+            heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
+            due_ms = min(due_ms, heard_ms + state.silence_ms)
+        state.due_ms = due_ms
+        self._schedule(state)
 
-    def _next_look_ms(self, state: PumpState) -> int | None:
-        """When something is due on the pump's clock, at the latest its silence."""
-        due_ms = next_look_ms(state.board)
-        if "no-telemetry" in state.board.tracks:
-            return due_ms
-        heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
-        silent_ms = heard_ms + state.silence_ms
-        return silent_ms if due_ms is None or silent_ms < due_ms else due_ms
-
-    def _due_ms(self, state: PumpState) -> int | None:
+    def _due_ms(self, state: PumpState) -> int:
         """The pump's next deadline, on the partition clock."""
-        due_ms = self._next_look_ms(state)
-        if due_ms is None or state.edge is None:
-            return due_ms
-        return due_ms - state.edge.time_ms + state.heard_clock_ms
+        if state.edge is None:
+            return state.due_ms
+        return state.due_ms - state.edge.time_ms + state.heard_clock_ms
 
     def _schedule(self, state: PumpState) -> None:
         """Put the pump's next deadline on the heap, unless an earlier one is there already."""
         due_ms = self._due_ms(state)
-        if due_ms is None:
-            return
         key = f"{state.site}/{state.pump}"
         scheduled = self._scheduled.get(key)
         if scheduled is None or due_ms < scheduled:

@@ -93,13 +93,25 @@ class Timeline(Struct, frozen=True):
 
     `times_ms[i]` begins a piece with the dose rate `rates_iu_h[i]`; `doses_iu[i]` is expected up
     to it. `bases_iu_h[i]` is the same rate without boluses: what the pump should be
-    programmed to. The three lists are of one length; before the first instant all is zero.
+    programmed to. The lists are of one length; before the first instant all is zero. `boluses`
+    are begin, end and added rate (IU/h) of each.
     """
 
     times_ms: tuple[int, ...]
     rates_iu_h: tuple[float, ...]
     bases_iu_h: tuple[float, ...]
     doses_iu: tuple[float, ...]
+    boluses: tuple[tuple[int, int, float], ...] = ()
+
+    def moved(self, by_ms: int) -> "Timeline":
+        """The same timeline, so much later: as a pump sees it whose clock was set by so much."""
+        return Timeline(
+            tuple(time + by_ms for time in self.times_ms),
+            self.rates_iu_h,
+            self.bases_iu_h,
+            self.doses_iu,
+            tuple((begin + by_ms, end + by_ms, rate) for begin, end, rate in self.boluses),
+        )
 
     def dose_until_iu(self, at_ms: int) -> float:
         """The dose expected from the beginning of the therapy up to an instant."""
@@ -134,6 +146,13 @@ class Timeline(Struct, frozen=True):
         while piece > 0 and self.bases_iu_h[piece - 1] > 0:
             piece -= 1
         return self.times_ms[piece]
+
+    def changed_ms(self, at_ms: int) -> int:
+        """When the continuous rate in force at an instant came into force; boluses do not count."""
+        piece = bisect_right(self.times_ms, at_ms) - 1
+        while piece > 0 and self.bases_iu_h[piece - 1] == self.bases_iu_h[piece]:
+            piece -= 1
+        return self.times_ms[piece] if piece >= 0 else at_ms
 
     def base_rates_iu_h(self, from_ms: int, to_ms: int) -> tuple[float, ...]:
         """The continuous rates in force at any instant from one to another."""
@@ -218,7 +237,9 @@ def _assemble(
         rates.append(rate)
         base_rates.append(continuous)
         doses.append(dose)
-    return Timeline(tuple(times), tuple(rates), tuple(base_rates), tuple(doses))
+    return Timeline(
+        tuple(times), tuple(rates), tuple(base_rates), tuple(doses), tuple(sorted(boluses))
+    )
 
 
 def _latest(base: list[tuple[int, float]], at_ms: int) -> float:

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from infusion.alarms import Priority
+from infusion.allowed import Allowed
 from infusion.messages import Evidence, PumpMessage
 from infusion.prescription import Prescription, Timeline
 from infusion.record import Record
@@ -15,9 +16,10 @@ class Situation(Struct):
 
     `edge` is the newest live message, `heard_ms` its time (or when the pump was first awaited),
     `delivering` whether it says that the pump gives what it is programmed to give. `record` is of
-    the therapy that the pump names or last named, `prescription` and `timeline` are its order;
-    `order_ms` is the instant on the order's time, which differs from `at_ms` by what the pump's
-    clock was set. `ordered` says whether any order names this pump.
+    the therapy that the pump names or last named, `prescription` and `timeline` are its order, the
+    timeline on the pump's clock; `allowed` is what it allows now, with the time that people have
+    to carry it out. `order_ms` is now on the order's time, in which blood is drawn too: it differs
+    from `at_ms` by what the pump's clock was set. `ordered` says whether any order names this pump.
     """
 
     state: PumpState
@@ -28,6 +30,7 @@ class Situation(Struct):
     record: Record | None
     prescription: Prescription | None
     timeline: Timeline | None
+    allowed: Allowed | None
     order_ms: int
     ordered: bool
     limits: Thresholds

@@ -3,9 +3,13 @@
 from msgspec import Struct, field
 
 from infusion.account import Account, Interval
+from infusion.allowed import Bolus
 from infusion.board import Board
 from infusion.excess import FlowWatch
+from infusion.level_grid import LevelWatch
 from infusion.messages import Presence, PumpMessage
+from infusion.pacing import FLOW_INTERVAL_MS_MAX
+from infusion.pressure import PressureWatch
 from infusion.thresholds import SILENT_MS
 
 
@@ -24,7 +28,48 @@ class MonitorSettings(Struct, frozen=True, kw_only=True):
     occlusion_pressure_mmhg: float = 150.0
 
 
-class PumpState(Struct):
+class Sign(Struct, array_like=True):
+    """Something odd that was seen: how often since the first time, when, and what it was.
+
+    Once nothing was seen of it for a while (`SEEN_MS`), counting begins anew.
+    """
+
+    count: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    detail: str = ""
+
+
+class Supply(Struct, array_like=True):
+    """Bag and battery, as telemetry told: mL, shares, and the pump's clock.
+
+    `bag_ml` and `bag_pumped_nl` are the reservoir and the account when the bag was hung at
+    `bag_ms`; `charge` is what the battery held when the mains went at `unplugged_ms`.
+    """
+
+    reservoir_ml: float | None = None
+    bag_ms: int | None = None
+    bag_ml: float = 0.0
+    bag_pumped_nl: int = 0
+    unplugged_ms: int | None = None
+    charge: float = 0.0
+    occluded_ms: list[int] = field(default_factory=list)
+
+
+class Keypad(Struct, array_like=True):
+    """What people did at the pump: times on its clock.
+
+    `rate_ms` is since when it is programmed to the rate that it has, `changed_ms` when rate,
+    concentration or weight last changed, `checked_ms` when two people last checked.
+    """
+
+    rate_ms: int = 0
+    changed_ms: int | None = None
+    checked_ms: int | None = None
+    overridden_ms: list[int] = field(default_factory=list)
+
+
+class PumpState(Struct, array_like=True):
     """All that the monitor knows of one pump: plain, can be stored, moved and resumed."""
 
     site: str
@@ -42,8 +87,25 @@ class PumpState(Struct):
     faster_ml_h: float = 0.0
     faster_until_ms: int = 0
     flow: FlowWatch = field(default_factory=FlowWatch)
+    pressure: PressureWatch = field(default_factory=PressureWatch)
+    supply: Supply = field(default_factory=Supply)
+    keypad: Keypad = field(default_factory=Keypad)
+    # The ordered bolus that is being given, and those that were, with when each was begun.
+    giving: Bolus | None = None
+    given: list[tuple[Bolus, int]] = field(default_factory=list)
+    signs: dict[str, Sign] = field(default_factory=dict)
+    # The level in the blood, and the account's delivered IU up to which it goes.
+    level: LevelWatch = field(default_factory=LevelWatch)
+    level_iu: float = 0.0
+    level_boot: int = 0
     heard_clock_ms: int = 0
     evaluated_ms: int = 0
+    # When the pump is looked at though nothing came: on its own clock. Derived, and kept.
+    due_ms: int = 0
+    # When things that only come with time are looked at next.
+    minute_ms: int = 0
+    # By how much the pump's clock was set since it was first heard: orders stand still meanwhile.
+    clock_shift_ms: int = 0
     # Since when the pump delivers, or does not.
     standing_ms: int = 0
     held_iu: float = 0.0
@@ -51,15 +113,17 @@ class PumpState(Struct):
     presence_ms: int = 0
     # How long the pump may be silent, by the interval that its presence names.
     silence_ms: int = SILENT_MS
-    identity_ms: int | None = None
-    identity_detail: str = ""
+    # The longest stretch between two of its messages that speaks of a flow.
+    judged_ms: int = FLOW_INTERVAL_MS_MAX
     lag_ms: int = 0
     lag_clock_ms: int | None = None
     backfilled: int = 0
+    # Messages at some instants, about a quarter of an hour apart: (time, key, accepted).
+    tally: list[tuple[int, int, int]] = field(default_factory=list)
 
 
 class Clock(Struct):
-    """The partition clock: see the head of this file."""
+    """The partition clock: see the head of infusion/monitor.py."""
 
     clock_ms: int = 0
     received_ms: int = 0

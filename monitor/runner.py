@@ -308,10 +308,13 @@ class PartitionRunner:
         snapshot = Snapshot(
             clock=structs.replace(monitor.clock),
             pumps={key: msgpack.encode(monitor.pumps[key]) for key in monitor.touched},
-            records={key: msgpack.encode(monitor.records[key]) for key in monitor.touched_records},
+            records={
+                key: msgpack.encode(monitor.therapies.records[key])
+                for key in monitor.therapies.touched
+            },
         )
         monitor.touched.clear()
-        monitor.touched_records.clear()
+        monitor.therapies.touched.clear()
         self._snapshot_clock_ms = monitor.clock.received_ms
         self._uncovered = 0
         self.totals.snapshots += 1

@@ -226,7 +226,7 @@ class MonitorService:
         at_ms = monitor.pump_ms(state)
         dose = None
         if state.edge is not None:
-            record = monitor.records.get(f"{state.site}/{state.edge.therapy}")
+            record = monitor.therapies.records.get(f"{state.site}/{state.edge.therapy}")
             if record is not None and record.order is not None:
                 timeline = record.order.timeline
                 dose = doses(state.account, state.edge, timeline, at_ms).get(THERAPY)

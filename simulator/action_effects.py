@@ -188,7 +188,8 @@ def _change_bag(rig: Rig, unit: Unit, action: do.ChangeBag) -> None:
 
 
 def _set_reservoir(rig: Rig, unit: Unit, action: do.SetReservoir) -> None:
-    rig.set_reservoir(unit, action.volume_ml)
+    known_ml = rig.state.known_ml(unit.index) if action.unseen else None
+    rig.set_reservoir(unit, action.volume_ml, known_ml)
     rig.sync(unit)
     rig.look(unit)
 
@@ -234,6 +235,17 @@ def as_ordered(rig: Rig, unit: Unit, version: OrderVersion) -> Settings:
     )
 
 
+def volume_left(rig: Rig, unit: Unit) -> dict[str, Any]:
+    """What else is typed with a new rate: after the last volume was infused, a new one.
+
+    Keep-vein-open has no volume left, and a rate alone would run on without any limit. What the
+    bag holds, as the pump knows it, is the limit then.
+    """
+    if unit.pump.mode is not Mode.KVO:
+        return {}
+    return {"vtbi_ml": round(rig.state.known_ml(unit.index), 1)}
+
+
 def follow(rig: Rig, unit: Unit, deed: Follow) -> None:
     """Somebody carries an order out at the pump, as far as the pump lets them."""
     order = deed.order
@@ -246,7 +258,9 @@ def follow(rig: Rig, unit: Unit, deed: Follow) -> None:
         bolus = Bolus(volume_ml, order.duration_s)
         rig.press(unit, Happened(Happening.BOLUS, settings=settings, bolus=bolus))
     elif isinstance(order, rx.OrderRate):
-        _program(rig, unit, as_ordered(rig, unit, newest))
+        volume = volume_left(rig, unit)
+        settings = replace(as_ordered(rig, unit, newest), **volume)
+        _program(rig, unit, settings, restarts_vtbi=bool(volume))
     elif isinstance(order, rx.OrderStart):
         _program(rig, unit, as_ordered(rig, unit, newest))
         rig.press(unit, Happened(Happening.START))

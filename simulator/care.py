@@ -16,7 +16,7 @@ from infusion.messages import Kind, Message, Topic, encode
 from infusion.nomogram import Nomogram
 from infusion.units import MS_PER_MINUTE
 from simulator import fault_book
-from simulator.action_effects import as_ordered
+from simulator.action_effects import as_ordered, volume_left
 from simulator.clinic.clinic import Clinic
 from simulator.clinic.happenings import (
     Applied,
@@ -176,12 +176,15 @@ class Care:
         library refuses is seen to be wrong, and put right soon.
         """
         meant = as_ordered(self._rig, unit, unit.order)
+        volume = volume_left(self._rig, unit)
         typed = replace(
             meant,
             rate_ml_h=unit.pump.profile.programmable_ml_h(act.rate_ml_h),
             weight_kg=act.weight_kg or meant.weight_kg,
+            **volume,
         )
-        self._press(unit, Happened(PumpHappening.PROGRAM, settings=typed, override=True))
+        what, restarts = PumpHappening.PROGRAM, bool(volume)
+        self._press(unit, Happened(what, settings=typed, override=True, restarts_vtbi=restarts))
         is_taken = unit.pump.settings.rate_ml_h == typed.rate_ml_h
         if not is_taken and act.rate_ml_h != act.intended_ml_h and self._clinic is not None:
             self._clinic.correct(unit.index)

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from infusion.alarms import DEVICE_ALARMS, Priority
 from infusion.errors import ConfigError
-from infusion.messages import Word
+from infusion.messages import ReservoirGauge, Word
 from infusion.prescription import ConcentrationIuMl
 from infusion.settings import load_toml
 from infusion.tables import nearest, read_table
@@ -21,8 +21,11 @@ Part = Annotated[float, Meta(ge=0, le=1)]
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model of pump. The source of each value stands beside it in the file.
 
-    `accuracy` is the maker's claim for the mean flow; `bias_max` must lie inside it. What the
-    values of the mechanism and the line mean is in simulator/physics/flow.py and line.py.
+    `accuracy` is the maker's claim for the mean flow; `bias_max` must lie inside it.
+    `reservoir_gauge` says where the level comes from: measured, in steps of `reservoir_step_ml`;
+    counted, what was typed in less what was counted, and the pump goes by it; or none, the same
+    number, shown and nothing more. What the values of the mechanism and the line mean is in
+    simulator/physics/flow.py and line.py.
     """
 
     name: Word
@@ -66,7 +69,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     air_accumulated_ul: Positive
     air_window_min: Positive
     reservoir_ml: Positive
-    reservoir_gauge: Literal["counted", "none"]
+    reservoir_gauge: ReservoirGauge
+    reservoir_step_ml: NotNegative = 0.0
     concentration_iu_ml: ConcentrationIuMl
     reservoir_low_ml: Annotated[float, Meta(ge=0, le=1000)]
     battery_life_h: Positive
@@ -144,6 +148,10 @@ def _contradictions(profile: Profile) -> tuple[tuple[bool, str], ...]:
         (
             profile.battery_depleted_min >= profile.battery_low_min,
             "battery_depleted_min must be below battery_low_min",
+        ),
+        (
+            (profile.reservoir_gauge == "measured") != (profile.reservoir_step_ml > 0.0),
+            'reservoir_step_ml must be above 0 where reservoir_gauge is "measured", else 0',
         ),
         (
             profile.reservoir_low_ml >= profile.reservoir_ml,

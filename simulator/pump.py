@@ -343,4 +343,7 @@ class Pump(Struct, kw_only=True, eq=False):
             interval_s=self.interval_s,
             rate_max_ml_h=self.profile.rate_max_ml_h,
             volume_step_ml=self.profile.volume_step_ml,
+            accuracy=self.profile.accuracy or None,
+            occlusion_limit_mmhg=self.profile.occlusion_limit_mmhg,
+            reservoir_gauge=self.profile.reservoir_gauge,
         )

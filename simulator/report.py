@@ -53,12 +53,7 @@ def _columns(state: State, voices: Voices, group: Indices) -> tuple[list[float],
     volume = np.maximum(axis_nl - voices.counter_from_nl[group], 0.0) / NL_PER_ML
     segment = np.maximum(axis_nl - voices.segment_from_nl[group], 0.0) * delivers / NL_PER_ML
     remaining = np.maximum(voices.vtbi_at_nl[group] - axis_nl, 0.0) / NL_PER_ML
-    gauge = state.gauge_empty_at_ml[group]
-    level = np.where(
-        np.isinf(gauge),
-        state.empty_at_ml[group] - state.pumped_ml[group],
-        np.maximum(0.0, gauge - counted_ml),
-    )
+    level = state.reservoirs_ml(group)
     pressure = state.venous_mmhg[group] + state.held_ml[group] / state.compliance[group]
     columns = (flow, volume, segment, remaining, level, pressure, state.battery[group])
     return tuple(column.tolist() for column in columns)

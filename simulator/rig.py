@@ -177,9 +177,7 @@ class Rig:
             state.restart(index)
         state.drive_ml_h[index] = pump.drive_ml_h
         state.stop_at_ml[index] = pump.stop_at_ml
-        knows_level = "reservoir-low" in pump.alarms or "reservoir-empty" in pump.alarms
-        low_at = float(state.gauge_empty_at_ml[index]) - pump.profile.reservoir_low_ml
-        state.low_at_ml[index] = INFINITY if knows_level else low_at
+        self._mark_reservoir(unit)
         drains = unit.on_mains or unit.pump.mode is not Mode.OFF
         slope = battery_slope_per_ms(
             pump.profile,
@@ -199,6 +197,21 @@ class Rig:
             if unit.wake_ms is None or at_ms < unit.wake_ms:
                 unit.wake_ms = at_ms
                 heapq.heappush(self._wakes, (at_ms, index))
+
+    def _mark_reservoir(self, unit: Unit) -> None:
+        """Where the level is low, by the counter or by a gauge that measures, and where it ends."""
+        state, index, alarms = self.state, unit.index, unit.pump.alarms
+        is_told = "reservoir-low" in alarms or "reservoir-empty" in alarms
+        low_ml = unit.pump.profile.reservoir_low_ml
+        low_at = float(state.gauge_empty_at_ml[index]) - low_ml
+        state.low_at_ml[index] = INFINITY if is_told else low_at
+        if not state.is_weighed[index]:
+            return
+        if index in state.stuck_ml or "reservoir-empty" in alarms:
+            state.weighed_mark_ml[index] = INFINITY
+        else:
+            left_ml = 0.0 if is_told else low_ml
+            state.weighed_mark_ml[index] = float(state.empty_at_ml[index]) - left_ml
 
     def device_ms(self, unit: Unit) -> int:
         """The time now on the pump's own clock."""
@@ -335,9 +348,9 @@ class Rig:
         self.set_reservoir(unit, volume_ml)
         self.state.fit([unit.index])
 
-    def set_reservoir(self, unit: Unit, volume_ml: float) -> None:
-        """The bag holds this much now."""
-        self.state.fill(unit.index, volume_ml)
+    def set_reservoir(self, unit: Unit, volume_ml: float, known_ml: float | None = None) -> None:
+        """The bag holds this much now; `known_ml` is what the pump takes it for, if another."""
+        self.state.fill(unit.index, volume_ml, known_ml)
 
 
 def _at(message: Outgoing, now_ms: int) -> Outgoing:

@@ -32,8 +32,6 @@ class Rule(Struct, frozen=True):
       itself holds until it says otherwise; what its counter did is not assumed to go on in
       silence.
     - `latches`: the alert stays until somebody has acknowledged it, also when the hazard is gone.
-    - `slow`: it can only come to be with time, so it is looked at once a minute, and whenever
-      anything but the numbers of a message changes.
     """
 
     key: str
@@ -44,7 +42,6 @@ class Rule(Struct, frozen=True):
     suppressed_by: tuple[str, ...] = ()
     observed: bool = False
     latches: bool = False
-    slow: bool = False
 
 
 def levels(*given: tuple[float, Priority]) -> tuple[Level, ...]:

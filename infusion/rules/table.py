@@ -1,32 +1,99 @@
 """The table RULES: how each hazard, and each alarm of a pump, is handled.
 
 The rows stand in the order in which they are looked at: a rule comes after those that suppress it.
+One situation is one alert: `suppressed_by` names the rules that, once raised, say of the same
+situation what this one would say. Where two rules name each other, the one that is raised first
+speaks for both.
 """
 
 from collections.abc import Iterator
 
-from infusion.rules import delivery, technical, therapy
+from msgspec.structs import replace
+
+from infusion.rules import (
+    blood,
+    care,
+    counts,
+    delivery,
+    laboratory,
+    line,
+    technical,
+    therapy,
+)
 from infusion.rules.device import DEVICE_RULES, STOPPING, UNKNOWN_DEVICE_ALARM, device_alarms
-from infusion.rules.rule import HIGH, LOW, MEDIUM, Rule, levels
+from infusion.rules.rule import HIGH, LOW, MEDIUM, NOTICE, Check, Rule, levels
 from infusion.situation import Situation, Verdict
 from infusion.thresholds import SILENT_MS
 from infusion.units import MS_PER_MINUTE
 
 SILENCE = ("no-telemetry", "pump-offline")
+IDENTITY = ("two-pumps-one-name", "replayed-messages", "identity-mismatch", "clock-step")
+# What is programmed wrong, the grossest first.
+PROGRAMMED = (
+    "wrong-concentration",
+    "wrong-weight",
+    "delivering-on-hold",
+    "rate-not-as-ordered",
+    "order-not-applied",
+    "outside-limits",
+    "library-bypassed",
+)
+FLOWS = ("free-flow-seen", "over-delivery", "under-delivery", "level-off-course")
+SUPPLY = ("reservoir-runs-out", "reservoir-low", "near-end")
+POWER = ("battery-runs-out", "battery-low")
 
 _TECHNICAL = (
+    Rule("two-pumps-one-name", "technical", levels((0, HIGH)), technical.two_pumps_one_name),
+    Rule(
+        "replayed-messages",
+        "technical",
+        levels((0, LOW)),
+        technical.replayed_messages,
+        suppressed_by=("two-pumps-one-name",),
+    ),
+    Rule(
+        "identity-mismatch",
+        "technical",
+        levels((0, MEDIUM)),
+        technical.identity_mismatch,
+        suppressed_by=("two-pumps-one-name",),
+    ),
+    Rule(
+        "clock-step",
+        "technical",
+        levels((0, LOW)),
+        technical.clock_step,
+        suppressed_by=("two-pumps-one-name",),
+    ),
+    Rule(
+        "malformed-messages",
+        "technical",
+        levels((0, LOW)),
+        technical.malformed_messages,
+        suppressed_by=("identity-mismatch",),
+    ),
     Rule(
         "pump-offline",
         "technical",
-        levels((1, LOW), (15, MEDIUM), (60, HIGH)),
+        # A minute before the silence that follows from it, so that the cause is told.
+        levels((4, LOW), (15, MEDIUM), (60, HIGH)),
         technical.pump_offline,
+        suppressed_by=("two-pumps-one-name", "no-telemetry"),
     ),
     Rule(
         "no-telemetry",
         "technical",
         levels((SILENT_MS / MS_PER_MINUTE, LOW), (15, MEDIUM), (60, HIGH)),
         technical.no_telemetry,
-        suppressed_by=("pump-offline",),
+        suppressed_by=("pump-offline", "two-pumps-one-name", "malformed-messages"),
+    ),
+    Rule(
+        "messages-missing",
+        "technical",
+        levels((0, LOW)),
+        technical.messages_missing,
+        off_delay_ms=30 * MS_PER_MINUTE,
+        suppressed_by=(*SILENCE, *IDENTITY, "malformed-messages"),
     ),
     Rule(
         "counter-frozen",
@@ -34,25 +101,115 @@ _TECHNICAL = (
         levels((2, MEDIUM)),
         technical.counter_frozen,
         observed=True,
+        suppressed_by=("under-delivery", "two-pumps-one-name"),
     ),
     # The delay lets a message that was overtaken on its way explain what the counter did.
-    Rule("counter-fault", "technical", levels((1, MEDIUM)), technical.counter_fault),
-    Rule("identity-mismatch", "technical", levels((0, MEDIUM)), technical.identity_mismatch),
-    Rule("unknown-pump", "technical", levels((1, MEDIUM)), technical.unknown_pump),
+    Rule(
+        "counter-fault",
+        "technical",
+        levels((1, MEDIUM)),
+        technical.counter_fault,
+        suppressed_by=("two-pumps-one-name", "over-delivery", "free-flow-seen"),
+    ),
 )
 _THERAPY = (
+    Rule(
+        "therapy-on-two-pumps",
+        "therapy",
+        levels((0, MEDIUM), (10, HIGH)),
+        therapy.therapy_on_two_pumps,
+    ),
+    Rule(
+        "unknown-pump",
+        "technical",
+        levels((1, MEDIUM)),
+        technical.unknown_pump,
+        suppressed_by=("therapy-on-two-pumps",),
+    ),
     Rule("unknown-therapy", "therapy", levels((1, MEDIUM)), therapy.unknown_therapy),
-    Rule("wrong-concentration", "therapy", levels((1 / 6, HIGH)), therapy.wrong_concentration),
-    Rule("rate-not-as-ordered", "therapy", levels((0.5, MEDIUM)), therapy.rate_not_as_ordered),
+    Rule("wrong-concentration", "therapy", levels((0, HIGH)), therapy.wrong_concentration),
+    Rule(
+        "wrong-weight",
+        "therapy",
+        levels((0, HIGH)),
+        therapy.wrong_weight,
+        suppressed_by=("rate-not-as-ordered",),
+    ),
+    Rule("delivering-on-hold", "therapy", levels((0, HIGH)), therapy.delivering_on_hold),
+    Rule(
+        "rate-not-as-ordered",
+        "therapy",
+        # An order and the pump that follows it may be told in any order within seconds.
+        levels((5 / 60, MEDIUM)),
+        therapy.rate_not_as_ordered,
+        suppressed_by=("wrong-concentration", "wrong-weight", "two-pumps-one-name"),
+    ),
+    Rule("order-not-applied", "therapy", levels((0, MEDIUM)), therapy.order_not_applied),
+    Rule(
+        "outside-limits",
+        "therapy",
+        levels((0, HIGH)),
+        therapy.outside_limits,
+        suppressed_by=("rate-not-as-ordered", "order-not-applied", "wrong-concentration"),
+    ),
+    Rule(
+        "library-bypassed",
+        "therapy",
+        levels((0, HIGH)),
+        therapy.library_bypassed,
+        suppressed_by=PROGRAMMED[:-1],
+    ),
+    Rule(
+        "double-check-missing",
+        "therapy",
+        levels((10, MEDIUM)),
+        therapy.double_check_missing,
+        suppressed_by=PROGRAMMED,
+    ),
+    Rule("override-pattern", "therapy", levels((0, LOW)), therapy.override_pattern),
 )
 _DELIVERY = (
     Rule(
+        "free-flow-seen",
+        "delivery",
+        levels((0, HIGH)),
+        delivery.free_flow,
+        off_delay_ms=MS_PER_MINUTE,
+        observed=True,
+        suppressed_by=("free-flow", "counter-fault"),
+    ),
+    Rule(
         "over-delivery",
         "delivery",
-        levels((15, HIGH)),
+        levels((15, MEDIUM)),
         delivery.over_delivery,
         off_delay_ms=MS_PER_MINUTE,
         observed=True,
+        suppressed_by=(
+            "free-flow-seen",
+            "free-flow",
+            "counter-fault",
+            *PROGRAMMED,
+            "two-pumps-one-name",
+        ),
+    ),
+    Rule(
+        "occlusion-forming",
+        "delivery",
+        levels((0, MEDIUM)),
+        line.occlusion_forming,
+        off_delay_ms=2 * MS_PER_MINUTE,
+        observed=True,
+        suppressed_by=("downstream-occlusion", "partial-occlusion"),
+    ),
+    Rule(
+        "partial-occlusion",
+        "delivery",
+        levels((0, MEDIUM)),
+        line.partial_occlusion,
+        off_delay_ms=5 * MS_PER_MINUTE,
+        observed=True,
+        suppressed_by=("downstream-occlusion", "occlusion-forming"),
     ),
     Rule(
         "under-delivery",
@@ -61,28 +218,188 @@ _DELIVERY = (
         delivery.under_delivery,
         off_delay_ms=MS_PER_MINUTE,
         observed=True,
-        suppressed_by=("counter-frozen", *STOPPING, *SILENCE),
+        suppressed_by=(
+            "counter-frozen",
+            "counter-fault",
+            "occlusion-forming",
+            "two-pumps-one-name",
+            *PROGRAMMED,
+            *STOPPING,
+            *SILENCE,
+        ),
     ),
     Rule(
-        "free-flow-seen",
+        "reservoir-runs-out",
         "delivery",
-        levels((1 / 3, HIGH)),
-        delivery.free_flow,
+        levels((0, NOTICE)),
+        line.reservoir_runs_out,
         off_delay_ms=MS_PER_MINUTE,
-        observed=True,
+        suppressed_by=(
+            "reservoir-low",
+            "reservoir-empty",
+            "infusion-complete",
+            "near-end",
+            *SILENCE,
+        ),
+    ),
+    Rule(
+        "battery-runs-out",
+        "delivery",
+        levels((0, NOTICE)),
+        line.battery_runs_out,
+        suppressed_by=("battery-low", "battery-depleted", *SILENCE),
+    ),
+    Rule(
+        "hold-overrun",
+        "delivery",
+        levels((10, MEDIUM), (30, HIGH)),
+        delivery.hold_overrun,
+        suppressed_by=(*STOPPING, "standby-expired", *SILENCE),
     ),
     Rule(
         "not-delivering",
         "delivery",
         levels((10, MEDIUM), (30, HIGH)),
         delivery.not_delivering,
-        suppressed_by=(*STOPPING, *SILENCE),
+        suppressed_by=(*STOPPING, "standby-expired", *SUPPLY, *POWER, *SILENCE),
+    ),
+    Rule(
+        "level-off-course",
+        "delivery",
+        levels((15, MEDIUM)),
+        delivery.level_off_course,
+        off_delay_ms=30 * MS_PER_MINUTE,
+        suppressed_by=(
+            "free-flow-seen",
+            "over-delivery",
+            "under-delivery",
+            "hold-overrun",
+            "not-delivering",
+            "counter-frozen",
+            "counter-fault",
+            "two-pumps-one-name",
+            "occlusion-forming",
+            *PROGRAMMED,
+            *STOPPING,
+            *SUPPLY,
+            *POWER,
+            *SILENCE,
+        ),
+    ),
+    Rule("repeat-occlusion", "delivery", levels((0, LOW)), line.repeat_occlusion),
+    Rule("bag-beyond-use", "delivery", levels((0, NOTICE)), line.bag_beyond_use),
+    Rule(
+        "deviation-24h",
+        "delivery",
+        levels((0, LOW)),
+        delivery.deviation_24h,
+        off_delay_ms=30 * MS_PER_MINUTE,
+        suppressed_by=(*FLOWS, *PROGRAMMED, "not-delivering", "hold-overrun", *SILENCE),
     ),
 )
-HAZARDS = (*_TECHNICAL, *_THERAPY, *_DELIVERY)
-CHECKS = tuple((rule, rule.check) for rule in HAZARDS if rule.check is not None)
+# What a pump gives wrongly explains a level that is wrong.
+_GIVEN_WRONG = (
+    "free-flow-seen",
+    "over-delivery",
+    "under-delivery",
+    "wrong-concentration",
+    "rate-not-as-ordered",
+)
+# A level that is low because the pump stands is no news.
+_STANDS = ("not-delivering", *STOPPING)
+_LABORATORY = (
+    # The delay lets the anti-Xa of a specimen come after its aPTT.
+    Rule("critical-result", "laboratory", levels((1, HIGH)), laboratory.critical_result),
+    Rule("hit-suspected", "laboratory", levels((0, HIGH)), counts.hit_suspected),
+    Rule(
+        "platelets-falling",
+        "laboratory",
+        levels((0, MEDIUM)),
+        counts.platelets_falling,
+        suppressed_by=("hit-suspected",),
+    ),
+    Rule("haemoglobin-falling", "laboratory", levels((0, HIGH)), counts.haemoglobin_falling),
+    Rule(
+        "concentration-doubt",
+        "laboratory",
+        levels((1, MEDIUM)),
+        blood.concentration_doubt,
+        suppressed_by=_GIVEN_WRONG,
+    ),
+    Rule(
+        "levels-out-of-range",
+        "laboratory",
+        levels((1, MEDIUM)),
+        laboratory.levels_out_of_range,
+        suppressed_by=("critical-result", "concentration-doubt", *_STANDS),
+    ),
+    Rule(
+        "result-disagrees",
+        "laboratory",
+        levels((1, MEDIUM)),
+        blood.result_disagrees,
+        suppressed_by=("critical-result", "concentration-doubt", "levels-out-of-range"),
+    ),
+    Rule(
+        "not-therapeutic",
+        "laboratory",
+        levels((0, MEDIUM)),
+        laboratory.not_therapeutic,
+        suppressed_by=("levels-out-of-range", "concentration-doubt", *_STANDS),
+    ),
+    Rule("discordance", "laboratory", levels((0, NOTICE)), laboratory.discordance),
+    Rule(
+        "level-forecast",
+        "laboratory",
+        levels((5, LOW)),
+        blood.level_forecast,
+        suppressed_by=(
+            "critical-result",
+            "concentration-doubt",
+            "levels-out-of-range",
+            "not-therapeutic",
+            "result-disagrees",
+            *_GIVEN_WRONG,
+        ),
+    ),
+)
+_CARE = (
+    Rule("bleeding", "care", levels((0, MEDIUM)), care.bleeding),
+    Rule("complication-reported", "care", levels((0, LOW)), care.complication_reported),
+    Rule("level-overdue", "care", levels((0, MEDIUM)), care.level_overdue),
+    Rule("platelets-due", "care", levels((0, LOW)), care.platelets_overdue),
+    Rule("visit-overdue", "care", levels((0, LOW)), care.visit_overdue),
+    Rule("supplies-low", "care", levels((0, LOW)), care.supplies_low),
+)
+# Alarms of the pump that one of our rules may have told already.
+_TOLD_BEFORE = {
+    "downstream-occlusion": ("occlusion-forming", "partial-occlusion"),
+    "upstream-occlusion": ("reservoir-empty",),
+    "free-flow": ("free-flow-seen",),
+    "reservoir-low": ("reservoir-runs-out", "reservoir-empty"),
+    "near-end": ("reservoir-runs-out", "infusion-complete"),
+    "reservoir-empty": ("reservoir-runs-out", "reservoir-low", "upstream-occlusion"),
+    "infusion-complete": ("reservoir-runs-out", "near-end"),
+    "battery-low": ("battery-runs-out", "battery-depleted"),
+    "battery-depleted": ("battery-runs-out", "battery-low"),
+    "standby-expired": ("not-delivering", "hold-overrun"),
+}
+_DEVICE = {
+    key: replace(rule, suppressed_by=_TOLD_BEFORE.get(key, ()))
+    for key, rule in DEVICE_RULES.items()
+}
+HAZARDS = (*_TECHNICAL, *_THERAPY, *_DELIVERY, *_LABORATORY, *_CARE)
+
+
+def _checks(*rules: Rule) -> tuple[tuple[Rule, Check], ...]:
+    return tuple((rule, rule.check) for rule in rules if rule.check is not None)
+
+
+_PUMP_CHECKS = _checks(*_TECHNICAL, *_THERAPY, *_DELIVERY)
+# These have nothing to look at before the clinic has said anything.
+_CLINICAL_CHECKS = _checks(*_LABORATORY, *_CARE)
 RULES: dict[str, Rule] = {
-    rule.key: rule for rule in (*HAZARDS, *DEVICE_RULES.values(), UNKNOWN_DEVICE_ALARM)
+    rule.key: rule for rule in (*_DEVICE.values(), UNKNOWN_DEVICE_ALARM, *HAZARDS)
 }
 
 
@@ -91,7 +408,14 @@ def verdicts(now: Situation) -> Iterator[tuple[Rule, Verdict]]:
     if now.edge is not None and now.edge.alarms:
         for key, verdict in device_alarms(now.edge):
             yield RULES[key], verdict
-    for rule, check in CHECKS:
+    for rule, check in _PUMP_CHECKS:
+        found = check(now)
+        if found is not None:
+            yield rule, found
+    record = now.record
+    if record is None or not (record.results or record.reports or now.limits.laboratory_expected):
+        return
+    for rule, check in _CLINICAL_CHECKS:
         found = check(now)
         if found is not None:
             yield rule, found

@@ -1,13 +1,38 @@
-"""Silence, counters and identities: whether what a pump says can be believed at all."""
+"""Silence, counters, clocks and identities: whether what a pump says can be believed at all."""
 
+from infusion.counter import same_boot
 from infusion.messages import Evidence
 from infusion.situation import Situation, Verdict
-from infusion.thresholds import SEEN_MS, SILENT_MS
+from infusion.state import PumpState, Sign
+from infusion.thresholds import SEEN_MS, SILENT_MS, Thresholds
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, millilitres, round_rate
+
+# Of messages with an old number and a new time so many are needed: one may be a clock's doing. [A]
+STRANGERS_LEAST = 5
+# Old messages that come again: a broker repeats some after a lost connection. [A]
+REPLAYED_LEAST = 20
+MALFORMED_LEAST = 3
+# Of the messages of an hour this share is missed for good before it is told, and so many. [A]
+MISSING_SHARE = 0.05
+MISSING_LEAST = 10
+# What is missing now may still be on its way: the newest quarter of an hour is left out.
+TALLIES_LEAST = 6
+
+
+def _seen(now: Situation, kind: str, least: int = 1) -> Sign | None:
+    """A sign that was seen often enough, and lately by what the pump has told since."""
+    sign = now.state.signs.get(kind)
+    if sign is None or sign.count < least or now.heard_ms - sign.last_ms >= SEEN_MS:
+        return None
+    return sign
 
 
 def no_telemetry(now: Situation) -> Verdict | None:
-    """Nothing was heard of the pump; the silence counts as if its first level was just reached."""
+    """Nothing was heard of the pump; the silence counts as if its first level was just reached.
+
+    M06 (heparin.md §6 [A]): 5 min low, 15 min medium, 60 min high; later for a pump that speaks
+    seldom.
+    """
     due_ms = now.heard_ms + now.state.silence_ms
     if now.at_ms < due_ms:
         return None
@@ -23,27 +48,37 @@ def no_telemetry(now: Situation) -> Verdict | None:
 
 
 def pump_offline(now: Situation) -> Verdict | None:
-    """The broker lost the pump, or the pump took its leave, and it was not heard since."""
+    """The broker lost the pump, or it took its leave, and it was not heard since (M06 [A])."""
     presence = now.state.presence
     if presence is None or presence.state == "online":
         return None
     if now.edge is not None and now.edge.time_ms > now.state.presence_ms:
         return None
-    return Verdict(
-        Evidence(detail=f"offline, boot {presence.boot}"), since_ms=now.state.presence_ms
-    )
+    evidence = Evidence(detail=f"offline, boot {presence.boot}", from_ms=now.state.presence_ms)
+    return Verdict(evidence, since_ms=now.state.presence_ms)
+
+
+def stands_still(state: PumpState, limits: Thresholds) -> bool:
+    """Whether the counter of a pump that delivers has stood for longer than strokes explain."""
+    edge, still = state.edge, state.account.still
+    if edge is None or still is None or still.key >= state.edge_key:
+        return False
+    still_ms = edge.time_ms - max(still.time_ms, state.standing_ms)
+    return edge.rate_ml_h * still_ms / MS_PER_HOUR > limits.frozen_volume_ml
 
 
 def counter_frozen(now: Situation) -> Verdict | None:
-    """The pump says that it delivers, and its counter stands still."""
+    """The pump says that it delivers, and its counter stands still.
+
+    For longer than `frozen_volume_ml` takes at the programmed rate [A].
+    """
     edge, still = now.edge, now.state.account.still
-    if edge is None or still is None or not now.delivering or not edge.rate_ml_h:
+    if edge is None or still is None or not now.delivering:
+        return None
+    if not stands_still(now.state, now.limits):
         return None
     since_ms = max(still.time_ms, now.state.standing_ms)
-    still_ms = edge.time_ms - since_ms
-    due_ml = edge.rate_ml_h * still_ms / MS_PER_HOUR
-    if due_ml <= now.limits.frozen_volume_ml:
-        return None
+    due_ml = edge.rate_ml_h * (edge.time_ms - since_ms) / MS_PER_HOUR
     evidence = Evidence(
         observed=0.0,
         expected=round_rate(due_ml),
@@ -74,10 +109,92 @@ def counter_fault(now: Situation) -> Verdict | None:
 
 
 def identity_mismatch(now: Situation) -> Verdict | None:
-    """A message on this pump's topic spoke for another pump; it was refused."""
-    if now.state.identity_ms is None or now.heard_ms - now.state.identity_ms >= SEEN_MS:
+    """A message on this pump's topic spoke for another pump; it was refused (DESIGN: contract)."""
+    sign = _seen(now, "identity")
+    if sign is None:
         return None
-    return Verdict(Evidence(to_ms=now.state.identity_ms, detail=now.state.identity_detail))
+    return Verdict(Evidence(to_ms=sign.last_ms, detail=sign.detail))
+
+
+def malformed_messages(now: Situation) -> Verdict | None:
+    """Messages on this pump's topics could not be read, time and again [A]."""
+    sign = _seen(now, "malformed", MALFORMED_LEAST)
+    if sign is None:
+        return None
+    evidence = Evidence(
+        observed=float(sign.count),
+        unit="messages",
+        from_ms=sign.first_ms,
+        to_ms=sign.last_ms,
+        detail=sign.detail,
+    )
+    return Verdict(evidence)
+
+
+def two_pumps_one_name(now: Situation) -> Verdict | None:
+    """Old numbers come with new times: two pumps speak under one name, and doses are mixed [A]."""
+    sign = _seen(now, "stranger", STRANGERS_LEAST)
+    if sign is None:
+        return None
+    evidence = Evidence(
+        observed=float(sign.count),
+        unit="messages",
+        limit=f"{STRANGERS_LEAST}",
+        from_ms=sign.first_ms,
+        to_ms=sign.last_ms,
+        detail=sign.detail,
+    )
+    return Verdict(evidence, since_ms=sign.first_ms)
+
+
+def replayed_messages(now: Situation) -> Verdict | None:
+    """Old messages come again by the dozen; they count once, but something repeats them [A]."""
+    sign = _seen(now, "replayed", REPLAYED_LEAST)
+    if sign is None:
+        return None
+    evidence = Evidence(
+        observed=float(sign.count),
+        unit="messages",
+        limit=f"{REPLAYED_LEAST}",
+        from_ms=sign.first_ms,
+        to_ms=sign.last_ms,
+    )
+    return Verdict(evidence, since_ms=sign.first_ms)
+
+
+def clock_step(now: Situation) -> Verdict | None:
+    """The pump's clock was set while it ran: times on it are moved along, and people should know.
+
+    IPEC has an event for it (MDC_EVT_DEVICE_TIME_CHANGED); most pumps that lose their clock do
+    not send it.
+    """
+    sign = _seen(now, "clock")
+    if sign is None:
+        return None
+    return Verdict(Evidence(to_ms=sign.last_ms, detail=sign.detail))
+
+
+def messages_missing(now: Situation) -> Verdict | None:
+    """Of the messages of an hour some never came: the wire loses them, and what they said [A]."""
+    tally = now.state.tally
+    if len(tally) < TALLIES_LEAST:
+        return None
+    (from_ms, from_key, before), (to_ms, to_key, after) = tally[-TALLIES_LEAST], tally[-2]
+    if not same_boot(from_key, to_key):
+        return None
+    sent, came = to_key - from_key, after - before
+    missing = sent - came
+    if missing < max(MISSING_LEAST, MISSING_SHARE * sent):
+        return None
+    evidence = Evidence(
+        observed=float(missing),
+        expected=float(sent),
+        unit="messages",
+        limit=f"{MISSING_SHARE:.0%}",
+        from_ms=from_ms,
+        to_ms=to_ms,
+    )
+    return Verdict(evidence)
 
 
 def unknown_pump(now: Situation) -> Verdict | None:

@@ -1,70 +1,294 @@
 """What the pump is programmed to, held against the order."""
 
 from infusion.alarms import Priority
-from infusion.messages import Evidence
+from infusion.allowed import near
+from infusion.messages import Evidence, Panel, Telemetry
 from infusion.situation import Situation, Verdict
-from infusion.units import MS_PER_MINUTE, pump_rate_ml_h, round_rate
+from infusion.therapies import was_given
+from infusion.units import (
+    MS_PER_HOUR,
+    MS_PER_MINUTE,
+    dose_rate_iu_kg_h,
+    pump_rate_ml_h,
+    round_dose_iu,
+    round_rate,
+)
+
+HOUR_24_MS = 24 * MS_PER_HOUR
+# A bolus may take so much longer than ordered, by the limit of a motor. [A]
+BOLUS_STRETCH = 1.25
+# An order that the pump knows and the monitor does not is waited for. [A]
+ORDER_WAIT_MS = 2 * MS_PER_MINUTE
 
 
-def _near(value: float, expected: float, tolerance: float) -> bool:
-    return abs(value - expected) <= tolerance * expected
+def _is_wrong(now: Situation) -> float | None:
+    """The dose rate in IU/h that a delivering pump is programmed to, where nothing allows it."""
+    edge, allowed = now.edge, now.allowed
+    if edge is None or allowed is None or now.prescription is None or not now.delivering:
+        return None
+    programmed = edge.rate_ml_h * edge.concentration_iu_ml
+    tolerance = now.limits.rate_tolerance
+    if any(near(programmed, rate, tolerance) for rate in allowed.rates_iu_h if rate):
+        return None
+    giving = now.state.giving
+    if giving is not None:
+        longest_ms = (giving.end_ms - giving.begin_ms) * BOLUS_STRETCH + MS_PER_MINUTE
+        if now.at_ms - now.state.keypad.rate_ms <= longest_ms:
+            return None
+    if edge.order_version > now.prescription.version and (
+        now.at_ms - now.state.keypad.rate_ms < ORDER_WAIT_MS
+    ):
+        return None
+    return programmed
+
+
+def _misgiven_iu(now: Situation, programmed_iu_h: float) -> float:
+    """What a wrong rate has given too much (or too little) since it was programmed."""
+    assert now.timeline is not None
+    since_ms = now.state.keypad.rate_ms
+    ordered = now.timeline.dose_iu(since_ms, now.at_ms)
+    return round_dose_iu(programmed_iu_h * (now.at_ms - since_ms) / MS_PER_HOUR - ordered)
+
+
+def _gross(now: Situation, programmed: float, ordered: float) -> Priority | None:
+    """HIGH for more than double or less than half of the order [A]."""
+    factor = now.limits.rate_gross
+    return None if ordered / factor <= programmed <= ordered * factor else Priority.HIGH
+
+
+def _rate_evidence(now: Situation, programmed: float, ordered: float) -> Evidence:
+    assert now.edge is not None
+    concentration = now.edge.concentration_iu_ml
+    return Evidence(
+        observed=round_rate(now.edge.rate_ml_h),
+        expected=round_rate(pump_rate_ml_h(ordered, concentration)),
+        unit="mL/h",
+        limit=f"±{now.limits.rate_tolerance:.0%}",
+        from_ms=now.state.keypad.rate_ms,
+        to_ms=now.at_ms,
+        dose_iu=_misgiven_iu(now, programmed),
+        detail=f"programmed {programmed:.0f} IU/h, ordered {ordered:.0f} IU/h",
+    )
+
+
+def _earlier_rate(now: Situation, programmed: float) -> bool:
+    """Whether the pump still runs at a rate that was ordered before."""
+    assert now.timeline is not None
+    before = now.timeline.base_rates_iu_h(now.timeline.times_ms[0], now.at_ms)
+    tolerance = now.limits.rate_tolerance
+    since_ms = now.timeline.changed_ms(now.at_ms)
+    return now.state.keypad.rate_ms <= since_ms and any(
+        rate and near(programmed, rate, tolerance) for rate in before
+    )
 
 
 def rate_not_as_ordered(now: Situation) -> Verdict | None:
-    """The pump is programmed to another dose rate than the order in force."""
-    edge, timeline = now.edge, now.timeline
-    if edge is None or timeline is None or not now.delivering:
+    """The pump is programmed to another dose rate than any that the order allows (H08, M04 [A])."""
+    programmed = _is_wrong(now)
+    if programmed is None or now.allowed is None:
         return None
-    programmed = edge.rate_ml_h * edge.concentration_iu_ml
-    ordered = timeline.base_rate_iu_h(now.at_ms)
-    if _near(programmed, ordered, now.limits.rate_tolerance):
+    ordered = now.allowed.ordered_iu_h
+    if not ordered or _earlier_rate(now, programmed):
         return None
-    with_bolus = timeline.rate_iu_h(now.at_ms)
-    grace_min = now.limits.change_grace_min if ordered else now.limits.hold_grace_min
-    from_ms = now.at_ms - round(grace_min * MS_PER_MINUTE)
-    to_ms = now.at_ms + round(now.limits.early_grace_min * MS_PER_MINUTE)
-    allowed = (
-        with_bolus,
-        with_bolus - ordered,
-        *timeline.base_rates_iu_h(from_ms, to_ms),
-    )
-    if any(rate and _near(programmed, rate, now.limits.rate_tolerance) for rate in allowed):
-        return None
-    gross = not ordered / now.limits.rate_gross <= programmed <= ordered * now.limits.rate_gross
-    concentration = edge.concentration_iu_ml
+    is_gross = _gross(now, programmed, ordered) is not None or _breach(now) is not None
+    evidence = _rate_evidence(now, programmed, ordered)
     return Verdict(
-        Evidence(
-            observed=round_rate(edge.rate_ml_h),
-            expected=round_rate(pump_rate_ml_h(ordered, concentration)),
-            unit="mL/h",
-            limit=f"±{now.limits.rate_tolerance:.0%}",
-            detail=f"programmed {programmed:.0f} IU/h, ordered {ordered:.0f} IU/h",
-        ),
-        priority=Priority.HIGH if gross else None,
+        evidence, since_ms=now.state.keypad.rate_ms, priority=Priority.HIGH if is_gross else None
     )
+
+
+def order_not_applied(now: Situation) -> Verdict | None:
+    """A rate was ordered half an hour ago, and the pump is still at an old one (M04 [A]).
+
+    Or a bolus was ordered, and nobody gave it in time.
+    """
+    programmed, allowed = _is_wrong(now), now.allowed
+    if programmed is not None and allowed is not None and allowed.ordered_iu_h:
+        if not _earlier_rate(now, programmed):
+            return None
+        evidence = _rate_evidence(now, programmed, allowed.ordered_iu_h)
+        return Verdict(evidence, priority=_gross(now, programmed, allowed.ordered_iu_h))
+    return _bolus_not_given(now)
+
+
+def _bolus_not_given(now: Situation) -> Verdict | None:
+    """For as long as it was given time for, then it is for the next level to tell [A]."""
+    if now.timeline is None or now.edge is None:
+        return None
+    grace_ms = round(now.limits.bolus_grace_min * MS_PER_MINUTE)
+    for begin_ms, end_ms, rate_iu_h in now.timeline.boluses:
+        late_ms = now.at_ms - end_ms - grace_ms
+        if not 0 <= late_ms < 4 * grace_ms or was_given(now.state, begin_ms):
+            continue
+        if begin_ms < now.state.awaited_ms:
+            # Ordered before this monitor heard of the pump: it may well have been given.
+            continue
+        dose = rate_iu_h * (end_ms - begin_ms) / MS_PER_HOUR
+        evidence = Evidence(
+            observed=0.0,
+            expected=round_dose_iu(dose),
+            unit="IU",
+            limit=f"{now.limits.bolus_grace_min:.0f} min",
+            from_ms=begin_ms,
+            to_ms=now.at_ms,
+            dose_iu=-round_dose_iu(dose),
+            detail="bolus not given",
+        )
+        return Verdict(evidence, since_ms=end_ms + grace_ms)
+    return None
+
+
+def delivering_on_hold(now: Situation) -> Verdict | None:
+    """The order says hold or stop, and the pump delivers (M03, M04 [A]).
+
+    A hold or stop must be carried out within `hold_grace_min`; a pump that is started in the
+    middle of one is told at once.
+    """
+    programmed = _is_wrong_in_hold(now)
+    if programmed is None:
+        return None
+    return Verdict(_rate_evidence(now, programmed, 0.0))
+
+
+def _is_wrong_in_hold(now: Situation) -> float | None:
+    """The dose rate of a pump that delivers where nothing is ordered; None where it may."""
+    edge, allowed, timeline = now.edge, now.allowed, now.timeline
+    if edge is None or allowed is None or timeline is None or not now.delivering:
+        return None
+    if allowed.ordered_iu_h or now.state.giving is not None or not edge.rate_ml_h:
+        return None
+    early_ms = round(now.limits.early_grace_min * MS_PER_MINUTE)
+    if any(timeline.base_rates_iu_h(now.at_ms, now.at_ms + early_ms)):
+        return None
+    hold_ms = timeline.changed_ms(now.at_ms)
+    grace_ms = round(now.limits.hold_grace_min * MS_PER_MINUTE)
+    is_restart = now.state.standing_ms > hold_ms
+    if not is_restart and now.at_ms - hold_ms < grace_ms:
+        return None
+    return edge.rate_ml_h * edge.concentration_iu_ml
 
 
 def wrong_concentration(now: Situation) -> Verdict | None:
-    """The pump counts with another concentration than the order: every IU is wrong by it."""
+    """The pump counts with another concentration than the order: every IU is wrong by it (H08).
+
+    100 for 50 IU/mL is the classic mix-up, exactly a factor of two (heparin.md §1.5 [S]).
+    """
     edge, prescription = now.edge, now.prescription
     if edge is None or prescription is None:
         return None
     observed, ordered = edge.concentration_iu_ml, prescription.concentration_iu_ml
-    if _near(observed, ordered, now.limits.concentration_tolerance):
+    if near(observed, ordered, now.limits.concentration_tolerance):
         return None
-    return Verdict(Evidence(observed=observed, expected=ordered, unit="IU/mL", limit="±1%"))
+    evidence = Evidence(
+        observed=observed,
+        expected=ordered,
+        unit="IU/mL",
+        limit=f"±{now.limits.concentration_tolerance:.0%}",
+    )
+    return Verdict(evidence)
+
+
+def wrong_weight(now: Situation) -> Verdict | None:
+    """The pump doses by another weight than the order: pounds for kilograms are 2.2 times (H08)."""
+    edge, prescription = now.edge, now.prescription
+    if not isinstance(edge, Telemetry) or prescription is None or not now.delivering:
+        return None
+    if near(edge.weight_kg, prescription.weight_kg, now.limits.weight_tolerance):
+        return None
+    evidence = Evidence(
+        observed=edge.weight_kg,
+        expected=prescription.weight_kg,
+        unit="kg",
+        limit=f"±{now.limits.weight_tolerance:.0%}",
+    )
+    return Verdict(evidence)
+
+
+def outside_limits(now: Situation) -> Verdict | None:
+    """What was ordered is outside the hard limits of the site's library (H09).
+
+    A pump that runs outside of them against its order is `rate_not_as_ordered`, at once and HIGH.
+    """
+    if not now.delivering or now.state.giving is not None or _is_wrong(now) is not None:
+        return None
+    evidence = _breach(now)
+    return Verdict(evidence) if evidence is not None else None
+
+
+def _breach(now: Situation) -> Evidence | None:
+    """The hard limit that the programmed dose is beyond."""
+    edge, prescription, limits = now.edge, now.prescription, now.limits
+    if edge is None or prescription is None:
+        return None
+    rate_iu_h = edge.rate_ml_h * edge.concentration_iu_ml
+    by_weight = dose_rate_iu_kg_h(edge.rate_ml_h, edge.concentration_iu_ml, prescription.weight_kg)
+    for value, low, high, unit in (
+        (by_weight, limits.dose_min_iu_kg_h, limits.dose_max_iu_kg_h, "IU/kg/h"),
+        (rate_iu_h, 0.0, limits.dose_max_iu_h, "IU/h"),
+    ):
+        if not low <= round_rate(value) <= high:
+            return Evidence(
+                observed=round_rate(value), low=low, high=high, unit=unit, limit=f"{low:g}–{high:g}"
+            )
+    return None
+
+
+def library_bypassed(now: Situation) -> Verdict | None:
+    """What runs was programmed past the drug library: no limit guards it (H09; ISMP ≥ 95 % [S])."""
+    edge = now.edge
+    if not isinstance(edge, Telemetry) or not now.delivering:
+        return None
+    if not (edge.panel or Panel()).outside_library:
+        return None
+    return Verdict(Evidence(detail="outside the drug library"))
+
+
+def double_check_missing(now: Situation) -> Verdict | None:
+    """A start, change or bag without two people who checked it independently (M12 [A]).
+
+    Only where the site has its pumps ask for it; ten minutes are allowed.
+    """
+    keypad = now.state.keypad
+    if not now.limits.double_check_required or keypad.changed_ms is None or not now.delivering:
+        return None
+    if keypad.checked_ms is not None and keypad.checked_ms >= keypad.changed_ms:
+        return None
+    return Verdict(Evidence(from_ms=keypad.changed_ms), since_ms=keypad.changed_ms)
+
+
+def override_pattern(now: Situation) -> Verdict | None:
+    """Soft limits were overridden again and again within a day (L02 [A]; ISMP 2020 on low ones)."""
+    recent = [at for at in now.state.keypad.overridden_ms if now.heard_ms - at < HOUR_24_MS]
+    if len(recent) < now.limits.overrides_max:
+        return None
+    evidence = Evidence(
+        observed=float(len(recent)),
+        unit="overrides",
+        limit=f"{now.limits.overrides_max} in 24 h",
+        from_ms=recent[0],
+        to_ms=recent[-1],
+    )
+    return Verdict(evidence)
 
 
 def unknown_therapy(now: Situation) -> Verdict | None:
-    """A pump with an order names a therapy that is not known, or not its own."""
-    edge, prescription = now.edge, now.prescription
+    """A pump with an order names a therapy that is not known, or delivers without naming one."""
+    edge = now.edge
     if edge is None or not now.ordered or (edge.therapy is None and not now.delivering):
         return None
     if edge.therapy is None:
         return Verdict(Evidence(detail="delivering without naming a therapy"))
-    if prescription is None:
+    if now.prescription is None:
         return Verdict(Evidence(detail=f"no order for therapy {edge.therapy}"))
-    if prescription.pump != now.state.pump:
-        detail = f"therapy {edge.therapy} is ordered for pump {prescription.pump}"
-        return Verdict(Evidence(detail=detail))
     return None
+
+
+def therapy_on_two_pumps(now: Situation) -> Verdict | None:
+    """The pump delivers what is ordered for another pump: the patient may get both [A]."""
+    edge, prescription = now.edge, now.prescription
+    if edge is None or prescription is None or prescription.pump == now.state.pump:
+        return None
+    if edge.therapy != prescription.therapy or not now.delivering:
+        return None
+    detail = f"therapy {edge.therapy} is ordered for pump {prescription.pump}"
+    return Verdict(Evidence(detail=detail))

@@ -39,7 +39,6 @@ from simulator.clinic.course import (
     Task,
     Visit,
     need_of,
-    next_count_ms,
 )
 from simulator.clinic.happenings import (
     Applied,
@@ -286,9 +285,7 @@ class Clinic:
             value = prescriber.nomogram_value(self.nomogram, reading, self.protocol.laboratory)
             self._ask(course, Decide(level=value), result.at_ms)
         elif need_of(result.test) != "level":
-            due_ms = next_count_ms(
-                result.test, result.drawn_ms, course.start_ms, self.protocol.calendar
-            )
+            due_ms = course.next_count_ms(result.test, result.drawn_ms, self.protocol.calendar)
             if due_ms is not None:
                 course.due[need_of(result.test)] = due_ms
             rules = self.protocol.prescriber
@@ -381,8 +378,8 @@ class Clinic:
         self._push(bleeding.at_ms + delay, course, Notice(bleeding))
 
     def _notice(self, course: Course, task: Notice, now_ms: int) -> list[Happening]:
-        """A call, and blood is drawn at once; a level only if none is on its way."""
-        course.due["haemoglobin"] = now_ms
+        """A call, and blood is drawn at once and later again; a level if none is on its way."""
+        course.recheck(now_ms, self.protocol.calendar)
         if "level" in course.due:
             course.due["level"] = now_ms
         self._plan_visit(course, now_ms)

@@ -21,6 +21,8 @@ class Course(Struct, kw_only=True, eq=False):
 
     `due` says when what is to be drawn, unless it is on its way.
 
+    `rechecks_ms` says when haemoglobin is to be drawn because of a reported bleeding.
+
     `visit` is the number of the visit planned last; `level` and `inr` are the results before,
     the level in the nomogram's own unit; `highest` the highest counts so far. `is_wrong` says that
     a slip has left the pump with another rate than ordered.
@@ -33,6 +35,7 @@ class Course(Struct, kw_only=True, eq=False):
     start_ms: int
     warfarin_ms: float
     due: dict[Need, int] = {}
+    rechecks_ms: tuple[int, ...] = ()
     visit: int = 0
     specimens: int = 0
     decisions: int = 0
@@ -58,25 +61,34 @@ class Course(Struct, kw_only=True, eq=False):
         assert needs, "a visit is planned for what is due"
         for need in needs:
             del self.due[need]
+        if "haemoglobin" in needs:
+            self.rechecks_ms = tuple(at for at in self.rechecks_ms if at > now_ms + early_ms)
         return needs
+
+    def recheck(self, now_ms: int, calendar: Calendar) -> None:
+        """A bleeding was reported: haemoglobin now, and again as the calendar says."""
+        later = (round(hours * MS_PER_HOUR) for hours in calendar.haemoglobin_after_h)
+        self.rechecks_ms = (now_ms, *(now_ms + after_ms for after_ms in later))
+        self.due["haemoglobin"] = now_ms
+
+    def next_count_ms(self, test: Test, drawn_ms: int, calendar: Calendar) -> int | None:
+        """When a count or INR that was drawn is due again; None for never."""
+        if test == "haemoglobin":
+            every_ms = round(calendar.haemoglobin_every_h * MS_PER_HOUR)
+            return min((drawn_ms + every_ms, *self.rechecks_ms))
+        if test == "inr":
+            return drawn_ms + round(calendar.inr_every_h * MS_PER_HOUR)
+        assert test == "platelets", "the prescriber says when a level is due"
+        day_ms = 24 * MS_PER_HOUR
+        first_ms = self.start_ms + round(calendar.platelets_from_day * day_ms)
+        next_ms = max(first_ms, drawn_ms + round(calendar.platelets_every_h * MS_PER_HOUR))
+        until_ms = self.start_ms + calendar.platelets_until_day * day_ms
+        return next_ms if next_ms <= until_ms else None
 
 
 def need_of(test: Test) -> Need:
     """What a test is drawn for."""
     return "level" if test == "anti-xa" or test == "aptt" else test
-
-
-def next_count_ms(test: Test, drawn_ms: int, start_ms: int, calendar: Calendar) -> int | None:
-    """When a count or INR that was drawn is due again; None for never."""
-    if test == "haemoglobin":
-        return drawn_ms + round(calendar.haemoglobin_every_h * MS_PER_HOUR)
-    if test == "inr":
-        return drawn_ms + round(calendar.inr_every_h * MS_PER_HOUR)
-    assert test == "platelets", "the prescriber says when a level is due"
-    day_ms = 24 * MS_PER_HOUR
-    first_ms = start_ms + round(calendar.platelets_from_day * day_ms)
-    next_ms = max(first_ms, drawn_ms + round(calendar.platelets_every_h * MS_PER_HOUR))
-    return next_ms if next_ms <= start_ms + calendar.platelets_until_day * day_ms else None
 
 
 class Visit(Struct, frozen=True):

@@ -47,7 +47,10 @@ class Laboratory(Struct, frozen=True, kw_only=True):
 
 
 class Calendar(Struct, frozen=True, kw_only=True):
-    """When which test is due. The levels' own times are the nomogram's."""
+    """When which test is due. The levels' own times are the nomogram's.
+
+    `haemoglobin_after_h` is when it is drawn again after a bleeding was reported and it was drawn.
+    """
 
     levels: tuple[LevelTest, ...]
     settled_h: Hours
@@ -55,6 +58,7 @@ class Calendar(Struct, frozen=True, kw_only=True):
     platelets_until_day: Days
     platelets_every_h: Hours
     haemoglobin_every_h: Hours
+    haemoglobin_after_h: Annotated[tuple[Hours, ...], Meta(max_length=8)] = ()
     inr_every_h: Hours
     together_h: Annotated[float, Meta(ge=0, le=24)]
 

@@ -41,7 +41,8 @@ class State:
 
     Written by the machines: `drive_ml_h` (commanded rate, 0 when the pump stands), `stop_at_ml` and
     `low_at_ml` (marks on the counted axis; infinity for none), `battery_slope` (share a ms),
-    `battery_watch` (level to report at). By people and faults: through the methods. Written by
+    `battery_watch` (level to report at), `weighed_mark_ml` (on the pumped axis, for a gauge that
+    measures). By people and faults: through the methods. Written by
     `step`: the rest. Rare things are in dicts and short index arrays, so that they cost nothing
     where no pump has them.
     """
@@ -78,6 +79,7 @@ class State:
         self.stop_at_ml, self.low_at_ml, self.empty_at_ml, self.gauge_empty_at_ml = np.full(
             (4, size), np.inf
         )
+        self.known_empty_at_ml, self.weighed_mark_ml = np.full((2, size), np.inf)
         self._gather()
         self.limit_ml = self._limits()
         self.held_limit_ml = self.limit_ml.copy()
@@ -132,6 +134,9 @@ class State:
             (1.0 - (1.0 - p.stroke_duty) * p.stroke_rest_share) / p.stroke_duty for p in profiles
         )
         self.startup_ml = of(max(p.startup_ml, _TINY_ML) for p in profiles)
+        self.is_weighed = of(p.reservoir_gauge == "measured" for p in profiles).astype(np.bool_)
+        self.weighing = np.flatnonzero(self.is_weighed)
+        self.gauge_step_ml = of(p.reservoir_step_ml for p in profiles)
         self.counts_motor = of(p.counter == "motor" for p in profiles).astype(np.bool_)
         self.compliance = of(p.compliance_ml_mmhg for p in profiles)
         self.venous_mmhg = of(p.venous_pressure_mmhg for p in profiles)
@@ -191,12 +196,21 @@ class State:
             begin_start_up(self, np.array([pump]), np.array([slack]))
 
     def fill(self, pump: int, volume_ml: float, known_ml: float | None = None) -> None:
-        """The reservoir holds this much now, and the pump takes it for `known_ml`."""
+        """The reservoir holds this much now, and a pump that cannot measure it is told `known_ml`.
+
+        One that reckons by its counter stops where that is used up; one without a gauge shows what
+        is left of it and does not mind.
+        """
         known = volume_ml if known_ml is None else known_ml
         self.empty_at_ml[pump] = self.pumped_ml[pump] + volume_ml
-        has_gauge = self.profile(pump).reservoir_gauge == "counted"
-        self.gauge_empty_at_ml[pump] = self.counted_ml[pump] + known if has_gauge else np.inf
+        self._know(pump, float(self.counted_ml[pump] + known))
         self.missed_ml[pump] = 0.0
+
+    def _know(self, pump: int, empty_at_ml: float) -> None:
+        """By its counter the reservoir ends here, as far as the pump goes by that."""
+        self.known_empty_at_ml[pump] = empty_at_ml
+        counts = self.profile(pump).reservoir_gauge == "counted" and pump not in self.stuck_ml
+        self.gauge_empty_at_ml[pump] = empty_at_ml if counts else np.inf
 
     def set_error(self, pump: int, share: float) -> None:
         """What head pressure, temperature and faults add to the relative error of flow."""
@@ -290,8 +304,7 @@ class State:
             # It finds its way back from what the pump counted since.
             level = self.empty_at_ml[pump] - self.pumped_ml[pump]
             del self.stuck_ml[pump]
-            if self.profile(pump).reservoir_gauge == "counted":
-                self.gauge_empty_at_ml[pump] = self.counted_ml[pump] + level
+            self._know(pump, float(self.counted_ml[pump] + level))
         elif self.counts_volume[pump] or pump in self.stuck_flow:
             self._stick_flow(pump, is_stuck=is_stuck)
 
@@ -316,13 +329,29 @@ class State:
     # --- what the pump knows ---------------------------------------------------------------------
 
     def reservoir_ml(self, pump: int) -> float:
-        """The level as the pump knows it, or the true one where it has no gauge."""
+        """The level as the pump knows it: measured, or what it was told less what it counted."""
         if pump in self.stuck_ml:
             return self.stuck_ml[pump]
-        gauge = float(self.gauge_empty_at_ml[pump])
-        if np.isinf(gauge):
-            return float(self.empty_at_ml[pump] - self.pumped_ml[pump])
-        return max(0.0, gauge - float(self.counted_ml[pump]))
+        if self.is_weighed[pump]:
+            return float(self.reservoirs_ml(np.array([pump]))[0])
+        return self.known_ml(pump)
+
+    def known_ml(self, pump: int) -> float:
+        """What is left of what the pump was told, by its counter."""
+        return max(0.0, float(self.known_empty_at_ml[pump] - self.counted_ml[pump]))
+
+    def reservoirs_ml(self, pumps: Indices) -> Floats:
+        """The same for several pumps whose gauges are sound.
+
+        A gauge that measures shows whole steps, the next one up, so that nothing is left when it
+        shows nothing.
+        """
+        known = np.maximum(0.0, self.known_empty_at_ml[pumps] - self.counted_ml[pumps])
+        if not self.weighing.size:
+            return np.asarray(known)
+        true = np.maximum(0.0, self.empty_at_ml[pumps] - self.pumped_ml[pumps])
+        step = np.where(self.is_weighed[pumps], self.gauge_step_ml[pumps], 1.0)
+        return np.where(self.is_weighed[pumps], np.ceil(true / step) * step, known)
 
     def flow_ml_h(self, pump: int) -> float:
         """The mean flow as the pump measures it, by its motor or by its flow sensor."""

@@ -114,6 +114,10 @@ def _needs_machine(state: State) -> Flags:
     flag_pressure(state, flags)
     for pump in (*state.blocked, *state.dry):
         flags[pump] |= state.is_starved(pump) and state.drive_ml_h[pump] > 0
+    weighing = state.weighing
+    if weighing.size:
+        reached = state.pumped_ml[weighing] >= state.weighed_mark_ml[weighing]
+        flags[weighing] |= reached & (state.drive_ml_h[weighing] > 0)
     for pump in state.siphons:
         flags[pump] = True
     for pump, air in state.air.items():

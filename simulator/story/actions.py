@@ -147,9 +147,13 @@ class ChangeBag(Programming, frozen=True, kw_only=True):
 
 
 class SetReservoir(Entry, frozen=True, kw_only=True):
-    """The bag holds this much, be it a refill or a leak."""
+    """The bag holds this much, be it a refill or a leak.
+
+    `unseen`: the pump is not told, as of a leak, and only a gauge that measures shows it.
+    """
 
     volume_ml: VolumeMl
+    unseen: bool = False
 
 
 class GiveBolus(Programming, frozen=True, kw_only=True):

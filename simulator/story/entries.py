@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from infusion.alarms import Priority
 from infusion.messages import Word
 from infusion.prescription import ConcentrationIuMl, Name, WeightKg
 from simulator.story.reading import Offset
@@ -68,9 +69,17 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Expectation(Struct, frozen=True, kw_only=True):
-    """An alert of `rule` on `pump`, raised between two times, cleared by a third if it is given."""
+    """An alert of `rule` on `pump`, raised between two times, cleared by a third if it is given.
+
+    It is also met when another alert of the pump lists the rule as its consequence then.
+    `priority` is the highest that the alert must reach, no more and no less; an alert that lists
+    the rule must reach at least that. With `never` it must not be raised or listed in that time:
+    so a file says what looks like a hazard and is none.
+    """
 
     pump: str
     rule: Word
     raised: tuple[Offset, Offset]
     cleared_by: Offset | None = None
+    priority: Priority | None = None
+    never: bool = False

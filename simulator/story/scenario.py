@@ -6,7 +6,7 @@ start of the scenario. A `pump` is `"P-03"`, a list of such, or `"all"`.
     title = "An occlusion"
     pumps = 20                 # how many pumps there are, unless the command line says otherwise
     duration = "01:00"         # how long the scenario goes on
-    quiet = true               # pumps that no expectation names must raise no alert
+    quiet = true               # pumps on which no alert is expected must raise none
     protocol = "home-heparin"  # who draws blood and changes doses; without it nobody does
     carer = "home"             # optional: who answers alarms, a name in config/cohorts or a file
 
@@ -43,7 +43,7 @@ start of the scenario. A `pump` is `"P-03"`, a list of such, or `"all"`.
     pump = "P-03"
     rule = "downstream-occlusion"
     raised = ["00:05", "00:08"]
-    cleared_by = "00:13"
+    cleared_by = "00:13"       # optional, as are priority = "high" and, instead, never = true
 
 Everything that is wrong in a file is a ConfigError that names file, table and key.
 """
@@ -75,9 +75,9 @@ PUMPS_MAX = 1_000_000
 class Header(Struct, frozen=True, kw_only=True):
     """What stands above the tables of a scenario.
 
-    `quiet`: pumps that no expectation names must raise no alert. `carer`: who answers alarms, by
-    the [care] of a cohort: its name in config/cohorts, or a file. `protocol`: who draws blood and
-    changes doses, a name in config/protocols; "none" for nobody.
+    `quiet`: pumps on which no alert is expected must raise none; notices do not count. `carer`:
+    who answers alarms, by the [care] of a cohort: its name in config/cohorts, or a file.
+    `protocol`: who draws blood and changes doses, a name in config/protocols; "none" for nobody.
 
     `library` is a name in config/libraries, "" for none. The last three are how its pumps are set
     up: see simulator.pump.Behaviour.
@@ -221,6 +221,9 @@ def _checked_expectation(expectation: Expectation, place: str) -> Expectation:
         raise ConfigError(
             f"{place}: key 'raised': {last} is before {first}; the earlier goes first"
         )
+    for key in ("cleared_by", "priority"):
+        if expectation.never and getattr(expectation, key) is not None:
+            raise ConfigError(f"{place}: key {key!r}: what is never raised has none; leave it out")
     if expectation.cleared_by is not None and expectation.cleared_by < first:
         raise ConfigError(
             f"{place}: key 'cleared_by': {expectation.cleared_by} is before the alert can be raised"

@@ -41,7 +41,7 @@ def frame() -> Frame:
 def status(monitor: Monitor) -> Status:
     (state,) = monitor.pumps.values()
     assert state.edge is not None
-    (record,) = monitor.records.values()
+    (record,) = monitor.therapies.records.values()
     assert record.order is not None
     at_ms = monitor.pump_ms(state)
     view = PumpView(

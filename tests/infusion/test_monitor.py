@@ -110,7 +110,7 @@ def test_back_fill_before_live_data(each_ms: int) -> None:
     late = spread(during, return_ms, each_ms)
     live = [item for item in after if item[0] > late[-1][0]]
     monitor, changes = feed([*before, *late, *live])
-    assert [line.split(" ", 1)[1] for line in told(changes)] == [
+    assert [line.split(" ", 1)[1] for line in told(changes) if "updated" not in line] == [
         line.split(" ", 1)[1] for line in SILENCE
     ]
     assert_same_total(monitor, before, during, after)
@@ -121,7 +121,7 @@ def test_back_fill_after_the_first_live_message() -> None:
     before, during, after = night()
     late = spread(during, T0 + clock("08:00:11"), 3)
     monitor, changes = feed(sorted([*before, *after, *late], key=lambda item: item[0]))
-    assert told(changes) == SILENCE
+    assert [line for line in told(changes) if "updated" not in line] == SILENCE
     state = monitor.pumps[KEY]
     assert_same_total(monitor, before, during, after)
     assert state.backfilled == sum(isinstance(message, PumpMessage) for _, message in during)
@@ -159,6 +159,8 @@ def test_clock_set_back_is_live_again_after_two_minutes() -> None:
     ]
     monitor, changes = feed(stream)
     assert told(changes) == [
+        "00:03:00 raised clock-step low",
+        "00:17:10 cleared clock-step low",
         "01:00:00 raised battery-low medium",
         "02:00:00 cleared battery-low medium",
     ]
@@ -177,13 +179,15 @@ def test_clock_set_back_does_not_restart_what_is_counting() -> None:
     paper = begin(*steps).run("01:55").stop().run("02:10").start().run("02:20")
     _, changes = feed(from_then_on(paper.stream, "02:00", -HOUR))
     assert told(changes) == [
+        "01:02:10 raised clock-step low",
         "01:05:00 raised not-delivering medium",
         "01:10:00 cleared not-delivering medium",
+        "01:17:10 cleared clock-step low",
     ]
 
 
 def test_clock_set_forward_does_no_lasting_harm() -> None:
-    """A year ahead for half an hour: one silence is said and cleared, then all is as before."""
+    """A year ahead for half an hour: both settings are told, no silence is, and no dose is lost."""
     year_ms = 365 * 24 * HOUR
     paper = (
         begin().run("00:50").set(alarms=("battery-low",)).run("01:05").set(alarms=()).run("01:30")
@@ -192,20 +196,13 @@ def test_clock_set_forward_does_no_lasting_harm() -> None:
     paper.run("02:00").set(alarms=("battery-low",)).run("02:10").set(alarms=()).run("02:20").stop()
     stream = [*wrong, *paper.run("02:40").stream[len(wrong) :]]
     monitor, changes = feed(stream)
-    alerts = [(c.change, c.alert.rule) for c in changes]
-    assert alerts == [
-        ("raised", "battery-low"),
-        ("raised", "no-telemetry"),
-        ("escalated", "no-telemetry"),
-        ("escalated", "no-telemetry"),
-        ("cleared", "no-telemetry"),
-        ("cleared", "battery-low"),
-        ("raised", "battery-low"),
-        ("cleared", "battery-low"),
-        ("raised", "not-delivering"),
-    ]
-    assert len({c.alert.id for c in changes}) == 4
-    assert told(changes[-3:]) == [
+    assert told(changes) == [
+        "00:50:00 raised battery-low medium",
+        "8761:00:10 raised clock-step low",
+        "8761:05:00 cleared battery-low medium",
+        "8761:15:10 cleared clock-step low",
+        "01:33:00 raised clock-step low",
+        "01:47:10 cleared clock-step low",
         "02:00:00 raised battery-low medium",
         "02:10:00 cleared battery-low medium",
         "02:30:00 raised not-delivering medium",
@@ -255,9 +252,9 @@ def test_refused_message_loses_no_alert_that_was_due() -> None:
 def test_pumps_and_orders_are_bounded() -> None:
     """Beyond the limits a new pump or order is refused by name, a known one is not."""
     monitor, _ = feed(begin().stream)
-    state, kept = monitor.pumps[KEY], monitor.records[f"{SITE}/T-01"]
+    state, kept = monitor.pumps[KEY], monitor.therapies.records[f"{SITE}/T-01"]
     monitor.pumps |= {f"x/{number}": state for number in range(200_000)}
-    monitor.records |= {f"x/{number}": kept for number in range(400_000)}
+    monitor.therapies.records |= {f"x/{number}": kept for number in range(400_000)}
     with pytest.raises(MessageError, match="more than 200000 pumps"):
         monitor.receive(presence(pump="P-99"), SITE, T0)
     with pytest.raises(MessageError, match="more than 400000 therapies"):
@@ -272,11 +269,12 @@ def test_older_and_repeated_orders_are_ignored() -> None:
 
 
 def test_order_that_moves_to_another_pump() -> None:
-    """The pump that loses its order is unknown from then on; the other one is awaited."""
+    """The pump that loses its order and runs on gives it twice; the other one is awaited."""
     paper = begin().run("00:10").say(order(version=2, pump="P-02")).run("00:12")
     monitor, changes = feed(paper.stream, until="00:16")
     assert [line.split(" ", 1)[1] for line in told(changes)] == [
-        "raised unknown-pump medium",
+        "raised therapy-on-two-pumps medium",
+        "updated therapy-on-two-pumps medium",
         "raised no-telemetry low",
     ]
     assert {change.alert.pump for change in changes} == {PUMP, "P-02"}
@@ -292,14 +290,14 @@ def test_state_of_a_pump_is_small() -> None:
     # What the alerts take is theirs; the rest is there always.
     with_alerts = len(msgspec.msgpack.encode(state))
     without = len(msgspec.msgpack.encode(state)) - len(msgspec.msgpack.encode(state.board))
-    assert without <= 6_000
+    assert without <= 6_600
     assert with_alerts <= 16_000
 
 
 def test_quiet_pump_is_small() -> None:
-    """A quiet pump after a day, with one track that counts its silence."""
+    """A quiet pump after a day, with the level of its patient and a bag that hangs too long."""
     monitor, _ = feed(begin().run("26:00").stream)
-    assert len(msgspec.msgpack.encode(monitor.pumps[KEY])) <= 4_500
+    assert len(msgspec.msgpack.encode(monitor.pumps[KEY])) <= 6_000
 
 
 @pytest.mark.parametrize("name", sorted(STREAMS))

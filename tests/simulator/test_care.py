@@ -7,9 +7,18 @@ from infusion.clinical import LabResult, Report
 from infusion.prescription import Prescription
 from infusion.truth import Truth
 from simulator.fleet import Fleet
+from simulator.machine import Mode
 from simulator.setup import setup_of
 from simulator.stream import Output
-from tests.simulator.bench import START_MS, decoded, events, exact_profile, fleet, scenario
+from tests.simulator.bench import (
+    START_MS,
+    decoded,
+    events,
+    exact_profile,
+    fleet,
+    scenario,
+    telemetry,
+)
 
 HOUR_MS = 3_600_000
 CARE = """
@@ -133,6 +142,42 @@ g_dl_day = 6.0
     assert counts[0] is not None
     assert counts[-1] is not None
     assert counts[-1] < counts[0]
+
+
+KVO = """
+[[action]]
+at = "05:00"
+pump = "all"
+do = "program-vtbi"
+volume_ml = 1
+"""
+
+
+def test_a_dose_changed_while_the_vein_is_kept_open_gets_a_volume_again() -> None:
+    """By the clinic and by a scripted order: the bag is the limit, not nothing."""
+    story = (
+        CARE
+        + KVO
+        + """
+[[order]]
+at = "07:00"
+pump = "P-02"
+do = "rate"
+dose_iu_kg_h = 16
+applied_after = "00:05"
+"""
+    )
+    made, said = run(story, 12)
+    for pump in ("P-01", "P-02"):
+        states = {each.delivery for each in telemetry(said, pump)}
+        assert "kvo" in states, pump
+        unit = made._by_name[pump].pump
+        assert unit.is_delivering, pump
+        assert unit.mode is not Mode.KVO, pump
+        last = telemetry(said, pump)[-1]
+        # What is left until the limit is what is left in the bag.
+        assert last.vtbi_ml > 1500, pump
+        assert last.vtbi_remaining_ml == pytest.approx(last.reservoir_ml, abs=0.1), pump
 
 
 def test_a_scripted_order_after_the_clinics_own_is_the_next_version() -> None:

@@ -627,6 +627,41 @@ def test_a_bleeding_is_reported_checked_and_ends_heparin() -> None:
     assert "haemoglobin" in of(Ordered, happenings)[-1].reason
 
 
+def test_after_a_report_haemoglobin_is_drawn_at_once_and_twice_again() -> None:
+    one = ward()
+    list(one.run(10))
+    # A bruise, so slow that no count ends the therapy.
+    one.patients.begin_bleeding(0, g_dl_day=0.2, length_h=24.0)
+    happenings = list(one.run(80))
+    (report,) = of(Reported, happenings)
+    drawn_h = [
+        (sampled.at_ms - report.at_ms) / MS_PER_HOUR
+        for sampled in of(Sampled, happenings)
+        if "haemoglobin" in sampled.tests and sampled.at_ms >= report.at_ms
+    ]
+    # Each when it is due or, with something else, up to two hours before, and at most an hour late.
+    assert len(drawn_h) == 3
+    for at_h, due_h in zip(drawn_h, (0.0, 6.0, 24.0), strict=True):
+        assert due_h - 2.0 <= at_h <= due_h + 1.0
+
+
+def test_a_count_on_its_way_does_not_put_off_the_one_after_a_report() -> None:
+    rules = faultless()
+    called = replace(rules.prescriber, notice_median_h=0.02, notice_log_sd=0.0)
+    one = ward(rules=replace(rules, prescriber=called))
+    happenings: list[Happening] = []
+    while not of(Sampled, happenings):
+        happenings += one.run(1 / 60)
+    one.patients.begin_bleeding(0, g_dl_day=0.2, length_h=24.0)
+    happenings += one.run(5)
+    (report,) = of(Reported, happenings)
+    first, *again = [s.at_ms for s in of(Sampled, happenings) if "haemoglobin" in s.tests]
+    (result,) = [r for r in of(Resulted, happenings) if r.drawn_ms == first and "haem" in r.test]
+    assert first < report.at_ms < result.at_ms
+    assert len(again) == 1
+    assert again[0] - report.at_ms < MS_PER_HOUR
+
+
 # --- the same again ------------------------------------------------------------------------------
 
 

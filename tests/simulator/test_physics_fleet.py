@@ -153,6 +153,61 @@ def test_a_stuck_gauge_lets_the_bag_run_dry_and_shows_as_missing_volume() -> Non
     assert run.summary()["P-01"].pumped_ml == 8.0
 
 
+def on_scale(extra: str) -> str:
+    """A pump whose bag hangs on a scale, at 12 mL/h from a bag of 40 mL."""
+    return (
+        'pumps = 1\nduration = "03:00"\n[[patient]]\npump = "P-01"\n'
+        'profile = "large-volume-scale"\nreservoir_ml = 40\ndose_iu_h = 600\n' + extra
+    )
+
+
+def test_a_scale_sees_what_runs_past_the_rotor_and_a_reckoning_does_not() -> None:
+    siphon = fault("siphon", "00:30", "02:50", "head_cm = 50")
+    levels = {}
+    for name in ("large-volume-scale", "large-volume", "syringe"):
+        story = on_scale(siphon).replace("large-volume-scale", name)
+        run = fleet(scenario(story))
+        said = telemetry(run.advance(START_MS + 60 * 60_000))
+        counted = said[-1].volume_ml - said[0].volume_ml
+        levels[name] = said[0].reservoir_ml - said[-1].reservoir_ml - counted
+        pumped = run.summary()["P-01"].pumped_ml
+        assert pumped > counted + 1.0, name
+        if name == "large-volume-scale":
+            # In whole millilitres, the next one up.
+            assert said[-1].reservoir_ml == math.ceil(40.0 - pumped)
+            assert {each.reservoir_ml % 1.0 for each in said} == {0.0}
+    assert levels["large-volume-scale"] > 5.0
+    assert levels["large-volume"] == pytest.approx(0.0, abs=1e-5)
+    assert levels["syringe"] == pytest.approx(0.0, abs=1e-5)
+
+
+def test_a_scale_calls_low_and_empty_by_weight() -> None:
+    quick = on_scale("").replace("dose_iu_h = 600", "dose_iu_h = 1200")
+    run, outputs = whole(scenario(quick))
+    begun = {
+        e.alarm: (e.time_ms - START_MS) / 60_000
+        for e in events(outputs)
+        if e.alarm and e.phase == "start"
+    }
+    # Twice 20 mL at 24 mL/h, within the accuracy of the pump.
+    assert list(begun) == ["reservoir-low", "reservoir-empty"]
+    assert list(begun.values()) == [pytest.approx(50, rel=0.06), pytest.approx(100, rel=0.06)]
+    assert run.summary()["P-01"].pumped_ml == 40.0
+
+
+def test_a_leaking_bag_shows_on_a_scale_only() -> None:
+    leak = '[[action]]\nat = "00:30"\npump = "P-01"\ndo = "set-reservoir"\nvolume_ml = 25\n'
+    for name, unseen, level_ml in (
+        ("large-volume-scale", "true", 25.0),
+        ("large-volume", "true", 34.0),
+        ("large-volume", "false", 25.0),
+        ("syringe", "true", 39.4),
+    ):
+        story = on_scale(leak + f"unseen = {unseen}\n").replace("large-volume-scale", name)
+        outputs = fleet(scenario(story)).advance(START_MS + 30 * 60_000 + 9_000)
+        assert telemetry(outputs)[-1].reservoir_ml == pytest.approx(level_ml, abs=0.1), name
+
+
 def test_heat_is_felt_late_and_a_worn_battery_lasts_less() -> None:
     run = fleet(scenario("pumps = 1\n" + fault("temperature", "00:05", "01:30", "ambient_c = 60")))
     run.advance(START_MS + 25 * 60_000)

@@ -8,10 +8,12 @@ import pytest
 from inline_snapshot import snapshot
 from msgspec.structs import replace
 
+from host.process import read_named
 from infusion.messages import Event, Telemetry
 from infusion.units import nanolitres
 from simulator.machine import Happening, Mode
-from tests.simulator.bench import OnePump, exact_profile, segments_nl
+from simulator.profile import read_profile
+from tests.simulator.bench import START_MS, OnePump, exact_profile, segments_nl
 
 
 @pytest.fixture
@@ -274,3 +276,19 @@ def test_status_and_flow_agree_in_every_message(pump: OnePump) -> None:
         "not-delivering",
         "transitioning",
     }
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("ambulatory", (0.06, 1345.0, "counted")),
+        ("syringe", (0.02, 500.0, "counted")),
+        ("syringe-10", (0.02, 500.0, "counted")),
+        ("large-volume", (0.05, 500.0, "none")),
+        ("large-volume-scale", (0.05, 500.0, "measured")),
+    ],
+)
+def test_presence_says_what_the_data_sheet_says(model: str, told: tuple[float, float, str]) -> None:
+    pump = OnePump(read_profile(*read_named(model, "pumps"))).pump
+    said = pump.presence(START_MS, is_online=True)
+    assert (said.accuracy, said.occlusion_limit_mmhg, said.reservoir_gauge) == told

@@ -174,6 +174,7 @@ def test_times_are_read_and_shown_alike(text: str, ms: int) -> None:
         (("boot_s = 15.0", ""), "the key 'boot_s' is missing; add it"),
         (("battery_low_min = 15.0", "battery_low_min = 4.0"), "battery_depleted_min must be below"),
         (("reservoir_low_ml = 5.0", "reservoir_low_ml = 900.0"), "reservoir_low_ml must be below"),
+        (('gauge = "counted"', 'gauge = "measured"'), "reservoir_step_ml must be above 0 where"),
         (
             ("venous_pressure_mmhg = 10.0", "venous_pressure_mmhg = 299.0"),
             "",

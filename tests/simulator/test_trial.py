@@ -14,7 +14,10 @@ from simulator.story.scenario import Scenario
 from tests.simulator.bench import CONFIG, START_MS, fleet, pace, shipped_scenario
 from tests.virtual import Trial
 
-SCENARIOS = sorted(path.stem for path in (CONFIG / "scenarios").glob("*.toml"))
+# Stories that expect what the monitor has no rule for yet.
+AWAITED: frozenset[str] = frozenset()
+SHIPPED = sorted(path.stem for path in (CONFIG / "scenarios").glob("*.toml"))
+SCENARIOS = [name for name in SHIPPED if name not in AWAITED]
 SEGMENT_ENDS = ("MDC_EVT_PUMP_DELIV_STOP", "MDC_EVT_PUMP_DELIV_COMP")
 # Where what the monitor counts cannot be what the pump counted, and why.
 UNCOUNTABLE = {
@@ -56,10 +59,12 @@ def test_the_core_meets_every_expectation(name: str) -> None:
     _, story, complaints, end_ms = ran(name)
     assert complaints == []
     # Every expectation has come to its time, so that none is met by being left out.
-    assert len(judge(story, [], START_MS, end_ms)) == len(story.expectations)
+    expected = [each for each in story.expectations if not each.never]
+    assert len(judge(story, [], START_MS, end_ms)) == len(expected)
+    assert all(START_MS + each.raised[1].ms <= end_ms for each in story.expectations)
 
 
-@pytest.mark.parametrize("name", [name for name in SCENARIOS if name not in UNCOUNTABLE])
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name not in UNCOUNTABLE])
 def test_no_dose_is_lost_or_invented(name: str) -> None:
     """For every pump: segments, the counter and the account agree to the last nanolitre, with what
     the pump itself counted; that need not be what was pumped.

@@ -1,0 +1,173 @@
+"""Line, bag and battery: what will stop the infusion before the pump says so."""
+
+from infusion.messages import Evidence, PumpMessage, Telemetry
+from infusion.pressure import is_rising, rise_mmhg_s
+from infusion.rules.rule import LOW, MEDIUM
+from infusion.situation import Situation, Verdict
+from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, round_rate
+
+DAY_MS = 24 * MS_PER_HOUR
+# A floor that stays high for so long is no movement of the patient. [A]
+NARROW_MS = 5 * MS_PER_MINUTE
+# A battery's load is measured over at least this much; before that, 12.5 % an hour (B. Braun's
+# simulator [V2]) stands in for it.
+MEASURED_MS = 10 * MS_PER_MINUTE
+MEASURED_SHARE = 0.01
+USUAL_SHARE_H = 0.125
+# Open PCA: the estimate of a battery's time is right to ±25 % [V].
+BATTERY_ACCURACY = 0.25
+
+
+def _alarms(edge: PumpMessage, *keys: str) -> bool:
+    """Whether the pump has one of these alarms."""
+    return any(key in edge.alarms for key in keys)
+
+
+def occlusion_forming(now: Situation) -> Verdict | None:
+    """The pressure is higher than it ever was at this rate, and goes on rising.
+
+    Against a closed line dP/dt = r/C (pump-standards §3.1); what the pump is set to is not known
+    unless it says so, so the time to its own alarm is a range.
+    """
+    watch, edge = now.state.pressure, now.edge
+    if edge is None:
+        return None
+    # What began as a rise has not ended when the pump stops for it, or the line stays narrow.
+    if not now.delivering and not _alarms(edge, "downstream-occlusion"):
+        return None
+    if not is_rising(watch):
+        is_told = "occlusion-forming" in now.state.board.tracks
+        return _narrow(now) if is_told else None
+    slope = rise_mmhg_s(watch)
+    since_ms, pressure = watch.rising[0][0], watch.rising[-1][1]
+    evidence = Evidence(
+        observed=round(pressure, 1),
+        expected=round(watch.ceiling, 1),
+        unit="mmHg",
+        from_ms=since_ms,
+        to_ms=watch.rising[-1][0],
+        samples=len(watch.rising),
+        detail=f"rises by {slope * 60:.0f} mmHg a minute at {edge.rate_ml_h:g} mL/h",
+    )
+    return Verdict(evidence, since_ms=since_ms)
+
+
+def partial_occlusion(now: Situation) -> Verdict | None:
+    """The pressure no longer falls back to what it was: the line is narrow, not closed.
+
+    By more than 100 mmHg, which no height of a pump explains [A].
+    """
+    since_ms = now.state.pressure.narrow_since_ms
+    if since_ms is None or not now.delivering or now.heard_ms - since_ms < NARROW_MS:
+        return None
+    return _narrow(now)
+
+
+def _narrow(now: Situation) -> Verdict | None:
+    watch = now.state.pressure
+    since_ms = watch.narrow_since_ms
+    if since_ms is None:
+        return None
+    evidence = Evidence(
+        observed=round(watch.narrow_floor, 1),
+        expected=round(watch.floor or 0.0, 1),
+        unit="mmHg",
+        limit="+100 mmHg for 5 min",
+        from_ms=since_ms,
+        to_ms=now.heard_ms,
+    )
+    return Verdict(evidence, since_ms=since_ms)
+
+
+def reservoir_runs_out(now: Situation) -> Verdict | None:
+    """The bag, or the volume to be infused, will be at its end soon (M05, GIP 1.5 [V2]).
+
+    Time = volume ÷ rate; with what the pump may give too much it is earlier, and that counts.
+    """
+    edge, limits = now.edge, now.limits
+    if not isinstance(edge, Telemetry) or edge.rate_ml_h <= 0:
+        return None
+    if not now.delivering and not _alarms(edge, "reservoir-empty", "infusion-complete"):
+        return None
+    volume_ml, what = edge.reservoir_ml, "bag"
+    if edge.vtbi_ml > 0 and edge.vtbi_remaining_ml < volume_ml:
+        volume_ml, what = edge.vtbi_remaining_ml, "volume to be infused"
+    rate_ml_h = edge.rate_ml_h
+    if now.state.giving is not None and now.allowed is not None and now.allowed.ordered_iu_h:
+        # A bolus is over soon, and what follows is the continuous rate.
+        rate_ml_h = now.allowed.ordered_iu_h / edge.concentration_iu_ml
+    minutes = volume_ml / rate_ml_h * 60
+    passed = (now.at_ms - edge.time_ms) / MS_PER_MINUTE
+    soonest = minutes / (1 + limits.pump_accuracy) - passed
+    latest = minutes / (1 - limits.pump_accuracy) - passed
+    if soonest > limits.reservoir_notice_min:
+        return None
+    evidence = Evidence(
+        observed=round_rate(volume_ml),
+        low=round(max(0.0, soonest)),
+        high=round(max(0.0, latest)),
+        unit="min",
+        limit=f"{limits.reservoir_alert_min:.0f} min",
+        to_ms=now.at_ms,
+        detail=what,
+    )
+    return Verdict(evidence, priority=MEDIUM if soonest <= limits.reservoir_alert_min else None)
+
+
+def battery_runs_out(now: Situation) -> Verdict | None:
+    """The battery will be flat soon, by what it lost since the mains went (L05, GIP 5.1 [V2])."""
+    edge, supply, limits = now.edge, now.state.supply, now.limits
+    if not isinstance(edge, Telemetry) or supply.unplugged_ms is None:
+        return None
+    passed_ms = edge.time_ms - supply.unplugged_ms
+    lost = supply.charge - edge.battery
+    share_h = USUAL_SHARE_H
+    if passed_ms >= MEASURED_MS and lost >= MEASURED_SHARE:
+        share_h = lost * MS_PER_HOUR / passed_ms
+    minutes = edge.battery / share_h * 60
+    soonest = minutes * (1 - BATTERY_ACCURACY)
+    if soonest > limits.battery_notice_min:
+        return None
+    evidence = Evidence(
+        observed=round(edge.battery * 100, 1),
+        low=round(soonest),
+        high=round(minutes * (1 + BATTERY_ACCURACY)),
+        unit="min",
+        limit=f"{limits.battery_alert_min:.0f} min",
+        to_ms=edge.time_ms,
+    )
+    return Verdict(evidence, priority=MEDIUM if soonest <= limits.battery_alert_min else None)
+
+
+def repeat_occlusion(now: Situation) -> Verdict | None:
+    """The pump alarmed for occlusions again and again in a day: look at the catheter (L07)."""
+    recent = [at for at in now.state.supply.occluded_ms if now.heard_ms - at < DAY_MS]
+    if len(recent) < now.limits.occlusions_max:
+        return None
+    evidence = Evidence(
+        observed=float(len(recent)),
+        unit="occlusion alarms",
+        limit=f"{now.limits.occlusions_max} in 24 h",
+        from_ms=recent[0],
+        to_ms=recent[-1],
+    )
+    is_short = "under-delivery" in now.state.board.tracks
+    return Verdict(evidence, priority=MEDIUM if is_short else LOW)
+
+
+def bag_beyond_use(now: Situation) -> Verdict | None:
+    """A bag hangs for longer than the site allows (L06; the 24 h are from memory [M])."""
+    hung_ms = now.state.supply.bag_ms
+    if hung_ms is None or not now.delivering:
+        return None
+    hours = (now.heard_ms - hung_ms) / MS_PER_HOUR
+    if hours < now.limits.bag_hang_h:
+        return None
+    evidence = Evidence(
+        observed=round(hours, 1),
+        unit="h",
+        limit=f"{now.limits.bag_hang_h:g} h",
+        from_ms=hung_ms,
+        to_ms=now.heard_ms,
+    )
+    return Verdict(evidence)

@@ -1,0 +1,176 @@
+"""Which therapies there are, which pump each is ordered for, and what an order allows it now."""
+
+from msgspec import Struct
+
+from infusion.allowed import Allowed, allowed, near
+from infusion.clinical import LabResult, Report
+from infusion.errors import MessageError
+from infusion.pacing import is_delivering
+from infusion.prescription import Prescription, Timeline, compile_timeline
+from infusion.record import Order, Record, add_report, add_result
+from infusion.state import PumpState
+from infusion.thresholds import Thresholds
+
+RECORDS_MAX = 400_000
+BOLUSES_KEPT = 8
+
+
+class Ordered(Struct, frozen=True):
+    """An order as one pump sees it: the timeline on its own clock, and what it allows now.
+
+    `least_iu_h` and `most_iu_h` are what the pump should be giving as it is programmed: exactly
+    one rate where that is allowed, whichever of the allowed ones it is.
+    """
+
+    timeline: Timeline
+    allowed: Allowed
+    least_iu_h: float
+    most_iu_h: float
+
+
+class Therapies:
+    """The records of one partition, by `site/therapy`; `touched` collects the keys that changed."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, Record] = {}
+        self.touched: set[str] = set()
+        self._of_pump: dict[str, set[str]] = {}
+        self._ordered: dict[str, Ordered] = {}
+
+    def restore(self, key: str, record: Record) -> None:
+        """Take a stored record back."""
+        self.records[key] = record
+        if record.order is not None:
+            self._assign(key.split("/")[0], record.order.prescription)
+
+    def admit(self, key: str, pump: str | None) -> None:
+        """Raises MessageError for a new therapy for which there is no room."""
+        if key not in self.records and len(self.records) >= RECORDS_MAX:
+            raise MessageError("therapies", f"{key}: more than {RECORDS_MAX} therapies", pump=pump)
+
+    def compiled(self, prescription: Prescription, site: str) -> Order:
+        """An order, compiled. Raises MessageError where it makes no sense or finds no room."""
+        self.admit(f"{site}/{prescription.therapy}", prescription.pump)
+        return Order(prescription, compile_timeline(prescription))
+
+    def keep(self, order: Order, site: str) -> list[str]:
+        """Keep an order; the pumps that are concerned, none where a newer version is known."""
+        prescription = order.prescription
+        record = self._record(site, prescription.therapy)
+        known = record.order.prescription if record.order is not None else None
+        if known is not None and prescription.version <= known.version:
+            return []
+        pumps = [prescription.pump]
+        if known is not None and known.pump != prescription.pump:
+            pumps.append(known.pump)
+            self._of_pump[f"{site}/{known.pump}"].discard(known.therapy)
+        record.order = order
+        self._assign(site, prescription)
+        for pump in pumps:
+            self._ordered.pop(f"{site}/{pump}", None)
+        return pumps
+
+    def note(self, message: LabResult | Report, site: str) -> str | None:
+        """Keep a result or a report; the pump that is judged by it, None where nothing is new."""
+        record = self._record(site, message.therapy)
+        if isinstance(message, LabResult):
+            is_new = add_result(record, message)
+        else:
+            is_new = add_report(record, message)
+        return record.order.prescription.pump if is_new and record.order is not None else None
+
+    def are_ordered(self, name: str) -> bool:
+        """Whether any order names a pump."""
+        return bool(self._of_pump.get(name))
+
+    def therapy_of(self, name: str, state: PumpState) -> str | None:
+        """The therapy that a pump names, last named, or that alone is ordered for it."""
+        therapies = self._of_pump.get(name)
+        if state.therapy is None and therapies is not None and len(therapies) == 1:
+            (therapy,) = therapies
+            return therapy
+        return state.therapy
+
+    def record_of(self, name: str, state: PumpState) -> Record | None:
+        """What is known of a pump's therapy."""
+        therapy = self.therapy_of(name, state)
+        return self.records.get(f"{state.site}/{therapy}") if therapy is not None else None
+
+    def ordered(self, name: str) -> Ordered | None:
+        """The order of a pump's therapy as it was last refreshed."""
+        return self._ordered.get(name)
+
+    def refresh(
+        self, name: str, state: PumpState, at_ms: int, limits: Thresholds
+    ) -> Ordered | None:
+        """Read the order of a pump's therapy anew, on the pump's own clock."""
+        record = self.record_of(name, state)
+        if record is None or record.order is None:
+            self._ordered.pop(name, None)
+            return None
+        timeline = record.order.timeline
+        if state.clock_shift_ms:
+            timeline = timeline.moved(state.clock_shift_ms)
+        now = allowed(timeline, at_ms, limits)
+        if state.edge is not None:
+            _note_bolus(state, now, limits)
+        found = self._ordered[name] = Ordered(timeline, now, *_due(state, now, limits))
+        return found
+
+    def _record(self, site: str, therapy: str) -> Record:
+        key = f"{site}/{therapy}"
+        self.touched.add(key)
+        record = self.records.get(key)
+        if record is None:
+            record = self.records[key] = Record(therapy)
+        return record
+
+    def _assign(self, site: str, prescription: Prescription) -> None:
+        key = f"{site}/{prescription.pump}"
+        self._of_pump.setdefault(key, set()).add(prescription.therapy)
+
+
+def _due(state: PumpState, now: Allowed, limits: Thresholds) -> tuple[float, float]:
+    """What a pump should be giving now, in IU/h: at least and at most."""
+    edge = state.edge
+    if edge is None or not is_delivering(edge):
+        return 0.0, now.most_iu_h
+    extra = state.giving.rate_iu_h if state.giving is not None else 0.0
+    programmed = edge.rate_ml_h * edge.concentration_iu_ml - extra
+    for rate in now.rates_iu_h:
+        if rate and near(programmed, rate, limits.rate_tolerance):
+            return rate + extra, rate + extra
+    if extra and abs(programmed) <= limits.rate_tolerance * extra:
+        # A bolus alone, without the continuous rate.
+        return extra, extra
+    return now.ordered_iu_h, now.ordered_iu_h
+
+
+def was_given(state: PumpState, begin_ms: int) -> bool:
+    """Whether the bolus that was ordered for an instant was begun."""
+    return any(bolus.begin_ms == begin_ms for bolus, _ in state.given)
+
+
+def _note_bolus(state: PumpState, now: Allowed, limits: Thresholds) -> None:
+    """Note that an ordered bolus is being given, or is over: each is given once.
+
+    A pump gives a bolus on top of its rate, or alone.
+    """
+    edge = state.edge
+    assert edge is not None, "a pump that has said nothing gives no bolus"
+    programmed = edge.rate_ml_h * edge.concentration_iu_ml
+    giving = state.giving
+    bases = (0.0, *now.rates_iu_h)
+    if giving is not None and any(
+        near(programmed, base + giving.rate_iu_h, limits.rate_tolerance) for base in bases
+    ):
+        return
+    state.giving = None
+    for bolus in now.boluses:
+        if not was_given(state, bolus.begin_ms) and any(
+            near(programmed, base + bolus.rate_iu_h, limits.rate_tolerance) for base in bases
+        ):
+            state.giving = bolus
+            state.given.append((bolus, edge.time_ms))
+            del state.given[:-BOLUSES_KEPT]
+            return
