@@ -8,9 +8,9 @@ minute. That room makes an alert count as right that is off by a hair, and nothi
 Names: `stands` (ordered to deliver, and does not), `offline`, `off-order` (programmed to another
 rate than ordered), `wrong-rate` (the same beyond the time that people have for a change), `bolus`
 (one is given), `runs-on-hold` and `on-hold` (delivers while nothing is ordered; beyond that time),
-`over` and `under` (dose over 15 min), `off-24h`, `level-off` (ρ), `bag-near-end`,
-`battery-near-end`, `bag-old`, `outside-limits`, `outside-library`, `overridden`, `occluded-again`,
-`alarm:…`, `fault:…`; those of laboratory and reports are in findings.py.
+`over` and `under` (dose over 15 min), `off-24h`, `level-off` (ρ), `bag-near-end` (or the volume
+to be infused), `battery-near-end`, `bag-old`, `outside-limits`, `outside-library`, `overridden`,
+`occluded-again`, `alarm:…`, `fault:…`; those of laboratory and reports are in findings.py.
 """
 
 from typing import Any
@@ -31,8 +31,9 @@ Mask = Any
 
 # The order's rate is met within this share (H08 [A]).
 RATE = 0.05
-# What people have for a changed rate (M04 [A]) and for a hold or stop [A].
-CHANGE_MIN, HOLD_MIN, EARLY_MIN = 30, 10, 5
+# What people have for a changed rate (M04 [A]) and for a hold or stop [A]: 30 and 10 min, less one
+# for the sampling.
+CHANGE_MIN, HOLD_MIN, EARLY_MIN = 29, 9, 5
 # GIP 1.2.2, 1.2.3: 10 % over 15 min [V2]; a whole ordered bolus may be an hour late [A].
 WINDOW, OVER, UNDER, LATE_BOLUS = 15, 1.09, 0.91, 60
 # M01: ρ outside 0.80 to 1.25 [A], with room for what a monitor cannot know of the patient.
@@ -105,7 +106,7 @@ def _standing_masks(track: Track) -> dict[str, Mask]:
         "bag-old": _bag_age_min(track) >= BAG_MIN,
         "battery-near-end": ~_filled(track, lambda s: s.on_mains, bool)
         & (track.battery_min < NEAR_MIN),
-        "bag-near-end": track.reservoir_ml
+        "bag-near-end": np.minimum(track.reservoir_ml, track.vtbi_ml)
         <= np.maximum(_filled(track, lambda s: s.rate_ml_h, float), 0.1) * NEAR_MIN / 60.0,
     }
 

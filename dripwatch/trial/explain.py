@@ -34,7 +34,9 @@ EXPLAINS: dict[str, tuple[Why, ...]] = {
     "pump-offline": _any("offline", slack=3),
     "no-telemetry": _any("offline", "fault:silence", after=4, slack=3),
     "identity-mismatch": _any("intruded", slack=20),
-    "messages-missing": _any("fault:silence", slack=30),
+    "messages-missing": _any(
+        "fault:silence", "fault:malformed", "fault:wrong-topic", "fault:wrong-contract", slack=60
+    ),
     # therapy
     "rate-not-as-ordered": _any("wrong-rate", slack=2),
     "order-not-applied": _any("wrong-rate", slack=2),

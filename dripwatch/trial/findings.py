@@ -6,7 +6,6 @@ have. `level-will-leave`: the true level leaves the range within hours, or is ou
 `level-due`: no level was drawn an hour after it was due. `reported:…`: somebody said so.
 """
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -119,30 +118,31 @@ def _typical(track: Track, number: int) -> float:
 def _level_due(track: Track) -> list[Span]:
     """Where no level had been drawn an hour after it was due.
 
-    Due is six hours after the start and each change, else a day after the last level. A level that
-    was drawn and never came back was not taken, as far as anybody knows.
+    Due is six hours after the start, each change of the order and each level, and a day after the
+    second of two in range (Raschke, Michigan [V]). A level that was drawn and never came back was
+    not taken, as far as anybody knows; one that is on its way when the story ends counts as that.
     """
-    drawn = sorted(
-        (result.drawn_ms, at_ms)
-        for at_ms, result in track.results
-        if result.test in CRITICAL and result.value is not None
-    )
     start_ms, end_ms = int(track.times_ms[0]), int(track.times_ms[-1])
-    changes = [at for at in track.timeline.times_ms if at >= start_ms] or [start_ms]
+    levels: dict[int, tuple[int, bool]] = {}
+    for at_ms, result in track.results:
+        if result.test == "anti-xa" and result.value is not None:
+            is_in = ANTI_XA_RANGE[0] <= result.value <= ANTI_XA_RANGE[1]
+            levels[result.drawn_ms] = (at_ms, is_in)
+    reasons = [(at, DUE_MS) for at in track.timeline.times_ms if start_ms <= at < end_ms]
+    was_in = False
+    for _, (came_ms, is_in) in sorted(levels.items()):
+        reasons.append((came_ms, SETTLED_MS if is_in and was_in else DUE_MS))
+        was_in = is_in
     spans: list[Span] = []
-    for change, after in zip(changes, (*changes[1:], end_ms), strict=True):
-        base = track.timeline.base_rate_iu_h(change)
-        levels = [at for at, _ in drawn if change < at]
-        due_ms = change + DUE_MS + OVERDUE_MS
-        if base > 0 and due_ms < after and (not levels or levels[0] > due_ms):
-            came_ms = next((came for at, came in drawn if at > change), end_ms)
-            spans.append((due_ms, min(max(came_ms, due_ms), end_ms)))
-    times = [at for at, _ in drawn]
-    for at, following in itertools.pairwise([*times, end_ms]):
-        due_ms = at + SETTLED_MS + OVERDUE_MS
-        if due_ms < following:
-            spans.append((due_ms, following))
-    return sorted(spans)
+    reasons.sort()
+    for number, (at, wait_ms) in enumerate(reasons):
+        late_ms = at + wait_ms + OVERDUE_MS
+        next_ms = reasons[number + 1][0] if number + 1 < len(reasons) else end_ms
+        drawn_ms = min((drawn for drawn in levels if drawn > at), default=end_ms)
+        came_ms = levels[drawn_ms][0] if drawn_ms in levels else end_ms
+        if track.timeline.base_rate_iu_h(at) > 0 and late_ms < min(drawn_ms, max(next_ms, came_ms)):
+            spans.append((late_ms, came_ms))
+    return spans
 
 
 def _leaves(track: Track) -> list[Span]:

@@ -8,6 +8,9 @@ from dripwatch.trial.rows_dose import AT_ONCE, LEVELS, M02, STOPPED, row
 
 _UNHEARD = ("no-telemetry", "pump-offline", "messages-missing")
 _M06 = "M06 [A]: no message for 5 min"
+# A monitor sees results and not draws: until then the level may be on its way. Of all specimens of
+# config/protocols/home-heparin.toml, 95 % are drawn within 38 min and measured within 116 [D].
+UNSEEN = "M07 [A]: no result, so long after it was due that 95 % of all are there [D]"
 _SEEN = "at once [A]: what is said cannot be true"
 
 
@@ -181,8 +184,8 @@ MACHINE: tuple[Hazard, ...] = (
         2,
         clinic.lost_specimen,
         ("level-overdue",),
-        60.0,
-        "M07 [A]: not taken 1 h after it was due",
+        150.0,
+        UNSEEN,
         "silent",
         (480.0, 600.0),
         "clinic",
@@ -195,8 +198,8 @@ MACHINE: tuple[Hazard, ...] = (
         2,
         clinic.laboratory_closed,
         ("level-overdue",),
-        60.0,
-        "M07 [A]: not there 1 h after it was due",
+        150.0,
+        UNSEEN,
         "silent",
         (600.0, 900.0),
         "clinic",

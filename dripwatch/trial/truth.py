@@ -14,7 +14,7 @@ from infusion.clinical import LabResult, Report
 from infusion.errors import MessageError
 from infusion.messages import Event, Kind, decode, parse_topic
 from infusion.prescription import Timeline
-from infusion.units import MS_PER_MINUTE
+from infusion.units import MS_PER_MINUTE, NL_PER_ML
 from simulator.fleet import Fleet
 from simulator.machine import DELIVERING, Mode
 from simulator.physics import Floats
@@ -63,6 +63,7 @@ class Track(Struct):
     level_iu_ml: Any
     reservoir_ml: Any
     battery_min: Any
+    vtbi_ml: Any
     timeline: Timeline
     standings: list[tuple[int, Standing]]
     alarms: list[tuple[int, str]] = field(default_factory=list)
@@ -86,6 +87,8 @@ class TruthLog:
         self._level = np.zeros(shape, dtype=np.float32)
         self._reservoir_ml = np.zeros(shape, dtype=np.float32)
         self._battery_min = np.zeros(shape, dtype=np.float32)
+        # What is left of the volume to be infused; infinite where there is no limit.
+        self._vtbi_ml = np.full(shape, np.inf, dtype=np.float32)
         self._standings: list[list[tuple[int, Standing]]] = [[] for _ in units]
         self._last: list[tuple[object, ...]] = [() for _ in units]
         self._alarms: list[list[tuple[int, str]]] = [[] for _ in units]
@@ -126,10 +129,13 @@ class TruthLog:
         self._level[number] = fleet.patients.level_iu_ml
         self._reservoir_ml[number] = state.empty_at_ml - state.pumped_ml
         self._battery_min[number] = _minutes(state.battery, state.battery_slope)
-        lasts = self._last
+        lasts, counted_ml = self._last, state.counted_ml.tolist()
+        vtbi_ml = self._vtbi_ml[number]
         for index, unit in enumerate(rig.units):
             pump = unit.pump
             settings = pump.settings
+            if pump.vtbi_at_nl is not None:
+                vtbi_ml[index] = pump.vtbi_at_nl / NL_PER_ML - counted_ml[index]
             stands = (
                 pump.mode,
                 settings,
@@ -156,6 +162,7 @@ class TruthLog:
             level_iu_ml=self._level[:number, index],
             reservoir_ml=self._reservoir_ml[:number, index],
             battery_min=self._battery_min[:number, index],
+            vtbi_ml=self._vtbi_ml[:number, index],
             timeline=order.timeline,
             standings=self._standings[index],
             alarms=self._alarms[index],
