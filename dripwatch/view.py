@@ -16,7 +16,7 @@ from infusion.alarms import Priority
 from infusion.alert import CLOSING
 from infusion.alerts import explain
 from infusion.dose import Dose
-from infusion.messages import Alert, AlertChange
+from infusion.messages import Alert, AlertChange, Audit
 from infusion.units import MS_PER_MINUTE
 from monitor.service import PumpView, Status
 
@@ -36,6 +36,7 @@ STYLES = {
 # The changes at which somebody should be told what to look at first.
 _NEWS = frozenset({"raised", "escalated", "returned"})
 _INDENT = " " * 8
+OUTCOME_STYLES = {"done": "green", "late": "yellow", "refused": "red"}
 # A pump that has not been heard for so long is shown as silent, whatever it last said.
 SILENT_MS = MS_PER_MINUTE
 ALERT_LINES_MAX = 8
@@ -109,6 +110,22 @@ def told_whole(change: AlertChange, start_ms: int | None) -> Text:
     if first and change.change in _NEWS:
         text.append(f"\n{_INDENT}→ {first}")
     return text
+
+
+def audit_line(audit: Audit, start_ms: int | None) -> Text:
+    """What became of something that a person did, as a line; times as in `told_line`."""
+    line = Text(no_wrap=True, overflow="ellipsis")
+    when = date_text(audit.at_ms)
+    if start_ms is not None:
+        when = clock_text(audit.at_ms - start_ms)
+    line.append(f"{when} ", style="dim")
+    line.append(f" {audit.outcome.upper():<10} ", style=OUTCOME_STYLES[audit.outcome])
+    line.append(f" {audit.pump} ", style="bold")
+    # An id is site, pump, rule, onset; what a person sent may be anything.
+    rule = audit.act.alert.split("/")[2:3]
+    line.append(" ".join([*rule, audit.act.what, "by", audit.act.by]))
+    line.append(f": {audit.sentence}", style="dim")
+    return line
 
 
 def badge(priority: Priority, *, live: bool = True) -> Text:

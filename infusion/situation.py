@@ -45,3 +45,5 @@ class Verdict(Struct, frozen=True):
     priority: Priority | None = None
     # At once, whatever the first level's delay says: there is nothing to wait for.
     certain: bool = False
+    # What the protocol says to it, as information and never as an order.
+    advice: str = ""

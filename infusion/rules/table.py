@@ -39,8 +39,6 @@ PROGRAMMED = (
     "library-bypassed",
 )
 FLOWS = ("free-flow-seen", "over-delivery", "under-delivery", "level-off-course")
-SUPPLY = ("reservoir-runs-out", "reservoir-low", "near-end")
-POWER = ("battery-runs-out", "battery-low")
 
 _TECHNICAL = (
     Rule("two-pumps-one-name", "technical", levels((0, HIGH)), technical.two_pumps_one_name),
@@ -176,6 +174,7 @@ _DELIVERY = (
         delivery.free_flow,
         off_delay_ms=MS_PER_MINUTE,
         observed=True,
+        latches=True,
         suppressed_by=("free-flow", "counter-fault"),
     ),
     Rule(
@@ -185,6 +184,7 @@ _DELIVERY = (
         delivery.over_delivery,
         off_delay_ms=MS_PER_MINUTE,
         observed=True,
+        latches=True,
         suppressed_by=(
             "free-flow-seen",
             "free-flow",
@@ -196,7 +196,7 @@ _DELIVERY = (
     Rule(
         "occlusion-forming",
         "delivery",
-        levels((0, MEDIUM)),
+        levels((1.5, MEDIUM)),
         line.occlusion_forming,
         off_delay_ms=2 * MS_PER_MINUTE,
         observed=True,
@@ -261,7 +261,7 @@ _DELIVERY = (
         "delivery",
         levels((10, MEDIUM), (30, HIGH)),
         delivery.not_delivering,
-        suppressed_by=(*STOPPING, "standby-expired", *SUPPLY, *POWER, *SILENCE),
+        suppressed_by=(*STOPPING, "standby-expired", *SILENCE),
     ),
     Rule(
         "level-off-course",
@@ -281,10 +281,16 @@ _DELIVERY = (
             "occlusion-forming",
             *PROGRAMMED,
             *STOPPING,
-            *SUPPLY,
-            *POWER,
             *SILENCE,
         ),
+    ),
+    Rule(
+        "reservoir-unexplained",
+        "delivery",
+        levels((1, MEDIUM)),
+        line.reservoir_unexplained,
+        off_delay_ms=5 * MS_PER_MINUTE,
+        suppressed_by=("free-flow-seen", "free-flow", "over-delivery", "counter-fault", *SILENCE),
     ),
     Rule("repeat-occlusion", "delivery", levels((0, LOW)), line.repeat_occlusion),
     Rule("bag-beyond-use", "delivery", levels((0, NOTICE)), line.bag_beyond_use),
