@@ -42,13 +42,17 @@ from infusion.board import Board, Look, Phase, Track
 from infusion.causes import COME_OUT_MS, say_first, settle
 from infusion.handling import DEFAULT, Handling
 from infusion.hiding import hidden_by
-from infusion.rules import Rule
+from infusion.rules import RULES, Rule
 from infusion.situation import Verdict
 from infusion.telling import Moment, end, ring, say, worsen
 
 # Members of an enumeration are slow to look up, and this is done at every look.
 IDLE, PENDING, RAISED = Phase.IDLE, Phase.PENDING, Phase.RAISED
 RECOVERING, LATCHED = Phase.RECOVERING, Phase.LATCHED
+
+
+# Hazards that end with the next word of the pump.
+HEARING = ("no-telemetry", "pump-offline")
 
 
 class Input(StrEnum):
@@ -130,6 +134,19 @@ def update(
         if track.timer_ms is not None and track.timer_ms <= at_ms:
             ring(now, key)
     return now.changes
+
+
+def is_restless(board: Board) -> bool:
+    """Whether the numbers of the next message alone may change an alert: it brews or recovers, or
+    its hazard is one that is seen in messages, or the want of them.
+    """
+    for key, track in board.tracks.items():
+        if track.phase is PENDING or track.phase is RECOVERING:
+            return True
+        rule = RULES.get(key)
+        if rule is None or rule.observed or key in HEARING:
+            return True
+    return False
 
 
 def next_look_ms(board: Board, handling: Handling = DEFAULT) -> int | None:
