@@ -24,7 +24,7 @@ from infusion.alert import NOTES_MAX
 from infusion.board import OPEN_MAX, Phase, Track
 from infusion.calls import call_again
 from infusion.hiding import hidden_by, hides
-from infusion.telling import Moment, hide, publish, say, worsen
+from infusion.telling import Moment, hide, lessen, publish, say, worsen
 from infusion.units import MS_PER_MINUTE
 
 COME_OUT_MS = MS_PER_MINUTE
@@ -112,7 +112,7 @@ def settle(now: Moment) -> None:
             if priority.rank > alert.priority.rank:
                 worsen(now, key, "escalated", priority)
             else:
-                say(now, key, "deescalated", priority)
+                lessen(now, key, priority)
         elif (hidden or alert.suppresses) and alert.suppresses != hides(
             now.board, now.handling.rules, key
         ):

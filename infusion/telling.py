@@ -97,6 +97,17 @@ def worsen(now: Moment, key: str, change: Change, priority: Priority) -> None:
     track.worse_version = say(now, key, change, priority).version
 
 
+def lessen(now: Moment, key: str, priority: Priority) -> None:
+    """Say that an alert is less urgent. A notice asks nobody to act, so nobody has it any more."""
+    track = now.board.tracks[key]
+    if priority is Priority.NOTICE:
+        track.facts = replace(
+            track.facts, taken=None, offered=None, audio_paused=None, snoozed=None
+        )
+        track.called = None
+    say(now, key, "deescalated", priority)
+
+
 def end(now: Moment, key: str) -> None:
     """The hazard is idle again: say so if it had been said aloud."""
     track = now.board.tracks.pop(key)

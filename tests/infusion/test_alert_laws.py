@@ -171,8 +171,9 @@ def check_priorities(change: AlertChange) -> None:
     alert, facts = change.alert, change.alert.facts
     if alert.priority is Priority.HIGH:
         assert facts.snoozed is None, "a HIGH alert is never snoozed"
-    if alert.priority is Priority.NOTICE:
-        assert facts.taken is facts.audio_paused is None
+    if alert.priority is Priority.NOTICE and alert.state != "cleared":
+        assert facts.taken is facts.audio_paused is facts.snoozed is None
+        assert alert.called is None
     if facts.offered is not None:
         assert facts.taken is not None
         assert facts.offered.by == facts.taken.by, "who offers it has it"
