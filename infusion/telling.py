@@ -139,7 +139,7 @@ def forget(now: Moment, change: Change, alert: Alert, facts: Facts) -> Alert:
     return last
 
 
-def hide(now: Moment, key: str) -> Alert:
+def hide(now: Moment, key: str, behind: str) -> Alert:
     """Hide an alert that was said: its last word, to be published, while its hazard stays."""
     track = now.board.tracks[key]
     assert track.alert is not None
@@ -152,6 +152,7 @@ def hide(now: Moment, key: str) -> Alert:
         priority=track.priority,
         onset_ms=track.onset_ms + 1,
         raised_ms=track.raised_ms,
+        teller=behind,
         evidence=track.evidence,
         advice=track.advice,
     )

@@ -321,6 +321,21 @@ def test_of_several_causes_only_the_worst_tells_what_they_hide() -> None:
     ]
 
 
+def test_consequence_does_not_go_from_one_cause_to_another_at_once() -> None:
+    """When the cause that told it is over, it mostly is too: the other cause waits a minute."""
+    board, mild = Board(SITE, "P-01"), having(MILD)
+    three = [(MILD, verdict(0)), (OTHER, verdict(0)), (CONSEQUENCE, verdict(0))]
+    update(board, look(0), three, mild)
+    update(board, look(30 * MINUTE), three, mild)
+    two = [(MILD, verdict(0)), (CONSEQUENCE, verdict(0))]
+    (cleared,) = update(board, look(40 * MINUTE), two, mild)
+    assert (cleared.change, cleared.alert.rule) == ("cleared-unseen", OTHER.key)
+    assert next_look_ms(board, mild) == 41 * MINUTE * SECOND
+    (escalated,) = update(board, look(41 * MINUTE), two, mild)
+    assert (escalated.change, escalated.alert.rule) == ("escalated", MILD.key)
+    assert next_look_ms(board, mild) is None
+
+
 def test_suppression_goes_through_a_third_rule() -> None:
     """What is hidden behind a hidden alert is told by the one that hides that."""
     first = RULES["programming-cleared"]
