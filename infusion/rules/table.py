@@ -96,7 +96,7 @@ _TECHNICAL = (
     Rule(
         "counter-frozen",
         "technical",
-        levels((2, MEDIUM)),
+        levels((0, MEDIUM)),
         technical.counter_frozen,
         observed=True,
         suppressed_by=("under-delivery", "two-pumps-one-name"),
@@ -142,7 +142,14 @@ _THERAPY = (
         therapy.rate_not_as_ordered,
         suppressed_by=("wrong-concentration", "wrong-weight", "two-pumps-one-name"),
     ),
-    Rule("order-not-applied", "therapy", levels((0, MEDIUM)), therapy.order_not_applied),
+    # The delays let what the pump does at the last moment arrive, and a bag be changed.
+    Rule(
+        "order-not-applied",
+        "therapy",
+        levels((1, MEDIUM)),
+        therapy.order_not_applied,
+        off_delay_ms=3 * MS_PER_MINUTE,
+    ),
     Rule(
         "outside-limits",
         "therapy",
@@ -153,7 +160,8 @@ _THERAPY = (
     Rule(
         "library-bypassed",
         "therapy",
-        levels((0, HIGH)),
+        # Later than what was programmed past it, which tells more.
+        levels((1 / 6, HIGH)),
         therapy.library_bypassed,
         suppressed_by=PROGRAMMED[:-1],
     ),
@@ -239,6 +247,8 @@ _DELIVERY = (
             "reservoir-empty",
             "infusion-complete",
             "near-end",
+            "free-flow-seen",
+            *PROGRAMMED,
             *SILENCE,
         ),
     ),
