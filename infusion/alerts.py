@@ -177,6 +177,8 @@ def shift(board: Board, delta_ms: int) -> None:
             track.left_ms += delta_ms
         if track.bare_ms is not None:
             track.bare_ms += delta_ms
+        if track.loose_ms is not None:
+            track.loose_ms += delta_ms
         if track.timer_ms is not None:
             track.timer_ms += delta_ms
         track.facts = _moved(track.facts, delta_ms)
@@ -238,6 +240,17 @@ def _due_ms(track: Track, rule: Rule) -> int | None:
     """When a hazard reaches its next level, or comes out, if nothing more is heard."""
     if track.phase is RAISED and track.bare_ms is not None:
         return track.bare_ms + COME_OUT_MS
+    told_ms = None
+    if track.phase is RAISED and track.loose_ms is not None:
+        told_ms = track.loose_ms + COME_OUT_MS
+    level_ms = _level_ms(track, rule)
+    if told_ms is not None and (level_ms is None or told_ms < level_ms):
+        return told_ms
+    return level_ms
+
+
+def _level_ms(track: Track, rule: Rule) -> int | None:
+    """When a hazard reaches its next level by time alone."""
     if rule.observed:
         return None
     if track.phase is PENDING or (track.phase is LATCHED and track.left_ms is None):
