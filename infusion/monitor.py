@@ -150,7 +150,8 @@ class Monitor:
             state = self.pumps[key]
             if self._due_ms(state) == due_ms:
                 clock.clock_ms = max(clock.clock_ms, due_ms)
-                changes += self._evaluate(state, self.pump_ms(state))
+                # At its own instant, however late that is noticed.
+                changes += self._evaluate(state, state.due_ms)
             else:
                 # The pump was heard since, and that moved the deadline.
                 self._schedule(state)
@@ -315,7 +316,7 @@ class Monitor:
 
     def _minute(self, state: PumpState, record: Record | None, at_ms: int) -> None:
         """What only comes with time, once a minute of the pump's clock."""
-        state.minute_ms = at_ms + MS_PER_MINUTE
+        state.minute_ms += ((at_ms - state.minute_ms) // MS_PER_MINUTE + 1) * MS_PER_MINUTE
         carry_on(state, record)
         tally = state.tally
         if state.edge is not None and (not tally or at_ms - tally[-1][0] >= TALLY_MS):
