@@ -34,6 +34,7 @@ def situation(paper: Paper, **limits: Any) -> Situation:
         at_ms=state.edge.time_ms,
         heard_ms=state.edge.time_ms,
         edge=state.edge,
+        telemetry=None,
         delivering=state.edge.delivery == "delivering",
         record=record,
         prescription=record.order.prescription,
