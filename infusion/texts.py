@@ -639,7 +639,7 @@ _LABORATORY = {
         source="A fall of 30 to 50 % (4Ts, ASH 2018 [V]) or below 100 × 10⁹/L, where all protocols "
         "that were read call the prescriber [V].",
         clears="When the next count is no longer low.",
-        limits=("platelets_fall_medium", "platelets_low_g_l"),
+        limits=("platelets_fall_medium", "platelets_low_g_l", "critical_platelets_g_l"),
     ),
     "haemoglobin-falling": Text(
         title="haemoglobin is falling",

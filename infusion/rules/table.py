@@ -10,35 +10,14 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from infusion.rules import (
-    blood,
-    care,
-    counts,
-    delivery,
-    laboratory,
-    line,
-    technical,
-    therapy,
-)
+from infusion.rules import delivery, line, technical, therapy
+from infusion.rules.clinic import CARE, LABORATORY
 from infusion.rules.device import DEVICE_RULES, STOPPING, UNKNOWN_DEVICE_ALARM, device_alarms
+from infusion.rules.families import FLOWS, IDENTITY, PROGRAMMED, SILENCE
 from infusion.rules.rule import HIGH, LOW, MEDIUM, NOTICE, Check, Rule, levels
 from infusion.situation import Situation, Verdict
 from infusion.thresholds import SILENT_MS
 from infusion.units import MS_PER_MINUTE
-
-SILENCE = ("no-telemetry", "pump-offline")
-IDENTITY = ("two-pumps-one-name", "replayed-messages", "identity-mismatch", "clock-step")
-# What is programmed wrong, the grossest first.
-PROGRAMMED = (
-    "wrong-concentration",
-    "wrong-weight",
-    "delivering-on-hold",
-    "rate-not-as-ordered",
-    "order-not-applied",
-    "outside-limits",
-    "library-bypassed",
-)
-FLOWS = ("free-flow-seen", "over-delivery", "under-delivery", "level-off-course")
 
 _TECHNICAL = (
     Rule("two-pumps-one-name", "technical", levels((0, HIGH)), technical.two_pumps_one_name),
@@ -313,74 +292,6 @@ _DELIVERY = (
         suppressed_by=(*FLOWS, *PROGRAMMED, "not-delivering", "hold-overrun", *SILENCE),
     ),
 )
-# What a pump gives wrongly explains a level that is wrong.
-_GIVEN_WRONG = (*FLOWS, *PROGRAMMED)
-# A level that is low because the pump stands is no news.
-_STANDS = ("not-delivering", "hold-overrun", *STOPPING)
-_LABORATORY = (
-    # The delay lets the anti-Xa of a specimen come after its aPTT.
-    Rule("critical-result", "laboratory", levels((1, HIGH)), laboratory.critical_result),
-    Rule("hit-suspected", "laboratory", levels((0, HIGH)), counts.hit_suspected),
-    Rule(
-        "platelets-falling",
-        "laboratory",
-        levels((0, MEDIUM)),
-        counts.platelets_falling,
-        suppressed_by=("hit-suspected",),
-    ),
-    Rule("haemoglobin-falling", "laboratory", levels((0, HIGH)), counts.haemoglobin_falling),
-    Rule(
-        "concentration-doubt",
-        "laboratory",
-        levels((1, MEDIUM)),
-        blood.concentration_doubt,
-        suppressed_by=_GIVEN_WRONG,
-    ),
-    Rule(
-        "levels-out-of-range",
-        "laboratory",
-        levels((1, MEDIUM)),
-        laboratory.levels_out_of_range,
-        suppressed_by=("critical-result", "concentration-doubt", *_STANDS),
-    ),
-    Rule(
-        "result-disagrees",
-        "laboratory",
-        levels((1, MEDIUM)),
-        blood.result_disagrees,
-        suppressed_by=("critical-result", "concentration-doubt", "levels-out-of-range"),
-    ),
-    Rule(
-        "not-therapeutic",
-        "laboratory",
-        levels((0, MEDIUM)),
-        laboratory.not_therapeutic,
-        suppressed_by=("levels-out-of-range", "concentration-doubt", *_STANDS),
-    ),
-    Rule("discordance", "laboratory", levels((0, NOTICE)), laboratory.discordance),
-    Rule(
-        "level-forecast",
-        "laboratory",
-        levels((5, LOW)),
-        blood.level_forecast,
-        suppressed_by=(
-            "critical-result",
-            "concentration-doubt",
-            "levels-out-of-range",
-            "not-therapeutic",
-            "result-disagrees",
-            *_GIVEN_WRONG,
-        ),
-    ),
-)
-_CARE = (
-    Rule("bleeding", "care", levels((0, MEDIUM)), care.bleeding),
-    Rule("complication-reported", "care", levels((0, LOW)), care.complication_reported),
-    Rule("level-overdue", "care", levels((0, MEDIUM)), care.level_overdue),
-    Rule("platelets-due", "care", levels((0, LOW)), care.platelets_overdue),
-    Rule("visit-overdue", "care", levels((0, LOW)), care.visit_overdue),
-    Rule("supplies-low", "care", levels((0, LOW)), care.supplies_low),
-)
 # Alarms of the pump that one of our rules may have told already.
 _TOLD_BEFORE = {
     "downstream-occlusion": ("occlusion-forming", "partial-occlusion"),
@@ -398,7 +309,7 @@ _DEVICE = {
     key: replace(rule, suppressed_by=_TOLD_BEFORE.get(key, ()))
     for key, rule in DEVICE_RULES.items()
 }
-HAZARDS = (*_TECHNICAL, *_THERAPY, *_DELIVERY, *_LABORATORY, *_CARE)
+HAZARDS = (*_TECHNICAL, *_THERAPY, *_DELIVERY, *LABORATORY, *CARE)
 
 
 def _checks(*rules: Rule) -> tuple[tuple[Rule, Check], ...]:
@@ -407,7 +318,7 @@ def _checks(*rules: Rule) -> tuple[tuple[Rule, Check], ...]:
 
 _PUMP_CHECKS = _checks(*_TECHNICAL, *_THERAPY, *_DELIVERY)
 # These have nothing to look at before the clinic has said anything.
-_CLINICAL_CHECKS = _checks(*_LABORATORY, *_CARE)
+_CLINICAL_CHECKS = _checks(*LABORATORY, *CARE)
 RULES: dict[str, Rule] = {
     rule.key: rule for rule in (*_DEVICE.values(), UNKNOWN_DEVICE_ALARM, *HAZARDS)
 }
