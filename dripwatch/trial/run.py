@@ -228,6 +228,8 @@ class BlockRunner:
             topic = parse_topic(topic_text)
             site = topic.site
             if self._only is not None and not self._concerns(topic.name):
+                # Time passes with every message, whoever sent it.
+                self.ward.tick(at_ms)
                 return
             message = decode(topic, payload, contract=contract)
             self.ward.hear(message, site, at_ms)
