@@ -15,28 +15,25 @@ from rich.console import Console
 import monitor.cli
 import simulator.cli
 import simulator.replay
-from dripwatch import scenarios
+from dripwatch import act, rules, scenarios, send, watch
 from dripwatch import summary as summaries
 from dripwatch.trial.cli import command as trial_command
 from dripwatch.up import Up, UpSettings
-from dripwatch.view import NOTICE, told_line
-from dripwatch.watch import watch
+from dripwatch.view import NOTICE
 from host.process import (
     EXIT_FAILED,
     EXIT_OK,
     LogLevel,
     configure_logs,
     load_settings,
-    read_text,
     report,
     run,
     until_signal,
 )
 from infusion.errors import DripwatchError
-from infusion.messages import AlertChange, encode
 from infusion.settings import Resolved, describe
-from link import EmbeddedBroker, LinkSettings
-from link.address import DEFAULT_URL, LinkOptions, link_settings
+from link import EmbeddedBroker
+from link.address import LinkOptions
 from monitor.cli import MonitorProcess, MonitorSection
 from simulator.setup import SimulatorSettings, read_setup
 
@@ -70,7 +67,11 @@ def main() -> None:
 main.add_command(monitor.cli.command)
 main.add_command(simulator.cli.command)
 main.add_command(simulator.replay.command)
+main.add_command(rules.command)
 main.add_command(scenarios.command)
+main.add_command(act.command)
+main.add_command(send.command)
+main.add_command(watch.command)
 main.add_command(trial_command)
 
 
@@ -163,52 +164,6 @@ async def _show(everything: Up, console: Console, json_file: str | None) -> int:
         else:
             await asyncio.to_thread(Path(json_file).write_text, text, encoding="utf-8")
     return EXIT_FAILED if summary.unmet else EXIT_OK
-
-
-@main.command("watch", epilog=NOTICE)
-@click.option("--config", type=click.Path(path_type=Path), help="TOML file (config/monitor.toml)")
-@click.option("--broker", metavar="URL", help=f"mqtt://[user@]host[:port] ({DEFAULT_URL})")
-@click.option("--mqtt", metavar="VERSION", help="5, or 3.1.1 for brokers that need it (5)")
-@click.option("--site", metavar="NAME", default="+", help="only this site (all)")
-@click.option("--json", "as_json", is_flag=True, help="one JSON object a line, as on the wire")
-@click.option("--for", "for_s", type=click.FloatRange(min=0), metavar="SECONDS", help="then stop")
-def watch_command(
-    *, config: Path | None, site: str, as_json: bool, for_s: float | None, **flags: str | None
-) -> None:
-    """The alert stream of a broker, one change a line: first what is open, then what comes."""
-    try:
-        process = monitor.cli.settings(config, **flags).value
-        link = link_settings(process.broker, process.mqtt, process.link, read_text)
-    except DripwatchError as error:
-        sys.exit(report(error))
-    say = _say_json if as_json else _say_line(Console())
-    sys.exit(run(_watch(link, say, site, for_s)))
-
-
-async def _watch(
-    link: LinkSettings, say: Callable[[AlertChange], object], site: str, for_s: float | None
-) -> int:
-    task = asyncio.create_task(watch(link, say, site=site, for_s=for_s))
-    try:
-        await until_signal(task, lambda: _cancel(task))
-    except asyncio.CancelledError:
-        # Asked to stop by a signal, which is how a watch ends.
-        if not task.cancelled():
-            raise
-    return EXIT_OK
-
-
-def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-
-
-def _say_json(change: AlertChange) -> None:
-    click.echo(encode(change))
-
-
-def _say_line(console: Console) -> Callable[[AlertChange], None]:
-    """Lines for people; times of day, because there is no start to count from."""
-    return lambda change: console.print(told_line(change, None))
 
 
 _KINDS: dict[str, Callable[..., Resolved[Any]]] = {

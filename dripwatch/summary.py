@@ -33,7 +33,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     """The result of `dripwatch up`; `--json` writes exactly this.
 
     `schema` is the version of this form. Times are seconds of wall time and Unix milliseconds on
-    the pumps' clock. `unmet` lists the scenario's expectations that did not come true.
+    the pumps' clock. `results` and `reports` are what is kept of the clinic's, `acts_…` what people
+    did; `damped` alerts were held open because they came and went, `dropped` ones not said because
+    too many were open. `unmet` lists the scenario's expectations that did not come true.
     """
 
     schema: int
@@ -50,6 +52,13 @@ class Summary(Struct, frozen=True, kw_only=True):
     received: int
     duplicates: int
     refused: int
+    results: int
+    reports: int
+    acts_done: int
+    acts_late: int
+    acts_refused: int
+    damped: int
+    dropped: int
     lag_max_ms: float
     pumps: tuple[PumpLine, ...]
     changes: tuple[AlertChange, ...]
@@ -65,6 +74,7 @@ def render(summary: Summary) -> RenderableType:
             f" messages published, {summary.received:,} received, {summary.refused} refused"
         ),
         _doses(summary.pumps),
+        *_people(summary),
         Text(f"{len(summary.changes)} changes of alerts", style="bold"),
         *(told_line(change, summary.start_ms) for change in summary.changes),
     ]
@@ -74,6 +84,19 @@ def render(summary: Summary) -> RenderableType:
     else:
         parts.append(Text("Nothing went otherwise than the scenario expects.", style="green"))
     return Group(*parts)
+
+
+def _people(summary: Summary) -> list[Text]:
+    """What the clinic and nurses said, and how many alerts were held back; no line for none."""
+    said = f"{summary.results} results and {summary.reports} reports of the clinic"
+    acts = f"{summary.acts_done} done, {summary.acts_late} late, {summary.acts_refused} refused"
+    held = f"alerts held back: {summary.damped} damped, {summary.dropped} dropped"
+    counts = (
+        (said, summary.results + summary.reports),
+        (f"acts on alerts: {acts}", summary.acts_done + summary.acts_late + summary.acts_refused),
+        (held, summary.damped + summary.dropped),
+    )
+    return [Text(line) for line, count in counts if count]
 
 
 def _doses(pumps: Sequence[PumpLine]) -> Table:

@@ -9,19 +9,17 @@ At the end the pumps stop first, then the monitor takes in what they said, then 
 
 import asyncio
 import time
-from collections.abc import Coroutine
 from importlib.metadata import version
-from typing import Any, TypeVar
 
 from msgspec import Struct
 from rich.console import Console
 from rich.live import Live
 
 from dripwatch import summary as summaries
+from dripwatch.tasks import end, first
 from dripwatch.view import Frame, clock_text, render, told_line
 from dripwatch.watch import Watch
 from infusion.account import Account
-from infusion.errors import LinkError
 from infusion.messages import AlertChange
 from infusion.units import nanolitres, round_dose_iu
 from monitor.service import MonitorService, ServiceSettings
@@ -30,8 +28,6 @@ from simulator.service import Simulator
 from simulator.service import Status as SimulatorStatus
 from simulator.setup import Setup, SimulatorSettings
 from simulator.story.expectations import judge
-
-T = TypeVar("T")
 
 FRAME_S = 0.25
 # Without a terminal, the state of things is told this often.
@@ -84,19 +80,19 @@ class Up:
         monitoring = asyncio.create_task(self._service.run(), name="monitor")
         listening = asyncio.create_task(self._listen(), name="watch")
         try:
-            await _first(self._service.ready.wait(), monitoring, listening)
-            await _first(self._listening.wait(), monitoring, listening)
+            await first(self._service.ready.wait(), monitoring, listening)
+            await first(self._listening.wait(), monitoring, listening)
             showing = asyncio.create_task(self._show(), name="view")
             try:
                 running = self._simulator.run(for_s=self._settings.for_s)
-                last = await _first(running, monitoring, listening, showing)
+                last = await first(running, monitoring, listening, showing)
             finally:
-                await _end(showing)
+                await end(showing)
             await self._settle()
             return self._sum_up(last)
         finally:
             self._service.stop()
-            await _end(listening)
+            await end(listening)
             await asyncio.wait((monitoring,))
 
     def _now_ms(self) -> int:
@@ -107,9 +103,9 @@ class Up:
     async def _listen(self) -> None:
         """Hear the alerts from the broker, as anybody would."""
         stream = Watch(self._settings.monitor.link, with_open=False)
-        async for change in stream.changes(on_ready=self._listening.set):
-            if len(self._told) < TOLD_MAX:
-                self._told.append(change)
+        async for said in stream.said(on_ready=self._listening.set):
+            if isinstance(said, AlertChange) and len(self._told) < TOLD_MAX:
+                self._told.append(said)
 
     async def _show(self) -> None:
         """The live picture on a terminal; lines elsewhere."""
@@ -186,6 +182,13 @@ class Up:
             received=status.totals.messages,
             duplicates=status.duplicates,
             refused=status.totals.refused,
+            results=status.records.results,
+            reports=status.records.reports,
+            acts_done=status.totals.acts_done,
+            acts_late=status.totals.acts_late,
+            acts_refused=status.totals.acts_refused,
+            damped=status.alerts.damped,
+            dropped=status.alerts.dropped,
             lag_max_ms=round(last.lag_max_ms, 1),
             pumps=tuple(
                 self._pump_line(pump, line) for pump, line in simulator.fleet.summary().items()
@@ -218,23 +221,3 @@ def _line(frame: Frame) -> str:
         f" published, {frame.status.totals.messages:,} received,"
         f" {sum(len(pump.alerts) for pump in pumps)} open alerts"
     )
-
-
-async def _first(waiting: Coroutine[Any, Any, T], *parts: asyncio.Task[None]) -> T:
-    """Await one thing, unless a part ends before it: then its failure is raised instead."""
-    task = asyncio.create_task(waiting)
-    try:
-        await asyncio.wait((task, *parts), return_when=asyncio.FIRST_COMPLETED)
-        for part in parts:
-            if part.done():
-                part.result()
-                raise LinkError(f"the {part.get_name()} ended before its time")
-        return await task
-    finally:
-        await _end(task)
-
-
-async def _end(task: asyncio.Task[Any]) -> None:
-    """Cancel a task and wait for its end; what went wrong in it has been raised elsewhere."""
-    task.cancel()
-    await asyncio.wait((task,))

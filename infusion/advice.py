@@ -3,6 +3,10 @@
 Information beside an alert, with its source: never an order. For testing and training only.
 """
 
+from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
+
 from infusion.care_calendar import (
     OUT_MS,
     level_due,
@@ -13,6 +17,8 @@ from infusion.care_calendar import (
 from infusion.nomogram import Nomogram, advise
 from infusion.prescription import Timeline
 from infusion.record import Record, results_of
+from infusion.rules import Rule
+from infusion.situation import Verdict
 from infusion.thresholds import Thresholds
 from infusion.units import MS_PER_HOUR
 
@@ -81,3 +87,23 @@ def _rate_iu_h(timeline: Timeline, at_ms: int) -> float | None:
             break
         rate = base or rate
     return rate
+
+
+def advised(
+    found: Iterable[tuple[Rule, Verdict]],
+    record: Record | None,
+    nomograms: Mapping[str, Nomogram],
+    limits: Thresholds,
+) -> list[tuple[Rule, Verdict]]:
+    """Verdicts with what the protocol says beside those that are about laboratory results."""
+    pairs = list(found)
+    nomogram = nomograms.get(limits.nomogram)
+    if nomogram is None or record is None:
+        return pairs
+    if not any(rule.category == "laboratory" for rule, _ in pairs):
+        return pairs
+    words = protocol_says(record, nomogram, limits) or ""
+    return [
+        (rule, replace(verdict, advice=words) if rule.category == "laboratory" else verdict)
+        for rule, verdict in pairs
+    ]

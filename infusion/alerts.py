@@ -1,39 +1,54 @@
 """The life of an alert, as one transition table.
 
 Each rule has at most one alert per pump at a time; without one the hazard is *idle*. At every
-look the rule's verdict is one of four inputs:
+look the rule's verdict is one of the first five inputs; the last comes from a person:
 
 * `ABSENT`: the hazard is not there.
 * `BREWING`: it is there, but has not lasted as long as the rule's first level asks.
-* `DUE`: it has lasted long enough; the highest level reached gives the priority.
+* `DUE`: it has lasted long enough, or is certain; the highest level reached gives the priority.
 * `OVER`: it has been absent (or brewing anew) for the rule's off-delay, by what was *heard* from
   the pump. Silence therefore never clears an alert.
+* `HELD`: the same, but the alert was said aloud, its rule latches, and nobody has acknowledged it.
+* `SEEN`: somebody acknowledged it.
 
-                 ABSENT       BREWING      DUE        OVER
-    idle         idle         pending      raised     idle
-    pending      idle         pending      raised     idle
-    raised       recovering   recovering   raised     idle (cleared)
-    recovering   recovering   recovering   raised     idle (cleared)
+                 ABSENT       BREWING      DUE       OVER            HELD       SEEN
+    idle         idle         pending      raised    idle            idle       idle
+    pending      idle         pending      raised    idle            idle       pending
+    raised       recovering   recovering   raised    idle (cleared)  latched    raised
+    recovering   recovering   recovering   raised    idle (cleared)  latched    recovering
+    latched      latched      latched      raised    idle (cleared)  latched    idle (cleared)
+
+What people do (infusion/acts.py) and who is called (infusion/calls.py) are facts beside the phase
+and never move it, except for `SEEN`. Their timers ring here, on the pump's clock, like all others.
 
 The onset of an alert is when its hazard began, and its id is made of pump, rule and onset, so the
-same messages give the same ids, after a restart too. An alert whose rule is suppressed by one that
-is already raised stays hidden and is named in the other's `suppresses`. When the other clears and
-the hazard is still there after `COME_OUT_MS`, it comes out: a pump that was offline would otherwise
-be called silent in the moment between its return and its first message.
+same messages give the same ids, after a restart too.
+
+One situation is one alert: what follows from an open one is hidden behind it
+(infusion/causes.py).
+
+**Flapping.** What was said aloud too often within an hour stays open until it was quiet for long;
+how often it came is counted in `flaps`.
 """
 
 from collections.abc import Iterable
 from enum import StrEnum
 
-from infusion.alarms import Priority
-from infusion.board import Board, Look, Phase, Track
-from infusion.messages import Alert, AlertChange, Change, Evidence
-from infusion.rules import RULES, Rule
-from infusion.situation import Verdict
-from infusion.texts import title
-from infusion.units import MS_PER_MINUTE
+from msgspec.structs import replace
 
-COME_OUT_MS = MS_PER_MINUTE
+from infusion.alarms import Priority
+from infusion.alert import Alert, AlertChange, Deed, Evidence, Facts
+from infusion.board import Board, Look, Phase, Track
+from infusion.causes import COME_OUT_MS, say_first, settle
+from infusion.handling import DEFAULT, Handling
+from infusion.hiding import hidden_by
+from infusion.rules import Rule
+from infusion.situation import Verdict
+from infusion.telling import Moment, end, ring, say, worsen
+
+# Members of an enumeration are slow to look up, and this is done at every look.
+IDLE, PENDING, RAISED = Phase.IDLE, Phase.PENDING, Phase.RAISED
+RECOVERING, LATCHED = Phase.RECOVERING, Phase.LATCHED
 
 
 class Input(StrEnum):
@@ -43,6 +58,8 @@ class Input(StrEnum):
     BREWING = "brewing"
     DUE = "due"
     OVER = "over"
+    HELD = "held"
+    SEEN = "seen"
 
 
 TABLE: dict[tuple[Phase, Input], Phase] = {
@@ -50,62 +67,115 @@ TABLE: dict[tuple[Phase, Input], Phase] = {
     (Phase.IDLE, Input.BREWING): Phase.PENDING,
     (Phase.IDLE, Input.DUE): Phase.RAISED,
     (Phase.IDLE, Input.OVER): Phase.IDLE,
+    (Phase.IDLE, Input.HELD): Phase.IDLE,
+    (Phase.IDLE, Input.SEEN): Phase.IDLE,
     (Phase.PENDING, Input.ABSENT): Phase.IDLE,
     (Phase.PENDING, Input.BREWING): Phase.PENDING,
     (Phase.PENDING, Input.DUE): Phase.RAISED,
     (Phase.PENDING, Input.OVER): Phase.IDLE,
+    (Phase.PENDING, Input.HELD): Phase.IDLE,
+    (Phase.PENDING, Input.SEEN): Phase.PENDING,
     (Phase.RAISED, Input.ABSENT): Phase.RECOVERING,
     (Phase.RAISED, Input.BREWING): Phase.RECOVERING,
     (Phase.RAISED, Input.DUE): Phase.RAISED,
     (Phase.RAISED, Input.OVER): Phase.IDLE,
+    (Phase.RAISED, Input.HELD): Phase.LATCHED,
+    (Phase.RAISED, Input.SEEN): Phase.RAISED,
     (Phase.RECOVERING, Input.ABSENT): Phase.RECOVERING,
     (Phase.RECOVERING, Input.BREWING): Phase.RECOVERING,
     (Phase.RECOVERING, Input.DUE): Phase.RAISED,
     (Phase.RECOVERING, Input.OVER): Phase.IDLE,
+    (Phase.RECOVERING, Input.HELD): Phase.LATCHED,
+    (Phase.RECOVERING, Input.SEEN): Phase.RECOVERING,
+    (Phase.LATCHED, Input.ABSENT): Phase.LATCHED,
+    (Phase.LATCHED, Input.BREWING): Phase.LATCHED,
+    (Phase.LATCHED, Input.DUE): Phase.RAISED,
+    (Phase.LATCHED, Input.OVER): Phase.IDLE,
+    (Phase.LATCHED, Input.HELD): Phase.LATCHED,
+    (Phase.LATCHED, Input.SEEN): Phase.IDLE,
 }
 
 
-def update(board: Board, look: Look, verdicts: Iterable[tuple[Rule, Verdict]]) -> list[AlertChange]:
+def update(
+    board: Board,
+    look: Look,
+    verdicts: Iterable[tuple[Rule, Verdict]],
+    handling: Handling = DEFAULT,
+) -> list[AlertChange]:
     """Take one look's verdicts into the board; what must be said aloud, in order.
 
-    What is gone comes first, so that it hides nothing any more.
+    What is gone comes first, so that it hides nothing any more. A verdict of a rule that the
+    handling does not have is as if it had not been given.
     """
-    changes: list[AlertChange] = []
+    now = Moment(board, look, handling, [])
     present = list(verdicts)
-    if not present and not board.tracks:
-        return changes
-    seen = {rule.key for rule, _ in present}
-    for key in [key for key in board.tracks if key not in seen]:
-        _step(board, look, RULES[key], None, changes)
+    tracks, rules = board.tracks, handling.rules
+    if not tracks:
+        if not present:
+            return now.changes
+    else:
+        seen = {rule.key for rule, _ in present}
+        for key in [key for key in tracks if key not in seen or key not in rules]:
+            if key in rules:
+                _step(now, rules[key], None)
+            else:
+                end(now, key)
     for rule, verdict in present:
-        _step(board, look, rule, verdict, changes)
-    return changes
+        known = rules.get(rule.key)
+        if known is not None:
+            _step(now, known, verdict)
+    settle(now)
+    at_ms = look.at_ms
+    for key, track in tracks.items():
+        if track.timer_ms is not None and track.timer_ms <= at_ms:
+            ring(now, key)
+    return now.changes
 
 
-def next_look_ms(board: Board) -> int | None:
-    """When some alert would be due if nothing more were heard, on the pump's clock."""
+def next_look_ms(board: Board, handling: Handling = DEFAULT) -> int | None:
+    """When something would change if nothing more were heard, on the pump's clock."""
     soonest: int | None = None
     for key, track in board.tracks.items():
-        due_ms = _due_ms(track, RULES[key])
-        if due_ms is not None and (soonest is None or due_ms < soonest):
-            soonest = due_ms
+        rule = handling.rules.get(key)
+        hazard_ms = _due_ms(track, rule) if rule is not None else None
+        for due_ms in (hazard_ms, track.timer_ms):
+            if due_ms is not None and (soonest is None or due_ms < soonest):
+                soonest = due_ms
     return soonest
 
 
 def shift(board: Board, delta_ms: int) -> None:
-    """Move what the delays count from: the pump's clock was set by so much."""
+    """Move what the delays count from: the pump's clock was set by so much.
+
+    What people did until some time is over when the same length of time has passed; the alert
+    tells the new time with its next change.
+    """
+    if not delta_ms:
+        return
     for track in board.tracks.values():
         track.since_ms += delta_ms
+        track.said_ms += delta_ms
+        track.calling_ms += delta_ms
         if track.left_ms is not None:
             track.left_ms += delta_ms
         if track.bare_ms is not None:
             track.bare_ms += delta_ms
+        if track.timer_ms is not None:
+            track.timer_ms += delta_ms
+        track.facts = _moved(track.facts, delta_ms)
+    for times_ms in board.raises_ms.values():
+        times_ms[:] = [at_ms + delta_ms for at_ms in times_ms]
 
 
 def open_alerts(board: Board) -> tuple[Alert, ...]:
     """Every alert that was said aloud and is not cleared, worst and oldest first."""
     alerts = [track.alert for track in board.tracks.values() if track.alert is not None]
     return tuple(sorted(alerts, key=lambda alert: (-alert.priority.rank, alert.raised_ms)))
+
+
+def unseen_alerts(board: Board) -> tuple[Alert, ...]:
+    """HIGH alerts that were over before anybody saw them, the oldest first."""
+    return tuple(board.unseen)
 
 
 def explain(evidence: Evidence) -> str:
@@ -131,58 +201,70 @@ def _number(value: float) -> str:
     return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
+def _moved(facts: Facts, delta_ms: int) -> Facts:
+    def later(deed: Deed | None) -> Deed | None:
+        if deed is None or deed.until_ms is None:
+            return deed
+        return replace(deed, until_ms=deed.until_ms + delta_ms)
+
+    if facts.taken is facts.audio_paused is facts.snoozed is None:
+        return facts
+    return replace(
+        facts,
+        taken=later(facts.taken),
+        audio_paused=later(facts.audio_paused),
+        snoozed=later(facts.snoozed),
+    )
+
+
 def _due_ms(track: Track, rule: Rule) -> int | None:
     """When a hazard reaches its next level, or comes out, if nothing more is heard."""
-    if track.phase is Phase.RAISED and track.bare_ms is not None:
+    if track.phase is RAISED and track.bare_ms is not None:
         return track.bare_ms + COME_OUT_MS
     if rule.observed:
         return None
-    if track.phase is Phase.PENDING:
+    if track.phase is PENDING or (track.phase is LATCHED and track.left_ms is None):
         return track.since_ms + rule.levels[0].delay_ms
-    if track.phase is Phase.RAISED:
+    if track.phase is RAISED:
         for level in rule.levels:
             if level.priority.rank > track.priority.rank:
                 return track.since_ms + level.delay_ms
     return None
 
 
-def _step(
-    board: Board,
-    look: Look,
-    rule: Rule,
-    verdict: Verdict | None,
-    changes: list[AlertChange],
-) -> None:
+def _step(now: Moment, rule: Rule, verdict: Verdict | None) -> None:
     """Move one hazard by one look."""
-    track = board.tracks.get(rule.key)
+    look, tracks = now.look, now.board.tracks
+    track = tracks.get(rule.key)
     since_ms = _since(look, track, verdict)
     until_ms = look.heard_ms if rule.observed else look.at_ms
     priority = _priority(until_ms - since_ms, rule, verdict)
-    input_ = _input(look, rule, track, verdict, priority)
-    before = track.phase if track is not None else Phase.IDLE
-    after = TABLE[before, input_]
+    before = track.phase if track is not None else IDLE
+    after = TABLE[before, _input(now, rule, track, verdict, priority)]
     if track is None:
-        if after is Phase.IDLE:
+        if after is IDLE:
             return
-        track = board.tracks[rule.key] = Track(after, since_ms)
+        track = tracks[rule.key] = Track(after, since_ms)
     track.phase = after
-    if after is Phase.IDLE:
-        _end(board, look, rule, track, changes)
-    elif after is Phase.RECOVERING:
-        if before is Phase.RAISED:
-            track.left_ms = look.heard_ms
-    elif after is Phase.RAISED:
+    if after is RAISED:
         assert verdict is not None
         assert priority is not None
-        track.evidence = verdict.evidence
-        if before in (Phase.IDLE, Phase.PENDING):
-            _begin(board, look, rule, track)
-        _raise(board, look, rule, priority, changes)
+        track.evidence, track.advice = verdict.evidence, verdict.advice
+        track.left_ms = None
+        track.priority = priority
+        _raise(now, rule.key, track, before)
+    elif after is IDLE:
+        end(now, rule.key)
+    elif after is RECOVERING:
+        if before is RAISED:
+            track.left_ms = look.heard_ms
+    elif after is LATCHED:
+        _latch(now, rule.key, track, before, verdict, since_ms)
 
 
 def _since(look: Look, track: Track | None, verdict: Verdict | None) -> int:
     """When the hazard began: the first instant of an unbroken one."""
-    if track is not None:
+    if track is not None and (track.phase is not LATCHED or track.left_ms is None):
         return track.since_ms
     if verdict is not None and verdict.since_ms is not None:
         return verdict.since_ms
@@ -193,148 +275,89 @@ def _priority(lasted_ms: int, rule: Rule, verdict: Verdict | None) -> Priority |
     """The priority of the highest level reached; None when none is reached."""
     if verdict is None:
         return None
-    if verdict.certain:
-        lasted_ms = max(lasted_ms, rule.levels[0].delay_ms)
-    if lasted_ms < rule.levels[0].delay_ms:
-        return None
-    reached = [level.priority for level in rule.levels if lasted_ms >= level.delay_ms]
-    if verdict.priority is not None:
-        reached.append(verdict.priority)
-    return max(reached, key=lambda priority: priority.rank)
+    found: Priority | None = None
+    for level in rule.levels:
+        if lasted_ms < level.delay_ms:
+            break
+        found = level.priority
+    if found is None:
+        if not verdict.certain:
+            return None
+        found = rule.levels[0].priority
+    if verdict.priority is not None and verdict.priority.rank > found.rank:
+        return verdict.priority
+    return found
 
 
 def _input(
-    look: Look, rule: Rule, track: Track | None, verdict: Verdict | None, due: Priority | None
+    now: Moment, rule: Rule, track: Track | None, verdict: Verdict | None, due: Priority | None
 ) -> Input:
     if due is not None:
         return Input.DUE
-    if track is not None and track.phase in (Phase.RAISED, Phase.RECOVERING):
-        left_ms = look.heard_ms if track.left_ms is None else track.left_ms
-        if look.heard_ms - left_ms >= rule.off_delay_ms:
-            return Input.OVER
+    if track is not None and _is_over(now, rule, track):
+        return Input.HELD if _is_held(now, rule, track) else Input.OVER
     return Input.ABSENT if verdict is None else Input.BREWING
 
 
-def _end(board: Board, look: Look, rule: Rule, track: Track, changes: list[AlertChange]) -> None:
-    """The hazard is idle again: say so if it had been said aloud, or correct who hides it."""
-    del board.tracks[rule.key]
-    if track.raised_ms is None:
-        return
-    board.ended_ms[rule.key] = track.onset_ms
-    if track.alert is None:
-        _retell_suppressors(board, look, rule, changes)
-        return
-    alert = _alert(board, look, rule, track, cleared_ms=look.at_ms)
-    _append(board, "cleared", alert, changes)
+def _is_over(now: Moment, rule: Rule, track: Track) -> bool:
+    """Whether the hazard has been gone for long enough, in what was heard."""
+    if track.phase is LATCHED:
+        # It was over once; only the policy can end it now.
+        return not _is_held(now, rule, track)
+    if track.phase not in (RAISED, RECOVERING):
+        return False
+    off_delay_ms = rule.off_delay_ms
+    if track.flaps:
+        off_delay_ms = max(off_delay_ms, now.handling.flapping.quiet_ms)
+    left_ms = now.look.heard_ms if track.left_ms is None else track.left_ms
+    return now.look.heard_ms - left_ms >= off_delay_ms
 
 
-def _begin(board: Board, look: Look, rule: Rule, track: Track) -> None:
-    """The hazard has lasted long enough: it becomes an alert with an onset of its own."""
-    track.onset_ms = max(track.since_ms, board.ended_ms.get(rule.key, -1) + 1)
-    track.raised_ms = look.at_ms
-    # Nothing has hidden it so far, so it need not wait.
-    track.bare_ms = look.at_ms - COME_OUT_MS
+def _is_held(now: Moment, rule: Rule, track: Track) -> bool:
+    """Whether the alert must stay until somebody has acknowledged it."""
+    return (
+        rule.latches
+        and track.alert is not None
+        and track.peak in now.handling.latching
+        and track.facts.acknowledged is None
+    )
 
 
-def _raise(
-    board: Board, look: Look, rule: Rule, priority: Priority, changes: list[AlertChange]
+def _latch(
+    now: Moment, key: str, track: Track, before: Phase, verdict: Verdict | None, since_ms: int
 ) -> None:
-    """Say an alert aloud, or its new priority, unless another hides it or did until just now."""
-    track = board.tracks[rule.key]
-    track.left_ms = None
+    """The hazard is gone, and its alert waits to be acknowledged; it may be brewing anew."""
+    track.since_ms = since_ms
+    track.left_ms = now.look.heard_ms if verdict is None else None
+    if before is not LATCHED:
+        track.over_ms = now.look.at_ms
+        say(now, key, "latched")
+
+
+def _raise(now: Moment, key: str, track: Track, before: Phase) -> None:
+    """Say an alert aloud unless another hides it or did until just now.
+
+    A new priority of one that was said is left to `settle`.
+    """
+    at_ms = now.look.at_ms
+    if before is IDLE or before is PENDING:
+        track.onset_ms = max(track.since_ms, now.board.ended_ms.get(key, -1) + 1)
+        track.raised_ms = at_ms
+        # Nothing has hidden it so far, so it need not wait.
+        track.bare_ms = at_ms - COME_OUT_MS
     if track.alert is not None:
-        if priority is not track.priority:
-            _say(board, look, rule, priority, changes)
+        if before is LATCHED:
+            track.over_ms = None
+            worsen(now, key, "returned", track.priority)
+        elif before is RECOVERING and track.flaps:
+            track.flaps += 1
+            now.board.count(key).damped += 1
         return
-    is_hidden = bool(_suppressors(board, rule))
-    if is_hidden:
+    if hidden_by(now.board, now.handling.rules, key):
         track.bare_ms = None
-    elif track.bare_ms is None:
-        track.bare_ms = look.at_ms
-    if track.bare_ms is not None and look.at_ms - track.bare_ms >= COME_OUT_MS:
-        _say(board, look, rule, priority, changes)
         return
-    track.priority = priority
-    if is_hidden:
-        _retell_suppressors(board, look, rule, changes)
-
-
-def _say(
-    board: Board, look: Look, rule: Rule, priority: Priority, changes: list[AlertChange]
-) -> None:
-    """Say that an alert is raised, or that its priority is another."""
-    track = board.tracks[rule.key]
-    change: Change = "raised"
-    if track.alert is not None:
-        change = "escalated" if priority.rank > track.priority.rank else "deescalated"
-    track.priority = priority
-    track.bare_ms = None
-    track.alert = _alert(board, look, rule, track)
-    _append(board, change, track.alert, changes)
-
-
-def _suppressors(board: Board, rule: Rule) -> list[str]:
-    """The rules whose visible alerts hide this one."""
-    return [
-        key
-        for key in rule.suppressed_by
-        if (track := board.tracks.get(key)) is not None and track.alert is not None
-    ]
-
-
-def _suppressed(board: Board, key: str) -> tuple[str, ...]:
-    """The rules whose raised alerts are hidden behind this one."""
-    return tuple(
-        sorted(
-            other
-            for other, track in board.tracks.items()
-            if track.raised_ms is not None
-            and track.alert is None
-            and key in RULES[other].suppressed_by
-        )
-    )
-
-
-def _retell_suppressors(board: Board, look: Look, rule: Rule, changes: list[AlertChange]) -> None:
-    """Correct what the visible alerts that hide this one say of it."""
-    for key in _suppressors(board, rule):
-        track = board.tracks[key]
-        assert track.alert is not None
-        if _suppressed(board, key) != track.alert.suppresses:
-            track.alert = _alert(board, look, RULES[key], track)
-            _append(board, "updated", track.alert, changes)
-
-
-def _alert(
-    board: Board,
-    look: Look,
-    rule: Rule,
-    track: Track,
-    cleared_ms: int | None = None,
-) -> Alert:
-    known = track.alert
-    assert track.raised_ms is not None
-    assert track.evidence is not None
-    return Alert(
-        id=f"{board.site}/{board.pump}/{rule.key}/{track.onset_ms}",
-        site=board.site,
-        pump=board.pump,
-        therapy=look.therapy if known is None else known.therapy,
-        rule=rule.key,
-        category=rule.category,
-        title=title(rule.key),
-        priority=track.priority,
-        state="raised" if cleared_ms is None else "cleared",
-        version=1 if known is None else known.version + 1,
-        onset_ms=track.onset_ms,
-        raised_ms=track.raised_ms,
-        changed_ms=look.at_ms,
-        cleared_ms=cleared_ms,
-        evidence=track.evidence,
-        suppresses=_suppressed(board, rule.key),
-    )
-
-
-def _append(board: Board, change: Change, alert: Alert, changes: list[AlertChange]) -> None:
-    board.version += 1
-    changes.append(AlertChange(change=change, list_version=board.version, alert=alert))
+    if track.bare_ms is None:
+        track.bare_ms = at_ms
+    is_urgent = track.is_held_back and track.priority is Priority.HIGH
+    if at_ms - track.bare_ms >= COME_OUT_MS or is_urgent:
+        say_first(now, key, track)

@@ -114,18 +114,28 @@ def take(state: PumpState, message: PumpMessage, key: int, held_iu: float, clock
     is_new = edge is None or type(edge) is not Telemetry or _differs(edge, message)
     if is_new:
         _note_changes(state, edge, message)
-    if state.faster_ml_h and state.faster_until_ms <= state.account.recent[0].time_ms:
+    if state.faster_ml_h and _is_behind(state, state.faster_until_ms):
         state.faster_ml_h = 0.0
     if edge is not None and edge.rate_ml_h > message.rate_ml_h:
         state.faster_ml_h = max(state.faster_ml_h, edge.rate_ml_h)
         state.faster_until_ms = message.time_ms
     if type(message) is Telemetry:
         _note_supply(state, edge, message)
+        state.telemetry = None
+    elif type(edge) is Telemetry:
+        state.telemetry = edge
     state.held_iu = held_iu
     state.edge = message
     state.edge_key = key
     state.heard_clock_ms = clock_ms
     return is_new
+
+
+def _is_behind(state: PumpState, at_ms: int) -> bool:
+    """Whether no stretch that a flow is still told from begins before an instant."""
+    interval = state.interval
+    is_told = interval is not None and interval.from_ms < at_ms
+    return not is_told and at_ms <= state.account.recent[0].time_ms
 
 
 def _differs(edge: Telemetry, message: PumpMessage) -> bool:
@@ -171,11 +181,20 @@ def _note_changes(state: PumpState, edge: PumpMessage | None, message: PumpMessa
             state.supply.occluded_ms.append(at_ms)
             del state.supply.occluded_ms[:-OCCLUSIONS_KEPT]
     if isinstance(message, Event):
-        if message.event == "DRIPWATCH_EVT_OVERRIDE":
-            keypad.overridden_ms.append(at_ms)
-            del keypad.overridden_ms[:-OVERRIDES_KEPT]
-        elif message.event == "DRIPWATCH_EVT_DOUBLE_CHECK":
-            keypad.checked_ms = at_ms
+        _note_event(state, message)
+
+
+def _note_event(state: PumpState, event: Event) -> None:
+    """What somebody did at the pump."""
+    keypad = state.keypad
+    if event.event == "DRIPWATCH_EVT_OVERRIDE":
+        keypad.overridden_ms.append(event.time_ms)
+        del keypad.overridden_ms[:-OVERRIDES_KEPT]
+    elif event.event == "DRIPWATCH_EVT_DOUBLE_CHECK":
+        keypad.checked_ms = event.time_ms
+    elif event.event == "DRIPWATCH_EVT_NEW_BAG":
+        # The next telemetry tells what is in it.
+        state.supply.reservoir_ml = None
 
 
 def _note_supply(state: PumpState, edge: PumpMessage | None, message: Telemetry) -> None:

@@ -112,14 +112,15 @@ def begin(watch: LevelWatch, timeline: Timeline | None, at_ms: int, weight_kg: f
     their beginning. Without an order the blood is free of heparin. Costs about 1 ms.
     """
     size_kg = _size_kg(weight_kg)
-    is_old = timeline is not None and timeline.times_ms[0] < at_ms
-    start_ms = at_ms - _BEFORE_MS if is_old else at_ms
-    rate = timeline.base_rate_iu_h(start_ms) / size_kg if timeline is not None and is_old else 0.0
+    # Before the therapy there is nothing to follow, and a tick of it makes no level.
+    first_ms = timeline.times_ms[0] if timeline is not None else at_ms
+    start_ms = max(at_ms - _BEFORE_MS, min(first_ms, at_ms))
+    rate = timeline.base_rate_iu_h(start_ms - 1) / size_kg if timeline is not None else 0.0
     settle(watch, rate, start_ms)
     if timeline is None:
         return
     while watch.at_ms < at_ms:
-        to_ms = watch.at_ms + TICK_MS
+        to_ms = min(watch.at_ms + TICK_MS, at_ms)
         dose_iu = timeline.dose_iu(watch.at_ms, to_ms)
         advance(watch, dose_iu, dose_iu, to_ms, weight_kg)
 

@@ -12,7 +12,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from infusion.alarms import Priority
+# The alert's own messages are a file of their own, and part of the contract all the same.
+from infusion.alert import Act as Act
+from infusion.alert import Alert as Alert
+from infusion.alert import AlertChange as AlertChange
+from infusion.alert import Audit as Audit
+from infusion.alert import Change as Change
+from infusion.alert import Evidence as Evidence
+from infusion.alert import OpenAlerts as OpenAlerts
 from infusion.clinical import LabResult, Report
 from infusion.errors import MessageError
 from infusion.prescription import (
@@ -61,6 +68,8 @@ class Kind(StrEnum):
     REPORT = "report"
     ALERTS = "alerts"
     ALERT_LOG = "alert-log"
+    ACT = "act"
+    AUDIT = "audit"
     MONITOR_PRESENCE = "monitor-presence"
 
 
@@ -200,78 +209,6 @@ class MonitorPresence(Struct, frozen=True, kw_only=True):
     beat: Counter
 
 
-class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why an alert stands: what was seen, what was expected, and the limit between them.
-
-    `unit` belongs to `observed`, `expected`, `low` and `high` (the bounds while data is missing).
-    `from_ms` to `to_ms` is the interval looked at, `samples` the messages used in it. `dose_iu` is
-    what the hazard has given too much so far, or below zero too little.
-    """
-
-    observed: float | None = None
-    expected: float | None = None
-    low: float | None = None
-    high: float | None = None
-    unit: str = ""
-    limit: str = ""
-    from_ms: int | None = None
-    to_ms: int | None = None
-    samples: int | None = None
-    dose_iu: float | None = None
-    detail: str = ""
-
-
-class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One alert as it stands. `id` derives from pump, rule and onset, so a repeat has the same.
-
-    `version` counts its changes from 1. Times are on the pump's own clock: `onset_ms` when the
-    condition began, `raised_ms` when it had lasted long enough, `cleared_ms` when it was over.
-    `suppresses` names rules whose alerts this one hides as its consequences.
-    """
-
-    id: str
-    site: str
-    pump: str
-    therapy: str | None = None
-    rule: str
-    category: str
-    title: str
-    priority: Priority
-    state: Literal["raised", "cleared"]
-    version: int
-    onset_ms: int
-    raised_ms: int
-    changed_ms: int
-    cleared_ms: int | None = None
-    evidence: Evidence
-    suppresses: tuple[str, ...] = ()
-
-
-class OpenAlerts(Struct, frozen=True, kw_only=True):
-    """Every open alert of one pump; retained. `version` grows with each change."""
-
-    site: str
-    pump: str
-    version: int
-    alerts: tuple[Alert, ...]
-
-
-Change = Literal["raised", "escalated", "deescalated", "updated", "cleared"]
-
-
-class AlertChange(Struct, frozen=True, kw_only=True):
-    """One change of one alert. `(alert.id, alert.version)` names it: a repeat is the same change.
-
-    `change` is `raised`, `escalated` or `deescalated` (only the priority differs), `updated`
-    (what it suppresses differs) or `cleared`. `list_version` is the version of the pump's open
-    list that holds the change.
-    """
-
-    change: Change
-    list_version: int
-    alert: Alert
-
-
 Message = (
     Telemetry
     | Event
@@ -283,6 +220,8 @@ Message = (
     | Report
     | OpenAlerts
     | AlertChange
+    | Act
+    | Audit
 )
 
 _TYPES: dict[Kind, Any] = {
@@ -295,6 +234,8 @@ _TYPES: dict[Kind, Any] = {
     Kind.REPORT: Report,
     Kind.ALERTS: OpenAlerts,
     Kind.ALERT_LOG: AlertChange,
+    Kind.ACT: Act,
+    Kind.AUDIT: Audit,
     Kind.MONITOR_PRESENCE: MonitorPresence,
 }
 _DECODERS = {kind: msgspec.json.Decoder(type_) for kind, type_ in _TYPES.items()}
@@ -304,6 +245,8 @@ _NAME_FIELD = {
     Kind.PRESENCE: "pump",
     Kind.TRUTH: "pump",
     Kind.ALERTS: "pump",
+    Kind.ACT: "pump",
+    Kind.AUDIT: "pump",
     Kind.ORDER: "therapy",
     Kind.LAB: "therapy",
     Kind.REPORT: "therapy",
@@ -314,6 +257,7 @@ _BYTES_MAX = {
     Kind.ORDER: ORDER_BYTES_MAX,
     Kind.ALERTS: ORDER_BYTES_MAX,
     Kind.ALERT_LOG: ORDER_BYTES_MAX,
+    Kind.AUDIT: ORDER_BYTES_MAX,
 }
 _KINDS: dict[str, Kind] = {k.value: k for k in Kind if k is not Kind.MONITOR_PRESENCE}
 _ENCODER = msgspec.json.Encoder()

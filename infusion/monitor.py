@@ -27,9 +27,11 @@ What is live and what is back-fill, and whose clock was set, is told in infusion
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
-from infusion import level, pressure
+from infusion import level
 from infusion.account import Account, book
-from infusion.alerts import next_look_ms, open_alerts, update
+from infusion.acts import perform, refusal
+from infusion.advice import advised
+from infusion.alerts import next_look_ms, open_alerts, unseen_alerts, update
 from infusion.allowed import FOREVER_MS
 from infusion.blood import carry_on, fill_in
 from infusion.board import Board, Look
@@ -37,9 +39,12 @@ from infusion.clinical import LabResult, Report
 from infusion.counter import Sample, sample_key
 from infusion.edge import LATE_MS_MAX, is_live, is_stranger, leaps, note, set_clock, take
 from infusion.errors import MessageError
-from infusion.excess import add, stretch
+from infusion.handling import Handling
+from infusion.handlings import Handlings
 from infusion.messages import (
+    Act,
     AlertChange,
+    Audit,
     Event,
     Message,
     OpenAlerts,
@@ -47,17 +52,17 @@ from infusion.messages import (
     PumpMessage,
     Telemetry,
 )
+from infusion.nomogram import Nomogram
 from infusion.pacing import is_delivering, longest_judged_ms, silence_ms
+from infusion.policy import Policy
 from infusion.prescription import Prescription
 from infusion.record import Order, Record
 from infusion.rules import verdicts
-from infusion.rules.delivery import runs_free
-from infusion.rules.technical import stands_still
 from infusion.situation import Situation
 from infusion.state import Clock, MonitorSettings, PumpState
 from infusion.therapies import Therapies
-from infusion.thresholds import DEFAULTS
-from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, dose_iu, nanolitres
+from infusion.units import MS_PER_MINUTE, nanolitres
+from infusion.watches import held_dose_iu, watch
 
 # The values that the verbs work on are named here too, so that a caller needs this module only.
 __all__ = ["COUNTERS_CLEARED", "Clock", "Monitor", "MonitorSettings", "PumpState"]
@@ -72,12 +77,22 @@ TALLIES_KEPT = 7
 class Monitor:
     """The state of all pumps of one partition, and the verbs on it. Not safe for threads."""
 
-    def __init__(self, settings: MonitorSettings | None = None) -> None:
+    def __init__(
+        self,
+        settings: MonitorSettings | None = None,
+        policy: Policy | None = None,
+        nomograms: Mapping[str, Nomogram] | None = None,
+    ) -> None:
+        """`nomograms` holds the tables that the policy's thresholds name, by their names."""
         self.settings = settings or MonitorSettings()
+        self.handlings = Handlings(policy or Policy())
+        self.nomograms = nomograms or {}
         self.clock = Clock()
         self.pumps: dict[str, PumpState] = {}
         self.therapies = Therapies()
         self.refused: dict[str, int] = {}
+        # What became of acts, since the caller last emptied this list.
+        self.audits: list[Audit] = []
         # Pumps whose state changed since the caller last emptied this set.
         self.touched: set[str] = set()
         self._deadlines: list[tuple[int, str]] = []
@@ -95,6 +110,8 @@ class Monitor:
         if isinstance(message, Presence):
             self._admit(site, message.pump)
             return self.tick(now_ms) + self._presence(message, site)
+        if isinstance(message, Act):
+            return self.tick(now_ms) + self._act(message, site)
         if isinstance(message, LabResult | Report):
             self.therapies.admit(f"{site}/{message.therapy}", None)
             return self.tick(now_ms) + self._clinical(message, site)
@@ -144,7 +161,11 @@ class Monitor:
         """The list of open alerts of one pump, as it is published and retained."""
         board = self.pumps[key].board
         return OpenAlerts(
-            site=board.site, pump=board.pump, version=board.version, alerts=open_alerts(board)
+            site=board.site,
+            pump=board.pump,
+            version=board.version,
+            alerts=open_alerts(board),
+            unseen=unseen_alerts(board),
         )
 
     def restore(self, clock: Clock, records: Mapping[str, Record]) -> None:
@@ -155,7 +176,10 @@ class Monitor:
 
     def restore_pump(self, state: PumpState) -> None:
         """Resume one pump from its stored state."""
-        self.pumps[f"{state.site}/{state.pump}"] = state
+        name = f"{state.site}/{state.pump}"
+        self.pumps[name] = state
+        handling = self._handling(name, state, state.evaluated_ms)
+        self.therapies.refresh(name, state, state.evaluated_ms, handling.thresholds)
         self._schedule(state)
 
     def pump_ms(self, state: PumpState) -> int:
@@ -183,7 +207,7 @@ class Monitor:
         name = f"{site}/{message.pump}"
         state = self.pumps.get(name) or self._state(site, message.pump)
         key = sample_key(message.boot, message.seq)
-        held_iu = self._held_iu(state, message)
+        held_iu = held_dose_iu(self.settings, state, message)
         sample = Sample(
             key,
             message.time_ms,
@@ -192,10 +216,12 @@ class Monitor:
             held_iu,
             isinstance(message, Event) and message.event == COUNTERS_CLEARED,
         )
-        is_late, before_iu = key <= state.edge_key, state.account.pumped_iu
+        is_late = key <= state.edge_key
+        before_iu = state.account.pumped_iu if is_late else 0.0
         is_new = book(state.account, sample, (state.presence or self.settings).rate_max_ml_h)
         if not is_new or is_late:
-            fill_in(state, state.account.pumped_iu - before_iu)
+            if is_late and is_new:
+                fill_in(state, state.account.pumped_iu - before_iu)
             return self._old_message(name, state, message, key, is_new)
         self.touched.add(name)
         clock = self.clock
@@ -211,8 +237,11 @@ class Monitor:
             changes += self._run_up_to(state, message.time_ms)
         is_new = take(state, message, key, held_iu, clock.clock_ms)
         if is_new:
-            self.therapies.refresh(name, state, message.time_ms, DEFAULTS)
-        if self._watch(name, state, message) or is_new or state.board.tracks:
+            limits = self._handling(name, state, message.time_ms).thresholds
+            self.therapies.refresh(name, state, message.time_ms, limits)
+        limits = self.handlings.last(name).thresholds
+        sees = watch(state, self.therapies.ordered(name), message, limits)
+        if sees or is_new or state.board.tracks:
             changes += self._evaluate(state, message.time_ms)
         return changes
 
@@ -232,51 +261,12 @@ class Monitor:
             return []
         return self._evaluate(state, pump_ms)
 
-    def _held_iu(self, state: PumpState, message: PumpMessage) -> float:
-        """What the line holds back: pumped, but kept by its compliance while it is occluded."""
-        if not isinstance(message, Telemetry):
-            return state.held_iu
-        settings = self.settings
-        if message.pressure_mmhg < settings.occlusion_pressure_mmhg:
-            return 0.0
-        pressure_mmhg = message.pressure_mmhg - settings.free_pressure_mmhg
-        held_ml = settings.line_compliance_ml_mmhg * pressure_mmhg
-        return dose_iu(nanolitres(held_ml), message.concentration_iu_ml)
-
     def _run_up_to(self, state: PumpState, time_ms: int) -> list[AlertChange]:
         """Fire the deadlines that lie between what is known of a pump and its next message."""
         changes: list[AlertChange] = []
         while state.edge is not None and state.evaluated_ms < state.due_ms < time_ms:
             changes += self._evaluate(state, state.due_ms)
         return changes
-
-    def _watch(self, name: str, state: PumpState, message: PumpMessage) -> bool:
-        """Let the watches follow a live message; whether one of them sees something."""
-        delivers = is_delivering(message)
-        flow, presence = state.flow, state.presence
-        # A pump that stands makes no strokes: what its counter says is to be believed at once.
-        step_ml = presence.volume_step_ml if presence is not None and delivers else 0.0
-        flow.step_iu = step_ml * message.concentration_iu_ml
-        ordered = self.therapies.ordered(name)
-        interval = stretch(flow, state.account, state.judged_ms)
-        sees = False
-        if interval is not None:
-            # One that is too long to judge proves nothing: the last one that was judged stands.
-            state.interval = interval
-            if ordered is not None:
-                hours = (interval.to_ms - interval.from_ms) / MS_PER_HOUR
-                least_iu, most_iu = ordered.least_iu_h * hours, ordered.most_iu_h * hours
-                sees = add(flow, interval, least_iu, most_iu, DEFAULTS.flow_tolerance)
-            sees |= runs_free(state, DEFAULTS) is not None
-        if not delivers:
-            flow.under.begin(message.time_ms)
-            return sees
-        if ordered is None:
-            flow.over.begin(message.time_ms)
-            flow.under.begin(message.time_ms)
-        if type(message) is Telemetry:
-            sees |= pressure.follow(state.pressure, message.time_ms, message.pressure_mmhg)
-        return sees or stands_still(state, DEFAULTS)
 
     def _presence(self, presence: Presence, site: str) -> list[AlertChange]:
         state = self._state(site, presence.pump)
@@ -307,6 +297,22 @@ class Monitor:
             level.observe(state.level, message)
         return self._evaluate(state, self.pump_ms(state))
 
+    def _act(self, act: Act, site: str) -> list[AlertChange]:
+        """What a person does about an alert; what became of it is added to `audits`."""
+        name = f"{site}/{act.pump}"
+        state = self.pumps.get(name)
+        if state is None:
+            sentence = f"no pump {act.pump} of the site {site} has been heard of"
+            self.audits.append(refusal(site, act, self.clock.clock_ms, sentence))
+            return []
+        heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
+        at_ms = max(self.pump_ms(state), state.evaluated_ms)
+        look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
+        done = perform(state.board, act, look, self._handling(name, state, at_ms))
+        if done.audit is not None:
+            self.audits.append(done.audit)
+        return done.changes + self._evaluate(state, at_ms)
+
     def _minute(self, state: PumpState, record: Record | None, at_ms: int) -> None:
         """What only comes with time, once a minute of the pump's clock."""
         state.minute_ms = at_ms + MS_PER_MINUTE
@@ -323,9 +329,11 @@ class Monitor:
         edge = state.edge
         at_ms = state.evaluated_ms = max(at_ms, state.evaluated_ms)
         heard_ms = edge.time_ms if edge is not None else state.awaited_ms
+        handling = self._handling(name, state, at_ms)
+        limits = handling.thresholds
         ordered = self.therapies.ordered(name)
         if ordered is None or at_ms >= ordered.allowed.until_ms:
-            ordered = self.therapies.refresh(name, state, at_ms, DEFAULTS)
+            ordered = self.therapies.refresh(name, state, at_ms, limits)
         record = self.therapies.record_of(name, state)
         if at_ms >= state.minute_ms:
             self._minute(state, record, at_ms)
@@ -335,6 +343,7 @@ class Monitor:
             at_ms=at_ms,
             heard_ms=heard_ms,
             edge=edge,
+            telemetry=edge if isinstance(edge, Telemetry) else state.telemetry,
             delivering=edge is not None and is_delivering(edge),
             record=record,
             prescription=order.prescription if order is not None else None,
@@ -342,17 +351,24 @@ class Monitor:
             allowed=ordered.allowed if ordered is not None else None,
             order_ms=at_ms - state.clock_shift_ms,
             ordered=self.therapies.are_ordered(name),
-            limits=DEFAULTS,
+            limits=limits,
         )
         look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
-        changes = update(state.board, look, verdicts(situation))
-        self._plan(state, ordered.allowed.until_ms if ordered is not None else FOREVER_MS)
+        found = advised(verdicts(situation), record, self.nomograms, limits)
+        changes = update(state.board, look, found, handling)
+        until_ms = ordered.allowed.until_ms if ordered is not None else FOREVER_MS
+        self._plan(state, min(until_ms, handling.until_ms or FOREVER_MS), handling)
         return changes
 
-    def _plan(self, state: PumpState, until_ms: int) -> None:
+    def _handling(self, name: str, state: PumpState, at_ms: int) -> Handling:
+        """What the policy says of a pump now."""
+        therapy = self.therapies.therapy_of(name, state)
+        return self.handlings.now(name, state.site, therapy, at_ms)
+
+    def _plan(self, state: PumpState, until_ms: int, handling: Handling) -> None:
         """When the pump is looked at next though nothing comes, at the latest its silence."""
         due_ms = min(until_ms, state.minute_ms)
-        board_ms = next_look_ms(state.board)
+        board_ms = next_look_ms(state.board, handling)
         if board_ms is not None and board_ms < due_ms:
             due_ms = board_ms
         if "no-telemetry" not in state.board.tracks:

@@ -40,8 +40,11 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     change_grace_min: Minutes = 30.0
     hold_grace_min: Minutes = 10.0
     bolus_grace_min: Minutes = 45.0
+    # After so long a bolus that nobody gave is no longer one that was ordered [A].
+    bolus_void_min: Minutes = 240.0
     # A pump may be programmed so long before the order's own instant [A].
     early_grace_min: Minutes = 5.0
+    # A label says it exactly; the rest is for rounding [A].
     concentration_tolerance: Share = 0.01
     # H08 [A].
     weight_tolerance: Share = 0.10

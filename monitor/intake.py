@@ -19,7 +19,15 @@ BATCH_GAP_S = 0.02
 # The monitor's own presence comes back on PRESENCE: the heartbeat that proves the broker delivers.
 SUBSCRIPTIONS = tuple(
     Subscription(subscription(kind))
-    for kind in (Kind.TELEMETRY, Kind.EVENT, Kind.PRESENCE, Kind.ORDER)
+    for kind in (
+        Kind.TELEMETRY,
+        Kind.EVENT,
+        Kind.PRESENCE,
+        Kind.ORDER,
+        Kind.LAB,
+        Kind.REPORT,
+        Kind.ACT,
+    )
 )
 
 

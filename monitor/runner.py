@@ -18,7 +18,14 @@ import structlog
 from msgspec import Struct, field, msgpack, structs
 
 from infusion.errors import LinkError, MessageError
-from infusion.messages import TOPIC_LENGTH_MAX, AlertChange, OpenAlerts, decode, parse_topic
+from infusion.messages import (
+    TOPIC_LENGTH_MAX,
+    AlertChange,
+    Audit,
+    OpenAlerts,
+    decode,
+    parse_topic,
+)
 from infusion.monitor import Clock, Monitor, MonitorSettings, PumpState
 from infusion.record import Record
 
@@ -60,11 +67,15 @@ class Refused(Struct, frozen=True):
     text: str
 
 
-class NumberedChange(Struct, frozen=True):
-    """A change of an alert with its place in the change log, which counts from 1."""
+# What the core says, and what must be said aloud once: changes of alerts, and what became of acts.
+Said = AlertChange | Audit
+
+
+class Numbered(Struct, frozen=True):
+    """Something said, with its place in the log of all that was said, which counts from 1."""
 
     number: int
-    change: AlertChange
+    said: Said
 
 
 class Snapshot(Struct, frozen=True):
@@ -80,21 +91,21 @@ class Commit(Struct, frozen=True):
 
     position: int
     entries: tuple[Entry, ...]
-    changes: tuple[NumberedChange, ...]
+    said: tuple[Numbered, ...]
     refused: tuple[Refused, ...]
     said_number: int
     snapshot: Snapshot | None
 
 
 class Stored(Struct):
-    """What a store gives back: the last snapshot, the batches since, the changes not yet said."""
+    """What a store gives back: the last snapshot, the batches since, what is not yet said aloud."""
 
     position: int = 0
     clock: Clock = field(default_factory=Clock)
     pumps: list[PumpState] = field(default_factory=list)
     records: dict[str, Record] = field(default_factory=dict)
     batches: list[tuple[int, tuple[Entry, ...]]] = field(default_factory=list)
-    unsaid: list[NumberedChange] = field(default_factory=list)
+    unsaid: list[Numbered] = field(default_factory=list)
     next_number: int = 1
     said_number: int = 0
 
@@ -120,11 +131,11 @@ class Store(Protocol):
 
 
 class AlertSink(Protocol):
-    """Port: where changes of alerts are said."""
+    """Port: where changes of alerts and what became of acts are said."""
 
     @property
     def said_number(self) -> int:
-        """Every change up to this number has been said and received."""
+        """Everything up to this number has been said and received."""
 
     def begin(self, said_number: int) -> None:
         """Go on after what an earlier run has said."""
@@ -132,16 +143,16 @@ class AlertSink(Protocol):
     async def settle(self, timeout_s: float) -> None:
         """Wait until all that was said is received. Raises LinkError when it is not in time."""
 
-    async def say(self, changes: Sequence[NumberedChange], lists: Sequence[OpenAlerts]) -> None:
-        """Say changes in order, and the open lists that they lead to."""
+    async def say(self, said: Sequence[Numbered], lists: Sequence[OpenAlerts]) -> None:
+        """Say it in order, and the open lists that it leads to."""
 
 
-def step(monitor: Monitor, entries: Sequence[Entry]) -> tuple[list[AlertChange], list[Refused]]:
-    """Step the core over messages as they arrived.
+def step(monitor: Monitor, entries: Sequence[Entry]) -> tuple[list[Said], list[Refused]]:
+    """Step the core over messages as they arrived; what became of an act follows its changes.
 
-    The same entries on the same state give the same changes: the log is replayed with this.
+    The same entries on the same state give the same: the log is replayed with this.
     """
-    changes: list[AlertChange] = []
+    said: list[Said] = []
     refused: list[Refused] = []
     for entry in entries:
         site: str | None = None
@@ -149,11 +160,14 @@ def step(monitor: Monitor, entries: Sequence[Entry]) -> tuple[list[AlertChange],
             topic = parse_topic(entry.topic)
             site = topic.site
             message = decode(topic, entry.payload, contract=entry.contract)
-            changes += monitor.receive(message, site, entry.received_ms)
+            said += monitor.receive(message, site, entry.received_ms)
         except MessageError as error:
-            changes += monitor.refuse(error, site, entry.received_ms)
+            said += monitor.refuse(error, site, entry.received_ms)
             refused.append(_refusal(entry, error))
-    return changes, refused
+        if monitor.audits:
+            said += monitor.audits
+            monitor.audits.clear()
+    return said, refused
 
 
 def _refusal(entry: Entry, error: MessageError) -> Refused:
@@ -174,6 +188,10 @@ class Totals(Struct):
     changes: int = 0
     refused: int = 0
     snapshots: int = 0
+    # What people did: carried out, too late because somebody was first, or refused.
+    acts_done: int = 0
+    acts_late: int = 0
+    acts_refused: int = 0
 
 
 class PartitionRunner:
@@ -214,7 +232,7 @@ class PartitionRunner:
             position=self._position,
             pumps=len(self.monitor.pumps),
             replayed_batches=len(stored.batches),
-            unsaid_changes=len(stored.unsaid),
+            unsaid=len(stored.unsaid),
         )
         self._sink.begin(stored.said_number)
         await self._sink.say(stored.unsaid, self.open_lists())
@@ -242,7 +260,7 @@ class PartitionRunner:
             await self._sink.settle(SETTLE_S)
         except LinkError as error:
             # Nothing is lost: what is not acknowledged is not counted as said.
-            log.warning("some changes will be said again by the next run", reason=str(error))
+            log.warning("some of it will be said again by the next run", reason=str(error))
         await self._commit((), [], [], snapshot=True)
 
     def stop(self) -> None:
@@ -253,19 +271,43 @@ class PartitionRunner:
 
     async def handle(self, batch: Batch) -> None:
         """Take one batch through: core, commit, acknowledge, say."""
-        changes, refused = step(self.monitor, batch.entries)
-        numbered = await self._commit(batch.entries, changes, refused, snapshot=self._is_due())
+        said, refused = step(self.monitor, batch.entries)
+        numbered = await self._commit(batch.entries, said, refused, snapshot=self._is_due())
         self._source.done(batch)
         self.totals.messages += len(batch.entries)
         self.totals.batches += 1
-        self.totals.changes += len(changes)
         self.totals.refused += len(refused)
+        keys = self._count(said)
         if self.relist:
             self.relist = False
             await self._sink.say(numbered, self.open_lists())
         elif numbered:
-            keys = dict.fromkeys(f"{c.alert.site}/{c.alert.pump}" for c in changes)
             await self._sink.say(numbered, [self.monitor.open_alerts(key) for key in keys])
+
+    def _count(self, said: Sequence[Said]) -> list[str]:
+        """Count what was said, and log each act; the pumps whose open lists changed, in order."""
+        totals = self.totals
+        keys: dict[str, None] = {}
+        for each in said:
+            if isinstance(each, AlertChange):
+                totals.changes += 1
+                keys[f"{each.alert.site}/{each.alert.pump}"] = None
+                continue
+            totals.acts_done += each.outcome == "done"
+            totals.acts_late += each.outcome == "late"
+            totals.acts_refused += each.outcome == "refused"
+            log.info(
+                "act",
+                site=each.site,
+                pump=each.pump,
+                act=each.act.act,
+                what=each.act.what,
+                by=each.act.by,
+                alert=each.act.alert,
+                outcome=each.outcome,
+                sentence=each.sentence,
+            )
+        return list(keys)
 
     def _is_due(self) -> bool:
         """Whether a snapshot should cover the batches since the last one."""
@@ -279,22 +321,21 @@ class PartitionRunner:
     async def _commit(
         self,
         entries: tuple[Entry, ...],
-        changes: list[AlertChange],
+        said: Sequence[Said],
         refused: list[Refused],
         *,
         snapshot: bool,
-    ) -> tuple[NumberedChange, ...]:
+    ) -> tuple[Numbered, ...]:
         self._position += 1
         numbered = tuple(
-            NumberedChange(number, change)
-            for number, change in enumerate(changes, start=self._next_number)
+            Numbered(number, each) for number, each in enumerate(said, start=self._next_number)
         )
         self._next_number += len(numbered)
         await self._store.commit(
             Commit(
                 position=self._position,
                 entries=entries,
-                changes=numbered,
+                said=numbered,
                 refused=tuple(refused),
                 said_number=self._sink.said_number,
                 snapshot=self._snapshot() if snapshot else None,

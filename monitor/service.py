@@ -10,7 +10,7 @@ silent. Its will says "offline".
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +33,7 @@ from infusion.messages import (
     encode,
 )
 from infusion.monitor import MonitorSettings, PumpState
+from infusion.record import Record
 from link import Link, LinkSettings, Will, open_link
 from monitor.intake import SUBSCRIPTIONS, LinkIntake
 from monitor.outlets.mqtt import MqttSink
@@ -74,6 +75,27 @@ class PumpView(Struct, frozen=True):
     alerts: tuple[Alert, ...]
 
 
+class RecordCounts(Struct, frozen=True, kw_only=True):
+    """What is kept of therapies: how many there are, and all results and reports of them."""
+
+    therapies: int = 0
+    results: int = 0
+    reports: int = 0
+
+
+class AlertCounts(Struct, frozen=True, kw_only=True):
+    """Alerts of all pumps since they were first heard, whichever run of the monitor it was.
+
+    `damped` came and went so often that they were held open, `dropped` were not said because too
+    many alerts of their pump were open. `unseen` are over, and nobody has seen them yet.
+    """
+
+    raised: int = 0
+    damped: int = 0
+    dropped: int = 0
+    unseen: int = 0
+
+
 class Status(Struct, frozen=True):
     """The monitor as it stands: its pumps, and its counts since it started."""
 
@@ -83,6 +105,8 @@ class Status(Struct, frozen=True):
     late: int
     stalled_ms: int
     pumps: tuple[PumpView, ...]
+    records: RecordCounts = RecordCounts()
+    alerts: AlertCounts = AlertCounts()
 
 
 class MonitorService:
@@ -130,7 +154,7 @@ class MonitorService:
             runner = PartitionRunner(core, LinkIntake(link, self._now_ms), store, MqttSink(link))
             await self._work(runner, link)
             self._say_presence(link, "offline")
-        log.info("stopped", messages=runner.totals.messages, changes=runner.totals.changes)
+        log.info("stopped", **structs.asdict(runner.totals))
 
     def stop(self) -> None:
         """Ask `run` to end: what is in hand is finished, stored and said."""
@@ -149,6 +173,8 @@ class MonitorService:
             late=sum(state.account.late for state in states),
             stalled_ms=runner.monitor.clock.stalled_ms,
             pumps=tuple(self._view(runner, state) for state in states),
+            records=_count_records(runner.monitor.therapies.records.values()),
+            alerts=_count_alerts(states),
         )
 
     def accounts(self) -> dict[str, Account]:
@@ -240,3 +266,21 @@ class MonitorService:
             dose=dose,
             alerts=monitor.open_alerts(f"{state.site}/{state.pump}").alerts,
         )
+
+
+def _count_records(records: Collection[Record]) -> RecordCounts:
+    return RecordCounts(
+        therapies=len(records),
+        results=sum(len(record.results) for record in records),
+        reports=sum(len(record.reports) for record in records),
+    )
+
+
+def _count_alerts(states: Collection[PumpState]) -> AlertCounts:
+    counts = [count for state in states for count in state.board.counts.values()]
+    return AlertCounts(
+        raised=sum(count.raised for count in counts),
+        damped=sum(count.damped for count in counts),
+        dropped=sum(count.dropped for count in counts),
+        unseen=sum(len(state.board.unseen) for state in states),
+    )

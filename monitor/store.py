@@ -2,7 +2,8 @@
 
 One commit holds a batch, the changes it led to and, now and then, a snapshot of the pumps that
 changed; it is durable (WAL, `synchronous = FULL`) before anything is acknowledged. Batches that a
-snapshot covers are deleted. The change log is kept, up to `CHANGES_MAX` rows, each change once.
+snapshot covers are deleted. The log of changes is kept, up to `CHANGES_MAX` rows, each change once,
+and so is that of what people did, up to `AUDITS_MAX`; the two share one row of numbers.
 
 A store is owned by the process that opened it last: every commit compares the owner's number and
 sets it, so an older process that still lives is refused instead of mixing its state in.
@@ -17,19 +18,23 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import msgspec
+import structlog
 from msgspec import msgpack
 
 from infusion.errors import StoreError
-from infusion.messages import AlertChange
+from infusion.messages import AlertChange, Audit
 from infusion.monitor import Clock, PumpState
 from infusion.record import Record
-from monitor.runner import Commit, Entry, NumberedChange, Refused, Stored
+from monitor.runner import Commit, Entry, Numbered, Refused, Stored
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 SCHEMA = 2
 BUSY_TIMEOUT_S = 10.0
 CHANGES_MAX = 1_000_000
+AUDITS_MAX = 1_000_000
 REFUSED_MAX = 1_000
 
 _TABLES = """
@@ -44,6 +49,11 @@ CREATE TABLE change (
     change BLOB NOT NULL,
     UNIQUE (alert, version)
 );
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY,
+    act TEXT NOT NULL,
+    audit BLOB NOT NULL
+);
 CREATE TABLE refused (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     received_ms INTEGER NOT NULL,
@@ -57,6 +67,7 @@ _ENTRIES = msgpack.Decoder(tuple[Entry, ...])
 _PUMP = msgpack.Decoder(PumpState)
 _RECORD = msgpack.Decoder(Record)
 _CHANGE = msgpack.Decoder(AlertChange)
+_AUDIT = msgpack.Decoder(Audit)
 _CLOCK = msgpack.Decoder(Clock)
 
 
@@ -66,8 +77,14 @@ class SqliteStore:
     Used as an async context manager. All errors come as `StoreError`, which names the file.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(
+        self, path: Path | None, *, changes_max: int = CHANGES_MAX, audits_max: int = AUDITS_MAX
+    ) -> None:
         self._path = path
+        self._changes_max = changes_max
+        self._audits_max = audits_max
+        # Rows of the two logs that made room for newer ones.
+        self.dropped = {"change": 0, "audit": 0}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._database: sqlite3.Connection | None = None
         self._owner = 0
@@ -87,9 +104,9 @@ class SqliteStore:
         """Keep a commit durably, all of it or nothing. Raises StoreError."""
         await self._call(lambda: self._commit(commit))
 
-    async def changes(self) -> list[NumberedChange]:
-        """The whole change log, oldest first."""
-        return await self._call(lambda: self._changes_after(0))
+    async def said(self) -> list[Numbered]:
+        """All that was said and is kept, oldest first."""
+        return await self._call(lambda: self._said_after(0))
 
     async def refused(self) -> list[Refused]:
         """The refused messages that are kept, oldest first."""
@@ -139,7 +156,10 @@ class SqliteStore:
         database.execute("COMMIT")
         said = self._number(database, "said")
         clock = database.execute("SELECT value FROM meta WHERE key = 'clock'").fetchone()
-        (last,) = database.execute("SELECT COALESCE(MAX(number), 0) FROM change").fetchone()
+        (last,) = database.execute(
+            "SELECT MAX((SELECT COALESCE(MAX(number), 0) FROM change),"
+            " (SELECT COALESCE(MAX(number), 0) FROM audit))"
+        ).fetchone()
         return Stored(
             position=self._number(database, "position"),
             clock=_CLOCK.decode(clock[0]) if clock else Clock(),
@@ -154,7 +174,7 @@ class SqliteStore:
                     "SELECT position, entries FROM batch ORDER BY position"
                 )
             ],
-            unsaid=self._changes_after(said),
+            unsaid=self._said_after(said),
             next_number=last + 1,
             said_number=said,
         )
@@ -178,12 +198,8 @@ class SqliteStore:
         if commit.entries and commit.snapshot is None:
             row = (commit.position, msgpack.encode(commit.entries))
             database.execute("INSERT INTO batch VALUES (?, ?)", row)
-        for numbered in commit.changes:
-            alert = numbered.change.alert
-            database.execute(
-                "INSERT INTO change VALUES (?, ?, ?, ?)",
-                (numbered.number, alert.id, alert.version, msgpack.encode(numbered.change)),
-            )
+        for numbered in commit.said:
+            self._write_said(database, numbered)
         for refused in commit.refused:
             database.execute(
                 "INSERT INTO refused (received_ms, topic, payload, kind, text)"
@@ -194,6 +210,21 @@ class SqliteStore:
         self._set(database, "alive_ms", time.time_ns() // 1_000_000)
         if commit.snapshot is not None:
             self._write_snapshot(database, commit)
+
+    @staticmethod
+    def _write_said(database: sqlite3.Connection, numbered: Numbered) -> None:
+        said = numbered.said
+        blob = msgpack.encode(said)
+        if isinstance(said, AlertChange):
+            database.execute(
+                "INSERT INTO change VALUES (?, ?, ?, ?)",
+                (numbered.number, said.alert.id, said.alert.version, blob),
+            )
+        else:
+            # An act that comes again after the core has forgotten it is another row.
+            database.execute(
+                "INSERT INTO audit VALUES (?, ?, ?)", (numbered.number, said.act.act, blob)
+            )
 
     def _write_snapshot(self, database: sqlite3.Connection, commit: Commit) -> None:
         """The pumps and therapies as they stand, instead of the batches that led there."""
@@ -208,18 +239,29 @@ class SqliteStore:
             "DELETE FROM refused WHERE number <= (SELECT MAX(number) FROM refused) - ?",
             (REFUSED_MAX,),
         )
-        database.execute(
-            "DELETE FROM change WHERE number <= MIN(?, (SELECT MAX(number) FROM change) - ?)",
-            (commit.said_number, CHANGES_MAX),
-        )
+        for table, rows in (("change", self._changes_max), ("audit", self._audits_max)):
+            last = f"(SELECT MAX(number) FROM {table})"
+            dropped = database.execute(
+                f"DELETE FROM {table} WHERE number <= MIN(?, {last} - ?)",
+                (commit.said_number, rows),
+            ).rowcount
+            if dropped > 0:
+                self.dropped[table] += dropped
+                log.info("old rows dropped", table=table, rows=dropped)
 
-    def _changes_after(self, number: int) -> list[NumberedChange]:
+    def _said_after(self, number: int) -> list[Numbered]:
         if self._database is None:
             raise StoreError(f"store {self._path}: closed")
-        rows = self._database.execute(
-            "SELECT number, change FROM change WHERE number > ? ORDER BY number", (number,)
+        changes = self._database.execute(
+            "SELECT number, change FROM change WHERE number > ?", (number,)
         )
-        return [NumberedChange(number, _CHANGE.decode(change)) for number, change in rows]
+        found = [Numbered(number, _CHANGE.decode(change)) for number, change in changes]
+        audits = self._database.execute(
+            "SELECT number, audit FROM audit WHERE number > ?", (number,)
+        )
+        found += [Numbered(number, _AUDIT.decode(audit)) for number, audit in audits]
+        found.sort(key=lambda each: each.number)
+        return found
 
     def _refused(self) -> list[Refused]:
         if self._database is None:

@@ -14,6 +14,7 @@ WITH_PROCESSES = (
     "tests/host",
     "tests/dripwatch",
     "tests/monitor/test_service.py",
+    "tests/monitor/test_acts.py",
     "tests/simulator/test_publisher.py",
     "tests/benchmarks/test_benchmarks_run.py",
 )

@@ -5,7 +5,7 @@ from infusion.account import FLOW_MS_MIN, Interval, between, window
 from infusion.allowed import near
 from infusion.counter import same_boot
 from infusion.excess import Excess
-from infusion.messages import Evidence, Panel, Telemetry
+from infusion.messages import Evidence, Panel
 from infusion.rules.rule import HIGH
 from infusion.situation import Situation, Verdict
 from infusion.state import PumpState
@@ -40,6 +40,7 @@ LOW_DOSE_STOP_MS = 15 * MS_PER_MINUTE
 PLANNED_MS = 20 * MS_PER_MINUTE
 PLANNED_LATE_MS = 2 * MS_PER_MINUTE
 DAY_MS = 24 * MS_PER_HOUR
+LEAST_DAY_MS = DAY_MS - MS_PER_HOUR
 # Levels nearer to each other than this are the same, in whatever ratio they are; so far apart,
 # half of the lowest level of the range, is dangerous. [A]
 LEVEL_APART_IU_ML = 0.06
@@ -186,8 +187,8 @@ def _after_hold(now: Situation) -> bool:
 
 
 def _planned_until_ms(now: Situation) -> int | None:
-    edge = now.edge
-    if not isinstance(edge, Telemetry) or edge.reason != "standby":
+    edge = now.telemetry
+    if edge is None or edge.reason != "standby":
         return None
     until_ms = (edge.panel or Panel()).standby_until_ms
     return None if until_ms is None else until_ms + PLANNED_LATE_MS
@@ -223,10 +224,11 @@ def deviation_24h(now: Situation) -> Verdict | None:
 
     A quarter of an hour does not show what a slow drift does, a day does.
     """
-    if now.timeline is None or now.edge is None:
+    origin = now.state.account.origin
+    if now.timeline is None or origin is None or now.heard_ms - origin.time_ms < LEAST_DAY_MS:
         return None
     interval = window(now.state.account, DAY_MS)
-    if interval is None or interval.to_ms - interval.from_ms < DAY_MS - MS_PER_HOUR:
+    if interval is None or interval.to_ms - interval.from_ms < LEAST_DAY_MS:
         return None
     ordered = now.timeline.dose_iu(interval.from_ms, interval.to_ms)
     if ordered <= 0:

@@ -39,8 +39,6 @@ PROGRAMMED = (
     "library-bypassed",
 )
 FLOWS = ("free-flow-seen", "over-delivery", "under-delivery", "level-off-course")
-SUPPLY = ("reservoir-runs-out", "reservoir-low", "near-end")
-POWER = ("battery-runs-out", "battery-low")
 
 _TECHNICAL = (
     Rule("two-pumps-one-name", "technical", levels((0, HIGH)), technical.two_pumps_one_name),
@@ -98,7 +96,7 @@ _TECHNICAL = (
     Rule(
         "counter-frozen",
         "technical",
-        levels((2, MEDIUM)),
+        levels((0, MEDIUM)),
         technical.counter_frozen,
         observed=True,
         suppressed_by=("under-delivery", "two-pumps-one-name"),
@@ -144,7 +142,14 @@ _THERAPY = (
         therapy.rate_not_as_ordered,
         suppressed_by=("wrong-concentration", "wrong-weight", "two-pumps-one-name"),
     ),
-    Rule("order-not-applied", "therapy", levels((0, MEDIUM)), therapy.order_not_applied),
+    # The delays let what the pump does at the last moment arrive, and a bag be changed.
+    Rule(
+        "order-not-applied",
+        "therapy",
+        levels((1, MEDIUM)),
+        therapy.order_not_applied,
+        off_delay_ms=3 * MS_PER_MINUTE,
+    ),
     Rule(
         "outside-limits",
         "therapy",
@@ -155,7 +160,8 @@ _THERAPY = (
     Rule(
         "library-bypassed",
         "therapy",
-        levels((0, HIGH)),
+        # Later than what was programmed past it, which tells more.
+        levels((1 / 6, HIGH)),
         therapy.library_bypassed,
         suppressed_by=PROGRAMMED[:-1],
     ),
@@ -176,6 +182,7 @@ _DELIVERY = (
         delivery.free_flow,
         off_delay_ms=MS_PER_MINUTE,
         observed=True,
+        latches=True,
         suppressed_by=("free-flow", "counter-fault"),
     ),
     Rule(
@@ -185,6 +192,7 @@ _DELIVERY = (
         delivery.over_delivery,
         off_delay_ms=MS_PER_MINUTE,
         observed=True,
+        latches=True,
         suppressed_by=(
             "free-flow-seen",
             "free-flow",
@@ -196,7 +204,7 @@ _DELIVERY = (
     Rule(
         "occlusion-forming",
         "delivery",
-        levels((0, MEDIUM)),
+        levels((1.5, MEDIUM)),
         line.occlusion_forming,
         off_delay_ms=2 * MS_PER_MINUTE,
         observed=True,
@@ -239,6 +247,8 @@ _DELIVERY = (
             "reservoir-empty",
             "infusion-complete",
             "near-end",
+            "free-flow-seen",
+            *PROGRAMMED,
             *SILENCE,
         ),
     ),
@@ -261,7 +271,7 @@ _DELIVERY = (
         "delivery",
         levels((10, MEDIUM), (30, HIGH)),
         delivery.not_delivering,
-        suppressed_by=(*STOPPING, "standby-expired", *SUPPLY, *POWER, *SILENCE),
+        suppressed_by=(*STOPPING, "standby-expired", *SILENCE),
     ),
     Rule(
         "level-off-course",
@@ -281,10 +291,16 @@ _DELIVERY = (
             "occlusion-forming",
             *PROGRAMMED,
             *STOPPING,
-            *SUPPLY,
-            *POWER,
             *SILENCE,
         ),
+    ),
+    Rule(
+        "reservoir-unexplained",
+        "delivery",
+        levels((1, MEDIUM)),
+        line.reservoir_unexplained,
+        off_delay_ms=5 * MS_PER_MINUTE,
+        suppressed_by=("free-flow-seen", "free-flow", "over-delivery", "counter-fault", *SILENCE),
     ),
     Rule("repeat-occlusion", "delivery", levels((0, LOW)), line.repeat_occlusion),
     Rule("bag-beyond-use", "delivery", levels((0, NOTICE)), line.bag_beyond_use),

@@ -2,13 +2,12 @@
 
 from infusion.alarms import Priority
 from infusion.allowed import near
-from infusion.messages import Evidence, Panel, Telemetry
+from infusion.messages import Evidence, Panel
 from infusion.situation import Situation, Verdict
 from infusion.therapies import was_given
 from infusion.units import (
     MS_PER_HOUR,
     MS_PER_MINUTE,
-    dose_rate_iu_kg_h,
     pump_rate_ml_h,
     round_dose_iu,
     round_rate,
@@ -33,7 +32,8 @@ def _is_wrong(now: Situation) -> float | None:
     giving = now.state.giving
     if giving is not None:
         longest_ms = (giving.end_ms - giving.begin_ms) * BOLUS_STRETCH + MS_PER_MINUTE
-        if now.at_ms - now.state.keypad.rate_ms <= longest_ms:
+        # In a silence nobody knows whether it went on.
+        if now.heard_ms - now.state.keypad.rate_ms <= longest_ms:
             return None
     if edge.order_version > now.prescription.version and (
         now.at_ms - now.state.keypad.rate_ms < ORDER_WAIT_MS
@@ -116,9 +116,10 @@ def _bolus_not_given(now: Situation) -> Verdict | None:
     if now.timeline is None or now.edge is None:
         return None
     grace_ms = round(now.limits.bolus_grace_min * MS_PER_MINUTE)
+    void_ms = round(now.limits.bolus_void_min * MS_PER_MINUTE)
     for begin_ms, end_ms, rate_iu_h in now.timeline.boluses:
         late_ms = now.at_ms - end_ms - grace_ms
-        if not 0 <= late_ms < 4 * grace_ms or was_given(now.state, begin_ms):
+        if not 0 <= late_ms < void_ms or was_given(now.state, begin_ms):
             continue
         if begin_ms < now.state.awaited_ms:
             # Ordered before this monitor heard of the pump: it may well have been given.
@@ -190,8 +191,8 @@ def wrong_concentration(now: Situation) -> Verdict | None:
 
 def wrong_weight(now: Situation) -> Verdict | None:
     """The pump doses by another weight than the order: pounds for kilograms are 2.2 times (H08)."""
-    edge, prescription = now.edge, now.prescription
-    if not isinstance(edge, Telemetry) or prescription is None or not now.delivering:
+    edge, prescription = now.telemetry, now.prescription
+    if edge is None or prescription is None or not now.delivering:
         return None
     if near(edge.weight_kg, prescription.weight_kg, now.limits.weight_tolerance):
         return None
@@ -209,10 +210,12 @@ def outside_limits(now: Situation) -> Verdict | None:
 
     A pump that runs outside of them against its order is `rate_not_as_ordered`, at once and HIGH.
     """
-    if not now.delivering or now.state.giving is not None or _is_wrong(now) is not None:
+    if not now.delivering or now.state.giving is not None:
         return None
     evidence = _breach(now)
-    return Verdict(evidence) if evidence is not None else None
+    if evidence is None or _is_wrong(now) is not None:
+        return None
+    return Verdict(evidence)
 
 
 def _breach(now: Situation) -> Evidence | None:
@@ -221,7 +224,12 @@ def _breach(now: Situation) -> Evidence | None:
     if edge is None or prescription is None:
         return None
     rate_iu_h = edge.rate_ml_h * edge.concentration_iu_ml
-    by_weight = dose_rate_iu_kg_h(edge.rate_ml_h, edge.concentration_iu_ml, prescription.weight_kg)
+    by_weight = rate_iu_h / prescription.weight_kg
+    if (
+        limits.dose_min_iu_kg_h <= by_weight <= limits.dose_max_iu_kg_h
+        and rate_iu_h <= limits.dose_max_iu_h
+    ):
+        return None
     for value, low, high, unit in (
         (by_weight, limits.dose_min_iu_kg_h, limits.dose_max_iu_kg_h, "IU/kg/h"),
         (rate_iu_h, 0.0, limits.dose_max_iu_h, "IU/h"),
@@ -235,8 +243,8 @@ def _breach(now: Situation) -> Evidence | None:
 
 def library_bypassed(now: Situation) -> Verdict | None:
     """What runs was programmed past the drug library: no limit guards it (H09; ISMP ≥ 95 % [S])."""
-    edge = now.edge
-    if not isinstance(edge, Telemetry) or not now.delivering:
+    edge = now.telemetry
+    if edge is None or not now.delivering:
         return None
     if not (edge.panel or Panel()).outside_library:
         return None

@@ -1,7 +1,8 @@
-"""Alerts on MQTT: each change once on the alert log, and the open list of a pump, retained.
+"""Alerts on MQTT: each change once on the alert log, what became of each act on the audit topic,
+and the open list of a pump, retained.
 
-The log is said in order. A change counts as said when the broker has acknowledged it and every
-change before it; after a crash the ones not counted are said again, with the same id and version.
+All is said in order. Something counts as said when the broker has acknowledged it and everything
+before it; after a crash what is not counted is said again, with the same id and version.
 """
 
 import asyncio
@@ -10,9 +11,17 @@ from collections.abc import Sequence
 
 import structlog
 
-from infusion.messages import CONTENT_TYPE, USER_PROPERTIES, Kind, OpenAlerts, Topic, encode
+from infusion.messages import (
+    CONTENT_TYPE,
+    USER_PROPERTIES,
+    AlertChange,
+    Kind,
+    OpenAlerts,
+    Topic,
+    encode,
+)
 from link import Link
-from monitor.runner import NumberedChange
+from monitor.runner import Numbered, Said
 
 log = structlog.get_logger()
 
@@ -35,24 +44,23 @@ class MqttSink:
 
     @property
     def said_number(self) -> int:
-        """Every change up to this number has been acknowledged by the broker."""
+        """Everything up to this number has been acknowledged by the broker."""
         waiting = self._waiting
         while waiting and waiting[0][1].done():
             number, future = waiting.popleft()
-            # A broker that refuses a change refuses it for good (a limit, an access list): the
+            # A broker that refuses something refuses it for good (a limit, an access list): the
             # store keeps it, this log tells of it, and what comes after it is not held up.
             error = future.exception()
             if error is not None:
-                log.error("change refused by the broker", number=number, error=str(error))
+                log.error("refused by the broker", number=number, error=str(error))
             self._said_number = number
         return self._said_number
 
-    async def say(self, changes: Sequence[NumberedChange], lists: Sequence[OpenAlerts]) -> None:
-        """Publish changes and lists, waiting while the link has no room. Raises LinkError."""
-        for numbered in changes:
-            alert = numbered.change.alert
-            topic = Topic(Kind.ALERT_LOG, alert.site, alert.pump)
-            future = await self._publish(topic, encode(numbered.change), retain=False)
+    async def say(self, said: Sequence[Numbered], lists: Sequence[OpenAlerts]) -> None:
+        """Publish what was said, and lists, waiting while the link is full. Raises LinkError."""
+        for numbered in said:
+            topic = _topic(numbered.said)
+            future = await self._publish(topic, encode(numbered.said), retain=False)
             self._waiting.append((numbered.number, future))
         for open_ in lists:
             topic = Topic(Kind.ALERTS, open_.site, open_.pump)
@@ -67,3 +75,9 @@ class MqttSink:
             content_type=CONTENT_TYPE,
             user_properties=USER_PROPERTIES,
         )
+
+
+def _topic(said: Said) -> Topic:
+    if isinstance(said, AlertChange):
+        return Topic(Kind.ALERT_LOG, said.alert.site, said.alert.pump)
+    return Topic(Kind.AUDIT, said.site, said.pump)

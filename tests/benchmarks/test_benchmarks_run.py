@@ -11,7 +11,7 @@ import pytest
 from benchmarks.figures import percentile, spread
 from benchmarks.stream import Counted, alarming, count, first_messages, last_of, make_fleet
 from benchmarks.subject import losses
-from infusion.messages import Kind, PumpMessage, decode, parse_topic
+from infusion.messages import AlertChange, Kind, PumpMessage, decode, parse_topic
 from infusion.monitor import Monitor
 from monitor.runner import Entry, step
 from tests.brokers import mosquitto_or_skip
@@ -113,9 +113,9 @@ def test_the_alarm_that_ends_a_stream_is_raised_at_once() -> None:
     for kind in (Kind.TELEMETRY, Kind.EVENT):
         topic, payload = alarming(last_of(kind, stream), "P-END", 0)
         assert parse_topic(topic).kind is kind
-        changes, refused = step(Monitor(), [Entry(1, topic, payload, "1")])
+        said, refused = step(Monitor(), [Entry(1, topic, payload, "1")])
         assert not refused
-        assert {change.alert.pump for change in changes} == {"P-END"}
+        assert {each.alert.pump for each in said if isinstance(each, AlertChange)} == {"P-END"}
 
 
 def test_a_lost_message_is_found() -> None:

@@ -11,7 +11,7 @@ from tests.dripwatch.commands import dripwatch
 
 @pytest.mark.parametrize(
     "command",
-    ["", "up", "simulate", "replay", "monitor", "watch", "check-config", "scenario"],
+    ["", "up", "simulate", "replay", "monitor", "watch", "send", "check-config", "scenario"],
 )
 def test_every_command_explains_itself_and_its_limits(command: str) -> None:
     """--help works everywhere, and says that this is no medical device."""
@@ -80,7 +80,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
             ["up", "--scenario", "dmo"],
             {},
             snapshot(
-                "2: dripwatch: 'dmo' is not in config/scenarios; the nearest is demo; known: air-in-line, alarm-storm, bad-wire, bag-mix-up, battery-night, bleeding, bolus-twice, bridging-to-warfarin, clearance-falls, clocks, counter-faults, demo, forgotten-standby, free-flow, growing-occlusion, half-open, hit-day-7, hold, intermittent-occlusion, keypad-school, lumen-specimen, malformed-messages, missed-bag-change, mixed-models, occlusions, order-change, partial-occlusion, pounds-for-kilograms, quiet-day, reboot, reconnect-storm, replayed-messages, restart-without-order, siphon, slow-drift, stuck-sensors, tenfold-error, two-pumps-one-name, units-for-ml, upstream-occlusion, week-at-home, wifi-night; a file of your own ends in .toml"
+                "2: dripwatch: 'dmo' is not in config/scenarios; the nearest is demo; known: air-in-line, alarm-storm, bad-wire, bag-beyond-use, bag-mix-up, battery-night, battery-runs-out, bleeding, bolus-twice, bridging-to-warfarin, clearance-falls, clocks, counter-faults, demo, deviation-24h, forgotten-standby, free-flow, growing-occlusion, half-open, hit-day-7, hold, hold-overrun, intermittent-occlusion, keypad-school, level-off-course, library-bypassed, lumen-specimen, malformed-messages, missed-bag-change, mixed-models, occlusion-forming, occlusions, order-change, order-not-applied, partial-occlusion, pounds-for-kilograms, quiet-day, reboot, reconnect-storm, repeat-occlusion, replayed-messages, reservoir-runs-out, reservoir-unexplained, restart-without-order, siphon, slow-drift, stuck-sensors, tenfold-error, therapy-on-two-pumps, two-pumps-one-name, units-for-ml, upstream-occlusion, week-at-home, wifi-night; a file of your own ends in .toml"
             ),
         ),
         (

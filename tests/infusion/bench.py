@@ -241,15 +241,18 @@ def beat(monitor: Monitor, until_ms: int) -> list[AlertChange]:
 
 
 def told(changes: list[AlertChange], *, notices: bool = False) -> list[str]:
-    """What was said, one line a change: when, what, which rule, which priority.
+    """What was said of hazards, one line a change: when, what, which rule, which priority.
 
-    Notices ask nobody to act, and are left out unless they are asked for.
+    Notices ask nobody to act, and are left out unless they are asked for. Nobody does anything on
+    paper, so who is called follows from the priority and the time alone, and every HIGH alert that
+    ends has not been seen: tests/infusion/test_acts.py has the people.
     """
     return [
-        f"{spoken(change.alert.changed_ms)} {change.change} {change.alert.rule}"
-        f" {change.alert.priority.value}"
+        f"{spoken(change.alert.changed_ms)} {change.change.removesuffix('-unseen')}"
+        f" {change.alert.rule} {change.alert.priority.value}"
         for change in changes
-        if notices or change.alert.priority is not Priority.NOTICE
+        if change.change not in ("called", "dropped")
+        and (notices or change.alert.priority is not Priority.NOTICE)
     ]
 
 

@@ -6,26 +6,31 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from msgspec.structs import replace
 
+from infusion.acts import perform
 from infusion.alarms import Priority
+from infusion.alert import CLOSING, LEAVING_UNSEEN, Act, Alert, AlertChange, Evidence
 from infusion.alerts import (
-    COME_OUT_MS,
     TABLE,
     Input,
     explain,
     next_look_ms,
     open_alerts,
     shift,
-    update,
+    unseen_alerts,
 )
-from infusion.board import Board, Look, Phase, Track
-from infusion.messages import Alert, AlertChange, Evidence
+from infusion.alerts import update as update_with
+from infusion.board import OPEN_MAX, UNSEEN_MAX, Board, Look, Phase, Track
+from infusion.causes import COME_OUT_MS, MERGE_MS
+from infusion.handling import DEFAULT, Handling, Step
 from infusion.rules import RULES, Level, Rule
 from infusion.situation import Verdict
-from tests.infusion.bench import SITE, Stream
+from tests.infusion.bench import SITE, T0, Stream
 from tests.infusion.streams import STREAMS, plans, played, run, timetable
 
 SECOND = 1_000
+Lists = dict[str, Alert]
 # A rule with two levels, under the key and with the off-delay of a real one.
 SLOW = Rule(
     "over-delivery",
@@ -34,7 +39,27 @@ SLOW = Rule(
     None,
     off_delay_ms=RULES["over-delivery"].off_delay_ms,
 )
+LATCHING = replace(SLOW, latches=True)
 EVIDENCE = Evidence(detail="because")
+
+
+NOBODY: dict[Priority, tuple[Step, ...]] = dict.fromkeys(Priority, ())
+
+
+def having(*rules: Rule) -> Handling:
+    """The default handling with some rules in place of the real ones, and nobody to call."""
+    table = {**RULES, **{rule.key: rule for rule in rules}}
+    return replace(DEFAULT, rules=table, chains=NOBODY)
+
+
+def update(
+    board: Board,
+    at: Look,
+    verdicts: list[tuple[Rule, Verdict]],
+    handling: Handling | None = None,
+) -> list[AlertChange]:
+    """One look, with the slow rule in the place of its namesake."""
+    return update_with(board, at, verdicts, handling or having(SLOW))
 
 
 def diagram() -> str:
@@ -49,10 +74,13 @@ def diagram() -> str:
 
 def test_document_shows_the_table() -> None:
     """docs/alert-life.md is drawn from the table that the monitor runs on."""
+    assert diagram() in shown_diagrams()
+
+
+def shown_diagrams() -> list[str]:
+    """The mermaid diagrams of docs/alert-life.md."""
     text = (Path(__file__).parents[2] / "docs" / "alert-life.md").read_text()
-    shown = re.search(r"```mermaid\n(.*?)\n?```", text, re.DOTALL)
-    assert shown is not None
-    assert shown[1] == diagram()
+    return re.findall(r"```mermaid\n(.*?)\n?```", text, re.DOTALL)
 
 
 def test_table_is_total() -> None:
@@ -74,12 +102,17 @@ def verdict(since_s: float, priority: Priority | None = None) -> Verdict:
 def board_in(phase: Phase) -> Board:
     """A board on which the slow rule, due since 0 s, is in a phase at 100 s."""
     board = Board(SITE, "P-01")
+    latching = having(LATCHING)
     if phase is Phase.PENDING:
         update(board, look(100), [(SLOW, verdict(95))])
+    elif phase is Phase.LATCHED:
+        update(board, look(39), [(SLOW, verdict(-60))], latching)
+        update(board, look(40), [], latching)
+        update(board, look(100), [], latching)
     elif phase is not Phase.IDLE:
-        update(board, look(99), [(SLOW, verdict(0))])
+        update(board, look(99), [(SLOW, verdict(0))], latching)
         if phase is Phase.RECOVERING:
-            update(board, look(100), [])
+            update(board, look(100), [], latching)
     assert phase_of(board) is phase
     return board
 
@@ -89,12 +122,13 @@ def phase_of(board: Board) -> Phase:
     return track.phase if track is not None else Phase.IDLE
 
 
-GIVEN: dict[Input, tuple[Look, list[tuple[Rule, Verdict]]]] = {
-    Input.ABSENT: (look(101), []),
-    Input.BREWING: (look(101), [(SLOW, verdict(96))]),
-    Input.DUE: (look(101), [(SLOW, verdict(0))]),
+GIVEN: dict[Input, tuple[Look, list[tuple[Rule, Verdict]], Handling]] = {
+    Input.ABSENT: (look(101), [], having(LATCHING)),
+    Input.BREWING: (look(101), [(SLOW, verdict(96))], having(LATCHING)),
+    Input.DUE: (look(101), [(SLOW, verdict(0))], having(LATCHING)),
     # A minute after it was first seen gone, by what was heard.
-    Input.OVER: (look(160), []),
+    Input.OVER: (look(160), [], having(SLOW)),
+    Input.HELD: (look(160), [], having(LATCHING)),
 }
 
 
@@ -102,7 +136,14 @@ GIVEN: dict[Input, tuple[Look, list[tuple[Rule, Verdict]]]] = {
 def test_every_cell(phase: Phase, input_: Input) -> None:
     """In each phase each input leads where the table says."""
     board = board_in(phase)
-    if input_ is Input.OVER and phase is Phase.RAISED:
+    if input_ is Input.SEEN:
+        for alert in open_alerts(board):
+            done = perform(board, acknowledged(alert), look(101))
+            assert done.outcome == "done"
+        assert phase_of(board) is TABLE[phase, input_]
+        return
+    at, verdicts, handling = GIVEN[input_]
+    if input_ in (Input.OVER, Input.HELD) and phase is Phase.RAISED:
         # Over counts from when it was first seen gone.
         update(board, look(100), [])
     if input_ is Input.BREWING:
@@ -110,9 +151,21 @@ def test_every_cell(phase: Phase, input_: Input) -> None:
         shift(board, 96 * SECOND if phase in (Phase.RAISED, Phase.RECOVERING) else 0)
     if input_ is Input.DUE and phase is Phase.PENDING:
         shift(board, -10 * SECOND)
-    at, verdicts = GIVEN[input_]
-    update(board, at, verdicts)
+    update(board, at, verdicts, handling)
     assert phase_of(board) is TABLE[phase, input_]
+
+
+def acknowledged(alert: Alert, by: str = "nurse-1") -> Act:
+    """Somebody has seen an alert as it stands."""
+    return Act(
+        act=f"see-{alert.version}",
+        pump=alert.pump,
+        alert=alert.id,
+        version=alert.version,
+        what="acknowledge",
+        by=by,
+        time_ms=T0,
+    )
 
 
 def test_onset_levels_and_off_delay() -> None:
@@ -128,10 +181,11 @@ def test_onset_levels_and_off_delay() -> None:
     assert update(board, look(129.9), []) == []
     assert update(board, look(500, heard_s=129.9), []) == []
     (cleared,) = update(board, look(500, heard_s=130), [])
-    assert (cleared.change, cleared.alert.state) == ("cleared", "cleared")
-    assert [c.list_version for c in (raised, escalated, cleared)] == [1, 2, 3]
-    assert [c.alert.version for c in (raised, escalated, cleared)] == [1, 2, 3]
-    assert len({c.alert.id for c in (raised, escalated, cleared)}) == 1
+    assert (cleared.change, cleared.alert.state) == ("cleared-unseen", "cleared")
+    changes = [raised, escalated, cleared]
+    assert [c.list_version for c in changes] == list(range(1, len(changes) + 1))
+    assert [c.alert.version for c in changes] == list(range(1, len(changes) + 1))
+    assert len({c.alert.id for c in changes}) == 1
 
 
 def test_return_within_the_off_delay_is_the_same_alert() -> None:
@@ -140,7 +194,7 @@ def test_return_within_the_off_delay_is_the_same_alert() -> None:
     assert update(board, look(150), [(SLOW, verdict(0))]) == []
     assert update(board, look(155), []) == []
     assert update(board, look(214), []) == []
-    assert [c.change for c in update(board, look(215), [])] == ["cleared"]
+    assert [c.change for c in update(board, look(215), [])] == ["cleared-unseen"]
 
 
 def test_next_alert_has_another_id_even_with_the_same_onset() -> None:
@@ -154,6 +208,9 @@ def test_next_alert_has_another_id_even_with_the_same_onset() -> None:
 
 
 CAUSE, CONSEQUENCE = RULES["downstream-occlusion"], RULES["not-delivering"]
+# A cause that is not urgent in itself, and a third one.
+MILD = replace(RULES["door-open"], levels=(Level(0, Priority.LOW),))
+OTHER = RULES["upstream-occlusion"]
 MINUTE = 60
 
 
@@ -171,7 +228,7 @@ def test_hidden_alert_comes_out_after_its_cause() -> None:
     """A minute after the cause was cleared the consequence is raised, with its old onset."""
     board, cause = hidden()
     (cleared,) = update(board, look(20 * MINUTE), [(CONSEQUENCE, verdict(0))])
-    assert (cleared.change, cleared.alert.id) == ("cleared", cause.id)
+    assert (cleared.change, cleared.alert.id) == ("cleared-unseen", cause.id)
     assert next_look_ms(board) == 21 * MINUTE * SECOND == 20 * MINUTE * SECOND + COME_OUT_MS
     (raised,) = update(board, look(21 * MINUTE), [(CONSEQUENCE, verdict(0))])
     assert (raised.change, raised.alert.rule) == ("raised", "not-delivering")
@@ -194,14 +251,101 @@ def test_hidden_alert_that_ends_first_is_taken_off_its_cause() -> None:
     assert change.alert.id == cause.id
 
 
-def test_cause_that_comes_later_hides_nothing_that_was_said() -> None:
-    """What was said aloud stays until it is cleared."""
+def test_cause_that_comes_soon_after_takes_its_consequence_over() -> None:
+    """Within two minutes the cause tells both; the consequence is cleared as merged into it."""
+    board = Board(SITE, "P-01")
+    (first,) = update(board, look(30 * MINUTE), [(CONSEQUENCE, verdict(0))])
+    assert first.alert.priority is Priority.HIGH
+    both = [(MILD, verdict(1_900)), (CONSEQUENCE, verdict(0))]
+    mild = having(MILD)
+    cause, merged = update(board, look(1_900), both, mild)
+    assert (cause.change, cause.alert.rule, cause.alert.suppresses) == (
+        "raised",
+        MILD.key,
+        (CONSEQUENCE.key,),
+    )
+    assert cause.alert.priority is Priority.HIGH, "the HIGH is not lost, although the cause is LOW"
+    assert (merged.change, merged.alert.id) == ("cleared", first.alert.id)
+    assert merged.alert.merged_into == cause.alert.id
+    assert not merged.alert.unseen
+    assert open_alerts(board) == (cause.alert,)
+    # The consequence comes out as another alert when the cause is over and it is not.
+    (cleared,) = update(board, look(2_000), [(CONSEQUENCE, verdict(0))], mild)
+    assert cleared.change == "cleared-unseen"
+    (again,) = update(board, look(2_060), [(CONSEQUENCE, verdict(0))], mild)
+    assert (again.change, again.alert.version) == ("raised", 1)
+    assert again.alert.id != first.alert.id
+
+
+def test_cause_that_comes_much_later_is_a_situation_of_its_own() -> None:
+    """What was said aloud more than two minutes ago stays until it is cleared."""
     board = Board(SITE, "P-01")
     update(board, look(10 * MINUTE), [(CONSEQUENCE, verdict(0))])
-    both = [(CAUSE, verdict(700)), (CONSEQUENCE, verdict(0))]
-    (change,) = update(board, look(700), both)
+    later = 10 * MINUTE + MERGE_MS // SECOND + 1
+    both = [(CAUSE, verdict(later)), (CONSEQUENCE, verdict(0))]
+    (change,) = update(board, look(later), both)
     assert (change.change, change.alert.suppresses) == ("raised", ())
     assert [alert.rule for alert in open_alerts(board)] == [CAUSE.key, CONSEQUENCE.key]
+
+
+def test_cause_is_as_urgent_as_the_worst_that_it_hides() -> None:
+    """A LOW cause is escalated with what it hides, and deescalated when that is over."""
+    board, mild = Board(SITE, "P-01"), having(MILD)
+    both = [(MILD, verdict(0)), (CONSEQUENCE, verdict(0))]
+    update(board, look(0), both, mild)
+    (medium,) = update(board, look(10 * MINUTE), both, mild)
+    (high,) = update(board, look(30 * MINUTE), both, mild)
+    (low,) = update(board, look(31 * MINUTE), [(MILD, verdict(0))], mild)
+    assert [
+        (c.change, c.alert.priority.value, c.alert.suppresses) for c in (medium, high, low)
+    ] == [
+        ("escalated", "medium", ("not-delivering",)),
+        ("escalated", "high", ("not-delivering",)),
+        ("deescalated", "low", ()),
+    ]
+
+
+def test_of_several_causes_only_the_worst_tells_what_they_hide() -> None:
+    """A HIGH cause beside a LOW one: the LOW one stays LOW."""
+    board, mild = Board(SITE, "P-01"), having(MILD)
+    three = [(MILD, verdict(0)), (OTHER, verdict(0)), (CONSEQUENCE, verdict(0))]
+    update(board, look(0), three, mild)
+    changes = update(board, look(30 * MINUTE), three, mild)
+    assert {(c.change, c.alert.rule) for c in changes} == {
+        ("updated", MILD.key),
+        ("updated", OTHER.key),
+    }
+    assert [(a.rule, a.priority.value) for a in open_alerts(board)] == [
+        (OTHER.key, "high"),
+        (MILD.key, "low"),
+    ]
+
+
+def test_suppression_goes_through_a_third_rule() -> None:
+    """What is hidden behind a hidden alert is told by the one that hides that."""
+    first = RULES["programming-cleared"]
+    second = replace(RULES["door-open"], suppressed_by=(first.key,))
+    third = replace(RULES["callback"], suppressed_by=(second.key,))
+    handling, board = having(first, second, third), Board(SITE, "P-01")
+    update(board, look(0), [(rule, verdict(0)) for rule in (first, second, third)], handling)
+    (only,) = open_alerts(board)
+    assert (only.rule, only.priority) == (first.key, Priority.HIGH)
+    assert only.suppresses == (third.key, second.key)
+    # Without the second, nothing leads from the third to the first.
+    update(board, look(1), [(first, verdict(0)), (third, verdict(0))], handling)
+    update(board, look(61), [(first, verdict(0)), (third, verdict(0))], handling)
+    assert [alert.rule for alert in open_alerts(board)] == [first.key, third.key]
+
+
+def test_of_two_that_explain_each_other_the_first_speaks_for_both() -> None:
+    """A ring of rules is no reason to say nothing, nor to say both."""
+    first = replace(RULES["near-end"], suppressed_by=("battery-low",))
+    second = replace(RULES["battery-low"], suppressed_by=("near-end",))
+    handling, board = having(first, second), Board(SITE, "P-01")
+    (raised,) = update(board, look(0), [(second, verdict(0))], handling)
+    (both,) = update(board, look(1), [(first, verdict(1)), (second, verdict(0))], handling)
+    assert (both.change, both.alert.id) == ("updated", raised.alert.id)
+    assert both.alert.suppresses == ("near-end",)
 
 
 def test_every_suppressor_exists_and_stands_before_what_it_hides() -> None:
@@ -228,26 +372,34 @@ def test_levels_only_rise() -> None:
         assert ranks == sorted(set(ranks))
 
 
-def folded(changes: list[AlertChange]) -> dict[str, dict[str, Alert]]:
-    """The open lists that come of replaying a change log, checking every version on the way."""
-    open_: dict[str, dict[str, Alert]] = {}
+def folded(changes: list[AlertChange]) -> tuple[dict[str, Lists], dict[str, Lists]]:
+    """The open and unseen lists that come of replaying a log; every version is checked."""
+    open_: dict[str, Lists] = {}
+    unseen: dict[str, Lists] = {}
     versions: dict[str, int] = {}
     closed: set[str] = set()
     for change in changes:
         alert = change.alert
-        mine = open_.setdefault(f"{alert.site}/{alert.pump}", {})
+        pump = f"{alert.site}/{alert.pump}"
+        mine, waiting = open_.setdefault(pump, {}), unseen.setdefault(pump, {})
         assert alert.id not in closed
-        assert change.list_version == versions.get(alert.pump, 0) + 1
-        versions[alert.pump] = change.list_version
-        known = mine.get(alert.id)
+        assert change.list_version == versions.get(pump, 0) + 1
+        versions[pump] = change.list_version
+        known = mine.get(alert.id) or waiting.get(alert.id)
         assert alert.version == (known.version + 1 if known else 1)
         assert (change.change == "raised") == (known is None)
-        if change.change == "cleared":
+        assert (alert.state == "cleared") == (change.change in CLOSING | LEAVING_UNSEEN)
+        if change.change in LEAVING_UNSEEN:
+            del waiting[alert.id]
+        elif change.change in CLOSING:
             del mine[alert.id]
+        if change.change == "cleared-unseen":
+            waiting[alert.id] = alert
+        elif alert.state == "cleared":
             closed.add(alert.id)
         else:
             mine[alert.id] = alert
-    return open_
+    return open_, unseen
 
 
 @pytest.mark.parametrize("name", sorted(STREAMS))
@@ -269,10 +421,12 @@ def check_fold(stream: Stream) -> None:
     for begin in range(0, len(slots), len(slots) // 5):
         part = run(slots[begin : begin + len(slots) // 5], outcome.monitor)
         outcome.changes += part.changes
-        lists = folded(outcome.changes)
-        for key in outcome.monitor.pumps:
+        open_, unseen = folded(outcome.changes)
+        for key, state in outcome.monitor.pumps.items():
             published = outcome.monitor.open_alerts(key).alerts
-            assert {alert.id: alert for alert in published} == lists.get(key, {})
+            assert {alert.id: alert for alert in published} == open_.get(key, {})
+            waiting = unseen_alerts(state.board)
+            assert {alert.id: alert for alert in waiting} == unseen.get(key, {})
             ranks = [alert.priority.rank for alert in published]
             assert ranks == sorted(ranks, reverse=True)
 
@@ -289,3 +443,180 @@ def test_track_is_small() -> None:
     """A hazard that only counts takes no evidence and no alert."""
     board = board_in(Phase.PENDING)
     assert board.tracks[SLOW.key] == Track(Phase.PENDING, 95 * SECOND)
+
+
+# --- latched, unseen -----------------------------------------------------------------------------
+
+
+def test_latched_alert_waits_and_can_come_back() -> None:
+    """Gone and not acknowledged: it says so, stays, and is the same alert when it comes back."""
+    board, latching = board_in(Phase.LATCHED), having(LATCHING)
+    (alert,) = open_alerts(board)
+    assert (alert.state, alert.latched, alert.cleared_ms) == ("latched", True, 100 * SECOND)
+    assert update(board, look(10_000), [], latching) == []
+    # It comes back only when it has lasted as long as at first.
+    assert update(board, look(10_010), [(SLOW, verdict(10_001))], latching) == []
+    (back,) = update(board, look(10_012), [(SLOW, verdict(10_001))], latching)
+    assert (back.change, back.alert.id, back.alert.state) == ("returned", alert.id, "raised")
+    assert (back.alert.latched, back.alert.cleared_ms) == (False, None)
+    update(board, look(10_020), [], latching)
+    (again,) = update(board, look(10_080), [], latching)
+    assert again.change == "latched"
+    done = perform(board, acknowledged(again.alert), look(10_090), latching)
+    (end,) = done.changes
+    assert (end.change, end.alert.state, end.alert.latched) == ("cleared", "cleared", True)
+    assert end.alert.cleared_ms == 10_080 * SECOND, "when its hazard was over, not when it was seen"
+    assert board.tracks == {}
+
+
+def test_latched_alert_hides_nothing() -> None:
+    """Its hazard is gone, so what is still there is said."""
+    latching = having(replace(CAUSE, latches=True))
+    board = Board(SITE, "P-01")
+    both = [(CAUSE, verdict(0)), (CONSEQUENCE, verdict(0))]
+    update(board, look(0), both, latching)
+    update(board, look(10 * MINUTE), both, latching)
+    (latched,) = update(board, look(20 * MINUTE), [(CONSEQUENCE, verdict(0))], latching)
+    assert (latched.change, latched.alert.suppresses) == ("latched", ())
+    (raised,) = update(board, look(21 * MINUTE), [(CONSEQUENCE, verdict(0))], latching)
+    assert (raised.change, raised.alert.rule) == ("raised", "not-delivering")
+
+
+def test_what_was_acknowledged_before_its_end_does_not_latch() -> None:
+    """Somebody has seen it: when the hazard goes, the alert goes."""
+    board, latching = board_in(Phase.RECOVERING), having(LATCHING)
+    (alert,) = open_alerts(board)
+    perform(board, acknowledged(alert), look(101), latching)
+    (cleared,) = update(board, look(160), [], latching)
+    assert (cleared.change, cleared.alert.state) == ("cleared", "cleared")
+
+
+def test_only_the_priorities_of_the_policy_latch() -> None:
+    """A rule that latches does so at HIGH, if the policy says nothing else."""
+    latching = having(LATCHING)
+    board = Board(SITE, "P-01")
+    update(board, look(10), [(SLOW, verdict(0))], latching)
+    update(board, look(11), [], latching)
+    (cleared,) = update(board, look(71), [], latching)
+    assert (cleared.change, cleared.alert.priority) == ("cleared", Priority.LOW)
+    everything = replace(latching, latching=frozenset(Priority))
+    update(board, look(100), [(SLOW, verdict(90))], everything)
+    update(board, look(101), [], everything)
+    (latched,) = update(board, look(161), [], everything)
+    assert (latched.change, latched.alert.priority) == ("latched", Priority.LOW)
+
+
+def test_rule_that_is_switched_off_says_nothing_and_ends() -> None:
+    """A policy without the rule: its alert ends, latched or not, and its verdicts are not heard."""
+    without = replace(DEFAULT, rules={k: r for k, r in RULES.items() if k != SLOW.key})
+    for phase in (Phase.RAISED, Phase.LATCHED):
+        board = board_in(phase)
+        (change,) = update(board, look(200), [(SLOW, verdict(0))], without)
+        assert change.change == "cleared-unseen"
+        assert update(board, look(201), [(SLOW, verdict(0))], without) == []
+
+
+def high(board: Board, key: str, at_s: float) -> AlertChange:
+    """A HIGH alert that comes and goes."""
+    update(board, look(at_s), [(RULES[key], verdict(at_s))])
+    (change,) = update(board, look(at_s + 1), [])
+    return change
+
+
+def test_high_that_nobody_saw_waits_until_somebody_has() -> None:
+    """Over and unseen: it is in a list of its own until it is acknowledged."""
+    board = Board(SITE, "P-01")
+    change = high(board, "air-in-line", 0)
+    assert (change.change, change.alert.unseen) == ("cleared-unseen", True)
+    assert open_alerts(board) == ()
+    assert unseen_alerts(board) == (change.alert,)
+    done = perform(board, acknowledged(change.alert), look(50))
+    (seen,) = done.changes
+    assert (seen.change, seen.alert.unseen) == ("seen", False)
+    assert seen.alert.facts.acknowledged is not None
+    assert unseen_alerts(board) == ()
+
+
+def test_unseen_list_is_bounded() -> None:
+    """Of too many the oldest is dropped, and counted."""
+    board = Board(SITE, "P-01")
+    keys = ["air-in-line", "door-open", "over-temperature"]
+    for index in range(UNSEEN_MAX):
+        high(board, keys[index % 3], 4_000 * index)
+    oldest = board.unseen[0]
+    at_s = 4_000 * UNSEEN_MAX
+    update(board, look(at_s), [(RULES["free-flow"], verdict(at_s))])
+    cleared, dropped = update(board, look(at_s + 1), [])
+    assert (cleared.change, dropped.change) == ("cleared-unseen", "dropped")
+    assert (dropped.alert.id, dropped.alert.version) == (oldest.id, oldest.version + 1)
+    assert len(board.unseen) == UNSEEN_MAX
+    assert board.counts[oldest.rule].dropped == 1
+
+
+# --- flapping, limits ----------------------------------------------------------------------------
+
+
+def test_flapping_alert_stays_until_it_was_quiet() -> None:
+    """The fourth within an hour stays open for 15 quiet minutes, and counts."""
+    board, rule = Board(SITE, "P-01"), RULES["battery-low"]
+    for at_s in (0, 60, 120):
+        (raised,) = update(board, look(at_s), [(rule, verdict(at_s))])
+        assert raised.alert.flaps == 0
+        (cleared,) = update(board, look(at_s + 10), [])
+        assert cleared.change == "cleared"
+    (fourth,) = update(board, look(180), [(rule, verdict(180))])
+    assert (fourth.change, fourth.alert.flaps) == ("raised", 4)
+    for at_s in (240, 300):
+        assert update(board, look(at_s - 1), []) == []
+        assert update(board, look(at_s), [(rule, verdict(at_s))]) == []
+    assert update(board, look(301), []) == []
+    assert update(board, look(301 + 15 * MINUTE - 1), []) == []
+    (cleared,) = update(board, look(301 + 15 * MINUTE), [])
+    assert (cleared.change, cleared.alert.flaps) == ("cleared", 6)
+    counts = board.counts["battery-low"]
+    assert (counts.raised, counts.damped) == (4, 2)
+
+
+def test_slow_return_is_not_flapping() -> None:
+    """Four in more than an hour are four alerts."""
+    board, rule = Board(SITE, "P-01"), RULES["battery-low"]
+    for at_s in (0, 1_250, 2_500, 3_750):
+        (raised,) = update(board, look(at_s), [(rule, verdict(at_s))])
+        assert raised.alert.flaps == 0
+        update(board, look(at_s + 10), [])
+
+
+def test_open_alerts_are_bounded_but_high_is_always_said() -> None:
+    """Beyond the limit an alert waits for room and is counted; a HIGH one does not wait."""
+    extra = {
+        key: replace(rule, levels=(Level(0, Priority.LOW),), suppressed_by=())
+        for key, rule in list(RULES.items())[-OPEN_MAX - 1 :]
+    }
+    *fitting, last = extra.values()
+    handling = having(*extra.values(), HIGH_RULE)
+    board = Board(SITE, "P-01")
+    crowd = [(rule, verdict(0)) for rule in fitting]
+    assert len(update(board, look(0), crowd, handling)) == OPEN_MAX
+    full = [*crowd, (last, verdict(0))]
+    assert update(board, look(1), full, handling) == []
+    assert board.counts[last.key].dropped == 1
+    (raised,) = update(board, look(2), [*full, (HIGH_RULE, verdict(2))], handling)
+    assert raised.alert.rule == HIGH_RULE.key
+    assert next_look_ms(board, handling) == 61 * SECOND
+    room = full[3:]
+    changes = update(board, look(70), room, handling)
+    assert [c.change for c in changes].count("raised") == 1
+    assert changes[-1].alert.rule == last.key
+    assert board.counts[last.key].dropped == 1
+
+
+HIGH_RULE = RULES["system-malfunction"]
+
+
+def test_certain_verdict_does_not_wait() -> None:
+    """What is certain is due at once, at the first level's priority; the next levels wait."""
+    board = Board(SITE, "P-01")
+    sure = Verdict(EVIDENCE, 0, certain=True)
+    (raised,) = update(board, look(1), [(SLOW, sure)])
+    assert (raised.change, raised.alert.priority) == ("raised", Priority.LOW)
+    assert next_look_ms(board, having(SLOW)) == 60 * SECOND

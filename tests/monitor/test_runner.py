@@ -11,16 +11,23 @@ from hypothesis import strategies as st
 from infusion.errors import LinkError
 from infusion.messages import AlertChange, OpenAlerts
 from infusion.monitor import Monitor, MonitorSettings, PumpState
-from monitor.runner import Batch, Entry, NumberedChange, PartitionRunner, step
+from monitor.runner import Batch, Entry, Numbered, PartitionRunner, Said, step
 from monitor.store import SqliteStore
-from tests.monitor.streams import ward
+from tests.monitor.streams import ward, with_acts
 
 CORE = MonitorSettings(stall_ms=60_000)
-ENTRIES = tuple(Entry(at_ms, topic, payload, "1") for at_ms, topic, payload in ward())
+ENTRIES = tuple(Entry(at_ms, topic, payload, "1") for at_ms, topic, payload in with_acts(ward()))
 
 
 class Crash(BaseException):
     """The process dies here: nothing that would follow happens."""
+
+
+def identity(said: Said) -> tuple[str, int]:
+    """What names something said: an alert and its version, or the act that was audited."""
+    if isinstance(said, AlertChange):
+        return said.alert.id, said.alert.version
+    return said.act.act, 0
 
 
 class Broker:
@@ -34,7 +41,7 @@ class Broker:
         self.position = 0
         self.clock_ms = 0
         self.batches = 0
-        self.log: dict[tuple[str, int], AlertChange] = {}
+        self.log: dict[tuple[str, int], Said] = {}
         self.lists: dict[str, OpenAlerts] = {}
         self.numbers: list[int] = []
         self.said_number = 0
@@ -72,12 +79,11 @@ class Broker:
         if self.is_deaf:
             raise LinkError(f"nothing was acknowledged within {timeout_s} s")
 
-    async def say(self, changes: Sequence[NumberedChange], lists: Sequence[OpenAlerts]) -> None:
-        for numbered in changes:
+    async def say(self, said: Sequence[Numbered], lists: Sequence[OpenAlerts]) -> None:
+        for numbered in said:
             self.danger()
-            alert = numbered.change.alert
-            known = self.log.setdefault((alert.id, alert.version), numbered.change)
-            assert known == numbered.change, "the same change was told in two ways"
+            known = self.log.setdefault(identity(numbered.said), numbered.said)
+            assert known == numbered.said, "the same was told in two ways"
             self.numbers.append(numbered.number)
             self.said_number = numbered.number
         for open_ in lists:
@@ -89,12 +95,12 @@ class Broker:
         return self.position >= len(ENTRIES)
 
 
-def reference() -> tuple[Monitor, list[AlertChange]]:
+def reference() -> tuple[Monitor, list[Said]]:
     """What the core says of the same entries in one go."""
     monitor = Monitor(CORE)
-    changes, refused = step(monitor, ENTRIES)
+    said, refused = step(monitor, ENTRIES)
     assert not refused
-    return monitor, changes
+    return monitor, said
 
 
 async def live(broker: Broker, path: Path) -> PartitionRunner:
@@ -149,10 +155,11 @@ async def test_a_crash_anywhere_loses_nothing_and_says_nothing_new(
     """However often it dies, the log, the lists and the accounts are those of one long life."""
     broker = Broker(sizes)
     runner = await lives(broker, tmp_path_factory.mktemp("store") / "m.sqlite3", crashes)
-    monitor, changes = reference()
-    assert list(broker.log.values()) == changes
-    assert sorted(set(broker.numbers)) == list(range(1, len(changes) + 1))
+    monitor, said = reference()
+    assert list(broker.log.values()) == said
+    assert sorted(set(broker.numbers)) == list(range(1, len(said) + 1))
     assert pumped(runner.monitor) == pumped(monitor)
+    assert runner.monitor.therapies.records == monitor.therapies.records
     assert broker.lists == {
         key: monitor.open_alerts(key) for key, state in monitor.pumps.items() if state.board.version
     }
@@ -165,6 +172,7 @@ async def test_the_state_after_a_restart_is_the_state_before_it(tmp_path: Path) 
     quiet.position = len(ENTRIES)
     second = await live(quiet, tmp_path / "m.sqlite3")
     assert stored(first.monitor) == stored(second.monitor)
+    assert first.monitor.therapies.records == second.monitor.therapies.records
     assert not quiet.numbers
 
 

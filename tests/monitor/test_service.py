@@ -1,13 +1,9 @@
 """The monitor as a process, on real brokers: alerts out, presence, restarts, kill -9."""
 
 import asyncio
-import contextlib
-import os
 import random
 import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,22 +11,28 @@ import pytest
 from infusion.messages import (
     AlertChange,
     Kind,
-    MonitorPresence,
     OpenAlerts,
     decode,
+    encode,
     parse_topic,
-    subscription,
 )
 from infusion.monitor import Monitor, MonitorSettings
-from link import Link, LinkSettings, Message, Subscription, open_link
+from link import Link, Message
 from monitor.runner import Entry, step
-from monitor.service import MonitorService, ServiceSettings
+from monitor.service import MonitorService, RecordCounts
 from monitor.store import SqliteStore
 from tests.brokers import BrokerProcess, Embedded, Mosquitto
-from tests.monitor.streams import Wire, ward
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-WAIT_S = 15.0
+from tests.monitor.peers import (
+    WAIT_S,
+    collect,
+    peer,
+    play,
+    presences,
+    service_settings,
+    start,
+    stop_gracefully,
+)
+from tests.monitor.streams import Wire, result, told, topic_of, ward
 
 
 @pytest.fixture(params=["embedded", "mosquitto"])
@@ -42,54 +44,19 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BrokerPro
     process.stop()
 
 
-@contextlib.asynccontextmanager
-async def peer(broker: BrokerProcess, *kinds: Kind, name: str = "peer") -> AsyncIterator[Link]:
-    """A link that listens to some kinds of messages and publishes for pumps."""
-    settings = LinkSettings(
-        host=broker.host, port=broker.port, client_id=name, session_expiry_s=600
-    )
-    subscriptions = [Subscription(subscription(kind)) for kind in kinds]
-    async with open_link(settings, subscriptions=subscriptions) as link:
-        await link.connected(WAIT_S)
-        yield link
-
-
-async def play(link: Link, wire: Wire, *, pace_s: float = 0.0) -> None:
-    """Publish a stream in order; with a pace, one minute of the pumps' time in so many seconds."""
-    last_ms = wire[0][0]
-    for at_ms, topic, payload in wire:
-        if pace_s and at_ms - last_ms >= 10_000:
-            await asyncio.sleep(pace_s * (at_ms - last_ms) / 60_000)
-            last_ms = at_ms
-        await link.room()
-        link.publish(topic, payload, user_properties=(("contract", "1"),))
-    await link.drain(WAIT_S)
-
-
 def expected(wire: Wire) -> tuple[Monitor, list[AlertChange]]:
     """What the core says of a stream that is received message by message."""
     monitor = Monitor(MonitorSettings(stall_ms=60_000))
     entries = [Entry(at_ms, topic, payload, "1") for at_ms, topic, payload in wire]
-    changes, refused = step(monitor, entries)
+    said, refused = step(monitor, entries)
     assert not refused
-    return monitor, changes
+    return monitor, [each for each in said if isinstance(each, AlertChange)]
 
 
 def by_pump(changes: list[AlertChange]) -> dict[str, list[AlertChange]]:
     found: dict[str, list[AlertChange]] = {}
     for change in changes:
         found.setdefault(change.alert.pump, []).append(change)
-    return found
-
-
-async def collect(link: Link, count: int) -> list[Message]:
-    """Messages until there are so many of them."""
-    found: list[Message] = []
-    async with asyncio.timeout(WAIT_S):
-        while len(found) < count:
-            batch = await link.receive()
-            link.acknowledge(batch)
-            found += batch
     return found
 
 
@@ -128,6 +95,26 @@ async def test_alerts_reach_the_log_and_the_retained_lists(
                         found[open_.pump] = open_.version
         service.stop()
         await asyncio.wait_for(running, WAIT_S)
+
+
+async def test_results_and_reports_reach_the_core(broker: BrokerProcess, tmp_path: Path) -> None:
+    """What the clinic publishes is in the record of its therapy, also after a restart."""
+    level, report = result("T-01", "00:10"), told("T-01", "00:11")
+    service = MonitorService(service_settings(broker, tmp_path))
+    async with peer(broker, Kind.MONITOR_PRESENCE) as link:
+        running = asyncio.create_task(service.run())
+        await asyncio.wait_for(service.ready.wait(), WAIT_S)
+        messages = (level, report, level)
+        await play(link, [(0, topic_of(message), encode(message)) for message in messages])
+        async with asyncio.timeout(WAIT_S):
+            # Each beat is published after what the peer has sent.
+            while service.status().records != RecordCounts(therapies=1, results=1, reports=1):
+                await collect(link, 1)
+        service.stop()
+        await asyncio.wait_for(running, WAIT_S)
+    async with SqliteStore(tmp_path / "monitor.sqlite3") as store:
+        records = (await store.load()).records
+    assert (records["home/T-01"].results, records["home/T-01"].reports) == ([level], [report])
 
 
 async def test_messages_that_come_close_together_share_a_commit(
@@ -177,15 +164,6 @@ async def until_offline(link: Link) -> None:
             pass
 
 
-def presences(messages: list[Message]) -> list[MonitorPresence]:
-    found = []
-    for message in messages:
-        presence = decode(parse_topic(message.topic), message.payload)
-        assert isinstance(presence, MonitorPresence)
-        found.append(presence)
-    return found
-
-
 async def test_kill_9_anywhere_says_each_alert_once_and_loses_no_dose(tmp_path: Path) -> None:
     """Twenty kills while six pumps publish: log and accounts are those of a run without kills.
 
@@ -218,35 +196,10 @@ async def test_kill_9_anywhere_says_each_alert_once_and_loses_no_dose(tmp_path: 
     assert by_pump(list(heard.values())) == by_pump(told)
     async with SqliteStore(store) as stored:
         pumps = {f"{pump.site}/{pump.pump}": pump for pump in (await stored.load()).pumps}
-        log = [numbered.change for numbered in await stored.changes()]
+        said = [numbered.said for numbered in await stored.said()]
+        log = [each for each in said if isinstance(each, AlertChange)]
     assert by_pump(log) == by_pump(told)
     for pump, state in monitor.pumps.items():
         assert pumps[pump].account.pumped_nl == state.account.pumped_nl
         assert pumps[pump].account.pumped_iu == pytest.approx(state.account.pumped_iu, rel=1e-9)
         assert pumps[pump].board == state.board
-
-
-async def stop_gracefully(process: subprocess.Popen[bytes], broker: BrokerProcess) -> None:
-    """Wait until a monitor is at work, then end it with SIGTERM; it must end well."""
-    async with peer(broker, Kind.MONITOR_PRESENCE, name="watch") as link:
-        async with asyncio.timeout(WAIT_S):
-            for _ in range(3):
-                while presences(await collect(link, 1))[-1].state == "offline":
-                    pass
-    process.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(process.wait, WAIT_S) == 0
-
-
-def service_settings(broker: BrokerProcess, folder: Path) -> ServiceSettings:
-    return ServiceSettings(
-        link=LinkSettings(host=broker.host, port=broker.port),
-        store=folder / "monitor.sqlite3",
-        speed=60.0,
-    )
-
-
-def start(broker: BrokerProcess, store: Path) -> subprocess.Popen[bytes]:
-    """A monitor as a process of its own."""
-    command = [sys.executable, "-m", "monitor", "--speed", "60"]
-    command += ["--broker", f"mqtt://{broker.host}:{broker.port}", "--store", str(store)]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=dict(os.environ))

@@ -4,9 +4,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from infusion.alarms import Priority
 from infusion.errors import StoreError
-from monitor.runner import Commit, Entry
+from infusion.messages import Act, Alert, AlertChange, Audit, Evidence
+from infusion.monitor import Clock
+from monitor.runner import Commit, Entry, Numbered, Snapshot
 from monitor.store import SqliteStore, alive_ms
 
 
@@ -14,7 +18,7 @@ def commit(position: int) -> Commit:
     return Commit(
         position=position,
         entries=(Entry(position, "topic", b"payload", None),),
-        changes=(),
+        said=(),
         refused=(),
         said_number=0,
         snapshot=None,
@@ -94,3 +98,67 @@ async def test_in_memory_store_works_like_the_file() -> None:
         await store.load()
         await store.commit(commit(1))
         assert (await store.load()).batches == []
+
+
+def row(number: int) -> Numbered:
+    """Changes of an alert and audits in turn, as they stand in the two logs."""
+    if number % 2:
+        alert = Alert(
+            id="home/P-01/occlusion/1",
+            site="home",
+            pump="P-01",
+            rule="occlusion",
+            category="device",
+            title="occlusion",
+            priority=Priority.HIGH,
+            state="raised",
+            version=number,
+            onset_ms=1,
+            raised_ms=1,
+            changed_ms=number,
+            evidence=Evidence(),
+        )
+        return Numbered(number, AlertChange(change="updated", list_version=number, alert=alert))
+    act = Act(
+        act="A-1",
+        pump="P-01",
+        alert="home/P-01/occlusion/1",
+        version=1,
+        what="take",
+        by="nurse-1",
+        time_ms=1_790_000_000_000,
+    )
+    # The same act each time: a core that has forgotten it says it again.
+    audit = Audit(site="home", pump="P-01", act=act, outcome="done", sentence="x", at_ms=number)
+    return Numbered(number, audit)
+
+
+async def test_what_is_not_said_yet_comes_back_in_order(tmp_path: Path) -> None:
+    """Changes and audits share one row of numbers, over a restart too."""
+    path = tmp_path / "m.sqlite3"
+    rows = tuple(row(number) for number in range(1, 6))
+    async with SqliteStore(path) as store:
+        await store.load()
+        await store.commit(structs.replace(commit(1), said=rows, said_number=2))
+    async with SqliteStore(path) as store:
+        stored = await store.load()
+        assert stored.unsaid == list(rows[2:])
+        assert (stored.next_number, stored.said_number) == (6, 2)
+        assert await store.said() == list(rows)
+
+
+async def test_the_logs_keep_their_newest_rows_and_all_that_is_not_said(tmp_path: Path) -> None:
+    """Both have a limit of their own; what nobody has heard yet is never dropped."""
+    rows = tuple(row(number) for number in range(1, 41))
+    snapshot = Snapshot(Clock(), {}, {})
+    async with SqliteStore(tmp_path / "m.sqlite3", changes_max=10, audits_max=20) as store:
+        await store.load()
+        await store.commit(structs.replace(commit(1), said=rows, said_number=25, snapshot=snapshot))
+        kept = [numbered.number for numbered in await store.said()]
+        assert kept == [*range(22, 26, 2), *range(26, 41)]
+        assert store.dropped == {"change": 13, "audit": 10}
+        await store.commit(structs.replace(commit(2), said_number=40, snapshot=snapshot))
+        kept = [numbered.number for numbered in await store.said()]
+        assert [number for number in kept if number % 2] == [31, 33, 35, 37, 39]
+        assert [number for number in kept if not number % 2] == [*range(22, 41, 2)]
+        assert store.dropped == {"change": 15, "audit": 10}

@@ -1,0 +1,159 @@
+"""`dripwatch act`: what is typed, what is published, and what the monitor answers."""
+
+import asyncio
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inline_snapshot import snapshot
+
+from dripwatch.act import WORDS, length_ms, place_of
+from infusion.errors import ConfigError
+from infusion.messages import Kind, OpenAlerts, decode, parse_topic
+from link import Link
+from tests.brokers import Mosquitto, free_port
+from tests.dripwatch.commands import dripwatch, start
+from tests.monitor.peers import WAIT_S, collect, peer, play
+from tests.monitor.streams import ward
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1_800), ("30 min", 1_800), ("1.5h", 5_400)]
+)
+def test_a_length_as_people_write_it(text: str, seconds: int) -> None:
+    """Seconds, minutes and hours."""
+    assert length_ms(text) == seconds * 1_000
+
+
+def test_an_alert_is_its_id_or_the_beginning_of_it() -> None:
+    """Site and pump are enough where one alert is open."""
+    assert place_of("home/P-03") == ("home", "P-03")
+    assert place_of("home/P-03/free-flow-seen/17") == ("home", "P-03", "free-flow-seen", "17")
+    for bad in ("P-03", "home/P 3", "home/P-03/a/b/c", "+/P-03", ""):
+        with pytest.raises(ConfigError, match="alert"):
+            place_of(bad)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            ["steal", "home/P-03", "--by", "n"],
+            snapshot(
+                "2: Error: Invalid value for 'WHAT': 'steal' is not one of 'take', 'hand-on', 'release', 'decline', 'acknowledge', 'audio-pause', 'audio-resume', 'snooze', 'wake', 'note'."
+            ),
+        ),
+        (["take", "home/P-03"], snapshot("2: Error: Missing option '--by'.")),
+        (
+            ["take", "P-03", "--by", "n"],
+            snapshot(
+                "2: dripwatch: alert 'P-03': write site/pump, site/pump/rule, or the whole id"
+            ),
+        ),
+        (
+            ["take", "home/P-03", "--by", "n", "--for", "soon"],
+            snapshot("2: dripwatch: flag --for: 'soon' is no length of time; write 90s, 30m or 2h"),
+        ),
+        (
+            ["take", "home/P-03", "--by", "n", "--version", "2"],
+            snapshot(
+                "2: dripwatch: flag --version: 'home/P-03' is not a whole id; leave --version out"
+            ),
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_what_would_be_right(arguments: list[str], text: str) -> None:
+    """Exit code 2, and one readable text; no broker is asked."""
+    done = dripwatch("act", *arguments, "--broker", f"mqtt://127.0.0.1:{free_port()}")
+    assert f"{done.returncode}: {done.stderr.strip().splitlines()[-1]}" == text
+
+
+def test_help_names_every_act() -> None:
+    """The words of the contract are the words of the command."""
+    told = dripwatch("act", "--help").stdout
+    assert [word for word in WORDS if word not in told] == []
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker of its own."""
+    with Mosquitto(tmp_path) as broker:
+        yield broker
+
+
+def test_without_a_list_or_a_monitor_it_says_so(mosquitto: Mosquitto) -> None:
+    """Nothing retained: exit code 1. Nobody answers: exit code 3, and that it may still be done."""
+    url = f"mqtt://127.0.0.1:{mosquitto.port}"
+    done = dripwatch("act", "take", "home/P-03", "--by", "n", "--broker", url)
+    assert done.returncode == 1
+    assert "no monitor has ever told of an alert of home/P-03" in done.stderr
+    alert = "home/P-03/free-flow-seen/1790000000000"
+    done = dripwatch("act", "take", alert, "--version", "1", "--by", "n", "--broker", url)
+    assert done.returncode == 3
+    assert "no monitor answered" in done.stderr
+
+
+@pytest.fixture
+def monitor(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A monitor of its own on that broker; it must end well."""
+    store = str(tmp_path / "m.sqlite3")
+    url = f"mqtt://127.0.0.1:{mosquitto.port}"
+    process = start("monitor", "--broker", url, "--store", store)
+    yield process
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 0, errors
+
+
+async def until_listed(link: Link, pump: str) -> OpenAlerts:
+    """The first list of a pump that is not empty."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            for message in await collect(link, 1):
+                open_ = decode(parse_topic(message.topic), message.payload)
+                assert isinstance(open_, OpenAlerts)
+                if open_.pump == pump and open_.alerts:
+                    return open_
+
+
+async def test_of_two_nurses_one_is_told_who_was_first(
+    mosquitto: Mosquitto, monitor: subprocess.Popen[str]
+) -> None:
+    """The first one takes the alert, the second is late; watch shows both, the list one name."""
+    assert monitor.poll() is None
+    url = f"mqtt://127.0.0.1:{mosquitto.port}"
+    watching = start("watch", "--broker", url, "--json", "--for", "20")
+    whole = ward()
+    wire = [entry for entry in whole if entry[0] <= whole[0][0] + 12 * 60_000]
+    async with peer(mosquitto, Kind.MONITOR_PRESENCE) as link:
+        await collect(link, 2)
+        await play(link, wire)
+    async with peer(mosquitto, Kind.ALERTS, name="lists") as link:
+        open_ = await until_listed(link, "P-02")
+        assert len(open_.alerts) == 1
+        first = dripwatch("act", "take", "home/P-02", "--by", "nurse-1", "--broker", url)
+        assert first.returncode == 0, first.stderr
+        assert "nurse-1" in first.stdout
+        alert = open_.alerts[0]
+        late = dripwatch(
+            "act", "take", alert.id, "--by", "nurse-2", "--broker", url,
+            "--version", str(alert.version), "--json",
+        )  # fmt: skip
+        assert late.returncode == 1
+        answer: dict[str, Any] = json.loads(late.stdout)
+        assert answer["outcome"] == "late"
+        assert "nurse-1" in answer["sentence"]
+    none = dripwatch("act", "take", "home/P-02/no-such-rule", "--by", "n", "--broker", url)
+    assert none.returncode == 1
+    assert f"open there:\n  {alert.id}  " in none.stderr
+    output, errors = watching.communicate(timeout=30)
+    assert watching.returncode == 0, errors
+    said = [json.loads(line) for line in output.splitlines()]
+    acts = [(each["act"]["by"], each["outcome"]) for each in said if "outcome" in each]
+    assert acts == [("nurse-1", "done"), ("nurse-2", "late")]
+    taken = [each["alert"] for each in said if each.get("change") == "taken"]
+    assert [each["facts"]["taken"]["by"] for each in taken] == ["nurse-1"]
