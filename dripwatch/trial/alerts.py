@@ -23,6 +23,7 @@ class Raised(Struct, kw_only=True):
     raised_ms: int | None = None
     high_ms: int | None = None
     cleared_ms: int | None = None
+    version: int = 1
     text: str = ""
 
     def rise(self, priority: Priority, now_ms: int) -> None:
@@ -54,6 +55,7 @@ class Ledger:
                 self.listener("change", change, now_ms)
             self.note(alert.id, alert.rule, alert.pump, alert.priority, now_ms)
             known = self.alerts[alert.id]
+            known.version = alert.version
             known.text = explain(alert.evidence)
             if alert.state == "cleared" and known.cleared_ms is None:
                 known.cleared_ms = now_ms

@@ -91,7 +91,7 @@ def _standing_masks(track: Track) -> dict[str, Mask]:
     weight = _filled(track, lambda s: s.weight_kg, float)
     by_weight = programmed / np.maximum(weight, 1.0)
     off = delivers & (np.abs(programmed - ordered) > RATE * ordered)
-    held = (ordered == 0) & delivers
+    held, stopped = (ordered == 0) & delivers, _since(ordered == 0)
     beyond = (by_weight < DOSE_LIMITS_IU_KG_H[0]) | (by_weight > DOSE_LIMITS_IU_KG_H[1])
     return {
         "stands": (ordered > 0) & ~delivers,
@@ -100,7 +100,8 @@ def _standing_masks(track: Track) -> dict[str, Mask]:
         "wrong-rate": off & runs & ~_in_grace(track, programmed, off & runs),
         "runs-on-hold": held,
         "bolus": _filled(track, lambda s: s.mode in BOLUS_MODES, bool),
-        "on-hold": held & (_since(ordered == 0) >= HOLD_MIN),
+        # Beyond the time that people have, or started when the hold had begun already (M03).
+        "on-hold": held & ((stopped >= HOLD_MIN) | (_since(delivers) < stopped)),
         "outside-limits": delivers & (beyond | (programmed > DOSE_MAX_IU_H)),
         "outside-library": _filled(track, lambda s: s.is_outside_library, bool),
         "bag-old": _bag_age_min(track) >= BAG_MIN,

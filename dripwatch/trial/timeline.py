@@ -1,8 +1,8 @@
 """One case alone: what happened, what the pump said, and what the monitor said, in order of time.
 
-The pumps before it in its block run too, and the one after it that it may touch, because they share
-the seed's numbering; the monitor hears this pump alone. Nothing that is said of a pump depends on
-another, so the case goes as it went in the whole trial.
+The other pumps of its block run too, because they share its seed and its clock; the monitor hears
+this pump alone. What is said of a pump depends on no other, so the case goes as it went in the
+whole trial.
 """
 
 from collections.abc import Iterator
@@ -68,8 +68,7 @@ def replay(settings: TrialSettings, number: int) -> CaseRun:
             f"give 0 to {settings.patients - 1}, or more --patients"
         )
     block, index = divmod(number, BLOCK)
-    # One more, because its messages may come on this pump's topics.
-    pumps = min(pumps_of(settings, block), index + 2)
+    pumps = pumps_of(settings, block)
     ward = read_ward(*read_named(settings.cohort, "cohorts"))
     drawn = draw_block(settings, ward, block, pumps)
     case = drawn.cases[index]
