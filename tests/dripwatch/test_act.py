@@ -13,7 +13,7 @@ from inline_snapshot import snapshot
 
 from dripwatch.act import WORDS, length_ms, place_of
 from infusion.errors import ConfigError
-from infusion.messages import Kind, OpenAlerts, decode, parse_topic
+from infusion.messages import Alert, Kind, OpenAlerts, decode, parse_topic
 from link import Link
 from tests.brokers import Mosquitto, free_port
 from tests.dripwatch.commands import dripwatch, start
@@ -109,15 +109,16 @@ def monitor(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[subprocess.Popen[s
     assert process.returncode == 0, errors
 
 
-async def until_listed(link: Link, pump: str) -> OpenAlerts:
-    """The first list of a pump that is not empty."""
+async def until_listed(link: Link, pump: str, rule: str) -> Alert:
+    """An alert of a pump, as soon as the open list has it."""
     async with asyncio.timeout(WAIT_S):
         while True:
             for message in await collect(link, 1):
                 open_ = decode(parse_topic(message.topic), message.payload)
                 assert isinstance(open_, OpenAlerts)
-                if open_.pump == pump and open_.alerts:
-                    return open_
+                for alert in open_.alerts:
+                    if (alert.pump, alert.rule) == (pump, rule):
+                        return alert
 
 
 async def test_of_two_nurses_one_is_told_who_was_first(
@@ -133,12 +134,11 @@ async def test_of_two_nurses_one_is_told_who_was_first(
         await collect(link, 2)
         await play(link, wire)
     async with peer(mosquitto, Kind.ALERTS, name="lists") as link:
-        open_ = await until_listed(link, "P-02")
-        assert len(open_.alerts) == 1
-        first = dripwatch("act", "take", "home/P-02", "--by", "nurse-1", "--broker", url)
+        alert = await until_listed(link, "P-02", "rate-not-as-ordered")
+        place = "home/P-02/rate-not-as-ordered"
+        first = dripwatch("act", "take", place, "--by", "nurse-1", "--broker", url)
         assert first.returncode == 0, first.stderr
         assert "nurse-1" in first.stdout
-        alert = open_.alerts[0]
         late = dripwatch(
             "act", "take", alert.id, "--by", "nurse-2", "--broker", url,
             "--version", str(alert.version), "--json",
@@ -149,7 +149,8 @@ async def test_of_two_nurses_one_is_told_who_was_first(
         assert "nurse-1" in answer["sentence"]
     none = dripwatch("act", "take", "home/P-02/no-such-rule", "--by", "n", "--broker", url)
     assert none.returncode == 1
-    assert f"open there:\n  {alert.id}  " in none.stderr
+    assert "is not open; open there:\n  " in none.stderr
+    assert f"  {alert.id}  rate is not as ordered\n" in none.stderr
     output, errors = watching.communicate(timeout=30)
     assert watching.returncode == 0, errors
     said = [json.loads(line) for line in output.splitlines()]

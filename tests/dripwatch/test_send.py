@@ -147,7 +147,7 @@ f.jsonl: line 13: topic 'infusion/v1/ho me/T-1/report': the site 'ho me' is not 
 f.jsonl: line 15: a topic says site and kind; leave those out
 f.jsonl: line 17: infusion/v1/home/T-2/report: the payload says therapy 'T-1'
 f.jsonl: line 19: the key 'site' is missing or no text; write "site": "home", "kind": "lab", or "topic": "infusion/v1/home/T-01/lab"
-f.jsonl: line 21: 'telemetry' cannot be sent; known are lab, order, report
+f.jsonl: line 21: 'telemetry' cannot be sent; known are act, lab, order, report
 f.jsonl: line 22: Input data was truncated
 f.jsonl: line 23: Expected `object`, got `array`\
 """)

@@ -106,7 +106,7 @@ def reference() -> tuple[Monitor, list[Said]]:
 async def live(broker: Broker, path: Path) -> PartitionRunner:
     """One life of the process: resume, handle batches to the end; may raise Crash."""
     async with SqliteStore(path) as store:
-        runner = PartitionRunner(CORE, broker, store, broker)
+        runner = PartitionRunner(Monitor(CORE), broker, store, broker)
         await runner.resume()
         while not broker.at_end:
             await runner.handle(await broker.take())
@@ -191,7 +191,7 @@ async def test_the_open_lists_are_said_again_when_the_broker_forgot_them(tmp_pat
     """A broker that lost its retained messages gets every list with the next batch."""
     broker = Broker([len(ENTRIES) - 5, 5])
     async with SqliteStore(tmp_path / "m.sqlite3") as store:
-        runner = PartitionRunner(CORE, broker, store, broker)
+        runner = PartitionRunner(Monitor(CORE), broker, store, broker)
         await runner.resume()
         await runner.handle(await broker.take())
         known = dict(broker.lists)
@@ -212,7 +212,7 @@ async def test_what_is_refused_is_counted_kept_and_changes_nothing(tmp_path: Pat
     )
     broker = Broker([1])
     async with SqliteStore(tmp_path / "m.sqlite3") as store:
-        runner = PartitionRunner(CORE, broker, store, broker)
+        runner = PartitionRunner(Monitor(CORE), broker, store, broker)
         await runner.resume()
         await runner.handle(Batch(good))
         known = pumped(runner.monitor)
