@@ -201,6 +201,28 @@ async def test_the_open_lists_are_said_again_when_the_broker_forgot_them(tmp_pat
         assert set(broker.lists) == set(known)
 
 
+async def test_what_comes_again_after_a_crash_is_no_replay(tmp_path: Path) -> None:
+    """Half an hour in one batch, killed before its acknowledgement: nothing is said twice or new."""
+    broker = Broker([len(ENTRIES) // 2])
+    path = tmp_path / "m.sqlite3"
+    broker.crash_after = 1
+    with pytest.raises(Crash):
+        await live(broker, path)
+    assert broker.position == 0
+    broker.crash_after = None
+    runner = await live(broker, path)
+    assert runner.totals.again == len(ENTRIES) // 2
+    assert runner.totals.messages == len(ENTRIES) - runner.totals.again
+    assert list(broker.log.values()) == reference()[1]
+    # A message of the log that somebody says once more, later on, is new to the broker.
+    async with SqliteStore(path) as store:
+        runner = PartitionRunner(Monitor(CORE), broker, store, broker)
+        await runner.resume()
+        await runner.handle(Batch(ENTRIES[-5:]))
+        await runner.handle(Batch(ENTRIES[-5:]))
+    assert (runner.totals.again, runner.totals.messages) == (5, 5)
+
+
 async def test_what_is_refused_is_counted_kept_and_changes_nothing(tmp_path: Path) -> None:
     """Bad messages among good ones leave the good ones as they are."""
     good = ENTRIES[:40]
