@@ -17,7 +17,7 @@ from rich.console import Console
 import monitor.cli
 import simulator.cli
 import simulator.replay
-from dripwatch import act, scenarios, send, watch
+from dripwatch import act, rules, scenarios, send, watch
 from dripwatch import summary as summaries
 from dripwatch.up import Up, UpSettings
 from dripwatch.view import NOTICE
@@ -71,6 +71,7 @@ def main() -> None:
 main.add_command(monitor.cli.command)
 main.add_command(simulator.cli.command)
 main.add_command(simulator.replay.command)
+main.add_command(rules.command)
 main.add_command(scenarios.command)
 main.add_command(act.command)
 main.add_command(send.command)

@@ -1,7 +1,7 @@
 """The live terminal view: what the monitor knows of each pump, and the alerts as they come.
 
 Pure: values in, rich renderables out. Colour is never alone: each priority has its marks and its
-word, modelled on IEC 60601-1-8 (`***` high, `**` medium, `*` low).
+word, modelled on IEC 60601-1-8 (`***` high, `**` medium, `*` low, `i` a notice).
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infusion.alarms import Priority
+from infusion.alert import CLOSING
 from infusion.alerts import explain
 from infusion.dose import Dose
 from infusion.messages import Alert, AlertChange, Audit
@@ -20,12 +21,21 @@ from infusion.units import MS_PER_MINUTE
 from monitor.service import PumpView, Status
 
 NOTICE = "For testing and training. Not a medical device."
-MARKS = {Priority.HIGH: "***", Priority.MEDIUM: "** ", Priority.LOW: "*  "}
+MARKS = {
+    Priority.HIGH: "***",
+    Priority.MEDIUM: "** ",
+    Priority.LOW: "*  ",
+    Priority.NOTICE: "i  ",
+}
 STYLES = {
     Priority.HIGH: "bold white on #b00020",
     Priority.MEDIUM: "#000000 on #ffd400",
     Priority.LOW: "#000000 on #5fd7ff",
+    Priority.NOTICE: "#000000 on #d0d0d0",
 }
+# The changes at which somebody should be told what to look at first.
+_NEWS = frozenset({"raised", "escalated", "returned"})
+_INDENT = " " * 8
 OUTCOME_STYLES = {"done": "green", "late": "yellow", "refused": "red"}
 # A pump that has not been heard for so long is shown as silent, whatever it last said.
 SILENT_MS = MS_PER_MINUTE
@@ -73,21 +83,33 @@ def told_line(change: AlertChange, start_ms: int | None) -> Text:
     Times count from `start_ms`; without it they are dates and times of day in UTC.
     """
     alert = change.alert
+    is_over = change.change in CLOSING
     line = Text(no_wrap=True, overflow="ellipsis")
     when = date_text(alert.changed_ms)
     if start_ms is not None:
         when = clock_text(alert.changed_ms - start_ms)
     line.append(f"{when} ", style="dim")
-    line.append_text(badge(alert.priority, live=change.change != "cleared"))
+    line.append_text(badge(alert.priority, live=not is_over))
     line.append(f" {alert.pump} ", style="bold")
-    line.append(f"{change.change} ", style="green" if change.change == "cleared" else "")
+    line.append(f"{change.change} ", style="green" if is_over else "")
     line.append(alert.title)
-    reason = explain(alert.evidence)
-    if reason and change.change != "cleared":
-        line.append(f": {reason}", style="dim")
-    if change.change == "cleared":
+    if is_over:
         line.append(f" after {span_text(alert.changed_ms - alert.raised_ms)}", style="dim")
+        return line
+    reason = alert.what or explain(alert.evidence)
+    if reason:
+        line.append(f": {reason}", style="dim")
     return line
+
+
+def told_whole(change: AlertChange, start_ms: int | None) -> Text:
+    """The same, nothing cut off, and for what is new also what to look at first."""
+    text = told_line(change, start_ms)
+    text.no_wrap, text.overflow = None, None
+    first = change.alert.first
+    if first and change.change in _NEWS:
+        text.append(f"\n{_INDENT}→ {first}")
+    return text
 
 
 def audit_line(audit: Audit, start_ms: int | None) -> Text:

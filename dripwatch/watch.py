@@ -13,7 +13,7 @@ from msgspec import structs
 from rich.console import Console
 
 import monitor.cli
-from dripwatch.view import NOTICE, audit_line, told_line
+from dripwatch.view import NOTICE, audit_line, told_whole
 from host.process import EXIT_OK, read_text, report, run, until_signal
 from infusion.errors import DripwatchError, MessageError
 from infusion.messages import (
@@ -175,7 +175,7 @@ def say_line(console: Console) -> Callable[[Said], None]:
 
     def say(said: Said) -> None:
         if isinstance(said, AlertChange):
-            console.print(told_line(said, None))
+            console.print(told_whole(said, None))
         else:
             console.print(audit_line(said, None))
 

@@ -114,6 +114,7 @@ OWN_EVENTS: dict[str, str] = {
     "DRIPWATCH_EVT_CHECK_NEEDED": "waits for an independent double check",
     "DRIPWATCH_EVT_DOUBLE_CHECK": "two users have checked independently",
     "DRIPWATCH_EVT_DOUBLE_CHECK_REJECTED": "one user cannot check twice",
+    "DRIPWATCH_EVT_NEW_BAG": "somebody hung another bag and told the pump",
     "DRIPWATCH_EVT_DOOR_CLOSED": "door or cassette is closed",
     "DRIPWATCH_EVT_LOCKED": "the keypad was locked",
     "DRIPWATCH_EVT_UNLOCKED": "the keypad was unlocked",

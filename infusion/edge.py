@@ -171,11 +171,20 @@ def _note_changes(state: PumpState, edge: PumpMessage | None, message: PumpMessa
             state.supply.occluded_ms.append(at_ms)
             del state.supply.occluded_ms[:-OCCLUSIONS_KEPT]
     if isinstance(message, Event):
-        if message.event == "DRIPWATCH_EVT_OVERRIDE":
-            keypad.overridden_ms.append(at_ms)
-            del keypad.overridden_ms[:-OVERRIDES_KEPT]
-        elif message.event == "DRIPWATCH_EVT_DOUBLE_CHECK":
-            keypad.checked_ms = at_ms
+        _note_event(state, message)
+
+
+def _note_event(state: PumpState, event: Event) -> None:
+    """What somebody did at the pump."""
+    keypad = state.keypad
+    if event.event == "DRIPWATCH_EVT_OVERRIDE":
+        keypad.overridden_ms.append(event.time_ms)
+        del keypad.overridden_ms[:-OVERRIDES_KEPT]
+    elif event.event == "DRIPWATCH_EVT_DOUBLE_CHECK":
+        keypad.checked_ms = event.time_ms
+    elif event.event == "DRIPWATCH_EVT_NEW_BAG":
+        # The next telemetry tells what is in it.
+        state.supply.reservoir_ml = None
 
 
 def _note_supply(state: PumpState, edge: PumpMessage | None, message: Telemetry) -> None:

@@ -27,17 +27,18 @@ What is live and what is back-fill, and whose clock was set, is told in infusion
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
-from infusion import pressure
+from infusion import level
 from infusion.account import Account, book
 from infusion.acts import perform, refusal
+from infusion.advice import advised
 from infusion.alerts import next_look_ms, open_alerts, unseen_alerts, update
 from infusion.allowed import FOREVER_MS
+from infusion.blood import carry_on, fill_in
 from infusion.board import Board, Look
 from infusion.clinical import LabResult, Report
 from infusion.counter import Sample, sample_key
 from infusion.edge import LATE_MS_MAX, is_live, is_stranger, leaps, note, set_clock, take
 from infusion.errors import MessageError
-from infusion.excess import add, stretch
 from infusion.handling import Handling
 from infusion.handlings import Handlings
 from infusion.messages import (
@@ -49,7 +50,6 @@ from infusion.messages import (
     OpenAlerts,
     Presence,
     PumpMessage,
-    Telemetry,
 )
 from infusion.nomogram import Nomogram
 from infusion.pacing import is_delivering, longest_judged_ms, silence_ms
@@ -57,12 +57,11 @@ from infusion.policy import Policy
 from infusion.prescription import Prescription
 from infusion.record import Order, Record
 from infusion.rules import verdicts
-from infusion.rules.delivery import runs_free
-from infusion.rules.technical import stands_still
 from infusion.situation import Situation
 from infusion.state import Clock, MonitorSettings, PumpState
 from infusion.therapies import Therapies
-from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, dose_iu, nanolitres
+from infusion.units import MS_PER_MINUTE, nanolitres
+from infusion.watches import held_dose_iu, watch
 
 # The values that the verbs work on are named here too, so that a caller needs this module only.
 __all__ = ["COUNTERS_CLEARED", "Clock", "Monitor", "MonitorSettings", "PumpState"]
@@ -207,7 +206,7 @@ class Monitor:
         name = f"{site}/{message.pump}"
         state = self.pumps.get(name) or self._state(site, message.pump)
         key = sample_key(message.boot, message.seq)
-        held_iu = self._held_iu(state, message)
+        held_iu = held_dose_iu(self.settings, state, message)
         sample = Sample(
             key,
             message.time_ms,
@@ -216,8 +215,12 @@ class Monitor:
             held_iu,
             isinstance(message, Event) and message.event == COUNTERS_CLEARED,
         )
+        is_late = key <= state.edge_key
+        before_iu = state.account.pumped_iu if is_late else 0.0
         is_new = book(state.account, sample, (state.presence or self.settings).rate_max_ml_h)
-        if not is_new or key <= state.edge_key:
+        if not is_new or is_late:
+            if is_late and is_new:
+                fill_in(state, state.account.pumped_iu - before_iu)
             return self._old_message(name, state, message, key, is_new)
         self.touched.add(name)
         clock = self.clock
@@ -235,7 +238,9 @@ class Monitor:
         if is_new:
             limits = self._handling(name, state, message.time_ms).thresholds
             self.therapies.refresh(name, state, message.time_ms, limits)
-        if self._watch(name, state, message) or is_new or state.board.tracks:
+        limits = self.handlings.last(name).thresholds
+        sees = watch(state, self.therapies.ordered(name), message, limits)
+        if sees or is_new or state.board.tracks:
             changes += self._evaluate(state, message.time_ms)
         return changes
 
@@ -255,52 +260,12 @@ class Monitor:
             return []
         return self._evaluate(state, pump_ms)
 
-    def _held_iu(self, state: PumpState, message: PumpMessage) -> float:
-        """What the line holds back: pumped, but kept by its compliance while it is occluded."""
-        if not isinstance(message, Telemetry):
-            return state.held_iu
-        settings = self.settings
-        if message.pressure_mmhg < settings.occlusion_pressure_mmhg:
-            return 0.0
-        pressure_mmhg = message.pressure_mmhg - settings.free_pressure_mmhg
-        held_ml = settings.line_compliance_ml_mmhg * pressure_mmhg
-        return dose_iu(nanolitres(held_ml), message.concentration_iu_ml)
-
     def _run_up_to(self, state: PumpState, time_ms: int) -> list[AlertChange]:
         """Fire the deadlines that lie between what is known of a pump and its next message."""
         changes: list[AlertChange] = []
         while state.edge is not None and state.evaluated_ms < state.due_ms < time_ms:
             changes += self._evaluate(state, state.due_ms)
         return changes
-
-    def _watch(self, name: str, state: PumpState, message: PumpMessage) -> bool:
-        """Let the watches follow a live message; whether one of them sees something."""
-        delivers = is_delivering(message)
-        flow, presence = state.flow, state.presence
-        limits = self.handlings.last(name).thresholds
-        # A pump that stands makes no strokes: what its counter says is to be believed at once.
-        step_ml = presence.volume_step_ml if presence is not None and delivers else 0.0
-        flow.step_iu = step_ml * message.concentration_iu_ml
-        ordered = self.therapies.ordered(name)
-        interval = stretch(flow, state.account, state.judged_ms)
-        sees = False
-        if interval is not None:
-            # One that is too long to judge proves nothing: the last one that was judged stands.
-            state.interval = interval
-            if ordered is not None:
-                hours = (interval.to_ms - interval.from_ms) / MS_PER_HOUR
-                least_iu, most_iu = ordered.least_iu_h * hours, ordered.most_iu_h * hours
-                sees = add(flow, interval, least_iu, most_iu, limits.flow_tolerance)
-            sees |= runs_free(state, limits) is not None
-        if not delivers:
-            flow.under.begin(message.time_ms)
-            return sees
-        if ordered is None:
-            flow.over.begin(message.time_ms)
-            flow.under.begin(message.time_ms)
-        if type(message) is Telemetry:
-            sees |= pressure.follow(state.pressure, message.time_ms, message.pressure_mmhg)
-        return sees or stands_still(state, limits)
 
     def _presence(self, presence: Presence, site: str) -> list[AlertChange]:
         state = self._state(site, presence.pump)
@@ -327,6 +292,8 @@ class Monitor:
         if pump is None:
             return []
         state = self._state(site, pump)
+        if isinstance(message, LabResult):
+            level.observe(state.level, message)
         return self._evaluate(state, self.pump_ms(state))
 
     def _act(self, act: Act, site: str) -> list[AlertChange]:
@@ -345,9 +312,10 @@ class Monitor:
             self.audits.append(done.audit)
         return done.changes + self._evaluate(state, at_ms)
 
-    def _minute(self, state: PumpState, at_ms: int) -> None:
+    def _minute(self, state: PumpState, record: Record | None, at_ms: int) -> None:
         """What only comes with time, once a minute of the pump's clock."""
         state.minute_ms = at_ms + MS_PER_MINUTE
+        carry_on(state, record)
         tally = state.tally
         if state.edge is not None and (not tally or at_ms - tally[-1][0] >= TALLY_MS):
             tally.append((at_ms, state.edge_key, state.account.accepted))
@@ -359,8 +327,6 @@ class Monitor:
         self.touched.add(name)
         edge = state.edge
         at_ms = state.evaluated_ms = max(at_ms, state.evaluated_ms)
-        if at_ms >= state.minute_ms:
-            self._minute(state, at_ms)
         heard_ms = edge.time_ms if edge is not None else state.awaited_ms
         handling = self._handling(name, state, at_ms)
         limits = handling.thresholds
@@ -368,6 +334,8 @@ class Monitor:
         if ordered is None or at_ms >= ordered.allowed.until_ms:
             ordered = self.therapies.refresh(name, state, at_ms, limits)
         record = self.therapies.record_of(name, state)
+        if at_ms >= state.minute_ms:
+            self._minute(state, record, at_ms)
         order = record.order if record is not None else None
         situation = Situation(
             state=state,
@@ -379,11 +347,13 @@ class Monitor:
             prescription=order.prescription if order is not None else None,
             timeline=ordered.timeline if ordered is not None else None,
             allowed=ordered.allowed if ordered is not None else None,
+            order_ms=at_ms - state.clock_shift_ms,
             ordered=self.therapies.are_ordered(name),
             limits=limits,
         )
         look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
-        changes = update(state.board, look, verdicts(situation), handling)
+        found = advised(verdicts(situation), record, self.nomograms, limits)
+        changes = update(state.board, look, found, handling)
         until_ms = ordered.allowed.until_ms if ordered is not None else FOREVER_MS
         self._plan(state, min(until_ms, handling.until_ms or FOREVER_MS), handling)
         return changes

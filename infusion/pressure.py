@@ -18,9 +18,11 @@ Two things then cannot be healthy:
 Margins are proposals of this project, from the pressures of the simulated models.
 """
 
+from itertools import pairwise
+
 from msgspec import Struct, field
 
-from infusion.units import MS_PER_MINUTE, MS_PER_SECOND
+from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND
 
 # A ceiling is learned over so long, and so many of them are kept.
 CEILING_MS = 30 * MS_PER_MINUTE
@@ -39,6 +41,12 @@ APART_MS = 5 * MS_PER_SECOND
 RISING_MAX = 12
 # The second half of a rise has at least this share of the first; a step has none.
 STILL_RISING = 0.25
+# Where no strokes show, a closed line's rise is even: it bends only where an arm was raised. [A]
+STEADY = 0.7
+# Stiffer than any line here; the stiffest of pump-standards §3.2 has 0.0005 mL/mmHg [D]. What rises
+# faster than a pump can fill it is a cuff or a movement. [A]
+STIFFEST_ML_MMHG = 0.00035
+NOISE_MMHG = 2.0
 # 100 mmHg are 136 cm of water: more than a pump is ever put lower.
 NARROW_MMHG = 100.0
 # Assumed until a ceiling is known: a stroke of 0.05 mL into 0.0004 mL/mmHg, over a vein.
@@ -144,9 +152,34 @@ def is_rising(watch: PressureWatch) -> bool:
     first, last = rising[0][1], rising[-1][1]
     if last < max(watch.ceiling, watch.plateau) + margin_mmhg(watch):
         return False
+    is_smooth = _is_smooth(watch)
+    if is_smooth and last - first < MARGIN_MMHG:
+        return False
+    for (from_ms, low), (to_ms, high) in pairwise(rising):
+        if high - low > _possible_mmhg(watch, to_ms - from_ms):
+            return False
     middle = rising[len(rising) // 2][1]
     early, late = middle - first, last - middle
-    return late > 0 and early > 0 and late >= STILL_RISING * early
+    least = (STEADY if is_smooth else STILL_RISING) * early
+    return late > 0 and early > 0 and late >= least
+
+
+def _is_smooth(watch: PressureWatch) -> bool:
+    """Whether strokes do not show in the pressure."""
+    return watch.floor is not None and watch.ceiling - watch.floor < MARGIN_MMHG
+
+
+def _possible_mmhg(watch: PressureWatch, passed_ms: int) -> float:
+    """The most that a pump can add in this time against a closed line; what is faster is a cuff."""
+    rate_ml_h = watch.known[-1].rate_ml_h if watch.known else 0.0
+    stroke = NOISE_MMHG if _is_smooth(watch) else FIRST_CEILING_MMHG
+    return stroke + rate_ml_h * passed_ms / MS_PER_HOUR / STIFFEST_ML_MMHG
+
+
+def risen_ms(watch: PressureWatch) -> int:
+    """When a rise left what is healthy: its first sample over the margin."""
+    line = max(watch.ceiling, watch.plateau) + margin_mmhg(watch)
+    return next((at for at, pressure in watch.rising if pressure >= line), watch.rising[-1][0])
 
 
 def rise_mmhg_s(watch: PressureWatch) -> float:

@@ -1,15 +1,19 @@
 """What is known of a therapy apart from its pump: the order, laboratory results, reports.
 
 One record for each therapy, keyed `site/therapy`; the pump that its order names is judged by it.
-Everything is bounded: the newest are kept.
+Everything is bounded: of each test and of each kind of report the newest are kept, so that levels
+drawn every six hours do not push out the platelets of last week.
 """
 
 from msgspec import Struct, field
 
 from infusion.clinical import LabResult, Report
 from infusion.prescription import Prescription, Timeline
+from infusion.report_words import Said, read_words
 
-RESULTS_MAX = 32
+# How many results of each test are kept.
+KEPT = {"anti-xa": 8, "aptt": 8, "platelets": 8, "haemoglobin": 6, "inr": 4}
+RESULTS_MAX = sum(KEPT.values())
 REPORTS_MAX = 16
 
 
@@ -21,15 +25,18 @@ class Order(Struct, frozen=True):
 
 
 class Record(Struct):
-    """One therapy. Results and reports are in order of `drawn_ms` and `time_ms`, oldest first."""
+    """One therapy. Results and reports are in order of `drawn_ms` and `time_ms`, oldest first.
+
+    `peaks` are the highest values of results that are no longer kept, by test; `first_drawn_ms` is
+    of the first specimen ever heard of.
+    """
 
     therapy: str
     order: Order | None = None
     results: list[LabResult] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
-    # The highest count ever seen, because the newest results push the older ones out.
-    platelets_peak_g_l: float | None = None
-    haemoglobin_peak_g_dl: float | None = None
+    peaks: dict[str, float] = field(default_factory=dict)
+    first_drawn_ms: int | None = None
 
 
 def add_result(record: Record, result: LabResult) -> bool:
@@ -45,17 +52,27 @@ def add_result(record: Record, result: LabResult) -> bool:
             results[index] = result
             break
     else:
-        if len(results) >= RESULTS_MAX and result.drawn_ms < results[0].drawn_ms:
-            return False
+        same = [each for each in results if each.test == result.test]
+        if len(same) >= KEPT[result.test]:
+            oldest = same[0]
+            if result.drawn_ms < oldest.drawn_ms:
+                return False
+            results.remove(oldest)
+            if oldest.value is not None:
+                record.peaks[oldest.test] = max(record.peaks.get(oldest.test, 0.0), oldest.value)
         results.append(result)
     results.sort(key=lambda each: (each.drawn_ms, each.resulted_ms))
-    del results[:-RESULTS_MAX]
-    _note_peaks(record)
+    first_ms = record.first_drawn_ms
+    if first_ms is None or result.drawn_ms < first_ms:
+        record.first_drawn_ms = result.drawn_ms
     return True
 
 
 def add_report(record: Record, report: Report) -> bool:
-    """Keep a report; False when one of that name is known, or it is older than what is kept."""
+    """Keep a report; False when one of that name is known, or it is older than what is kept.
+
+    When there are too many, the oldest goes of which a newer one says the same.
+    """
     reports = record.reports
     if any(known.report == report.report for known in reports):
         return False
@@ -63,7 +80,10 @@ def add_report(record: Record, report: Report) -> bool:
         return False
     reports.append(report)
     reports.sort(key=lambda each: each.time_ms)
-    del reports[:-REPORTS_MAX]
+    if len(reports) > REPORTS_MAX:
+        words = [read_words(each.what) for each in reports]
+        said_again = (index for index, word in enumerate(words) if word in words[index + 1 :])
+        del reports[next(said_again, 0)]
     return True
 
 
@@ -72,11 +92,17 @@ def results_of(record: Record, test: str) -> list[LabResult]:
     return [each for each in record.results if each.test == test and each.value is not None]
 
 
-def _note_peaks(record: Record) -> None:
-    for each in record.results:
-        if each.value is None:
-            continue
-        if each.test == "platelets":
-            record.platelets_peak_g_l = max(record.platelets_peak_g_l or 0.0, each.value)
-        elif each.test == "haemoglobin":
-            record.haemoglobin_peak_g_dl = max(record.haemoglobin_peak_g_dl or 0.0, each.value)
+def peak_of(record: Record, test: str) -> float | None:
+    """The highest value of a test ever; None without any. A corrected result counts corrected."""
+    values = [each.value for each in record.results if each.test == test]
+    known = [value for value in (*values, record.peaks.get(test)) if value is not None]
+    return max(known, default=None)
+
+
+def newest_said(record: Record, kind: str) -> tuple[Report, Said] | None:
+    """The newest report of a kind (infusion/report_words.py) and what it says; None without one."""
+    for report in reversed(record.reports):
+        said = read_words(report.what)
+        if said.kind == kind:
+            return report, said
+    return None

@@ -18,7 +18,8 @@ class Situation(Struct):
     `delivering` whether it says that the pump gives what it is programmed to give. `record` is of
     the therapy that the pump names or last named, `prescription` and `timeline` are its order, the
     timeline on the pump's clock; `allowed` is what it allows now, with the time that people have
-    to carry it out. `ordered` says whether any order names this pump.
+    to carry it out. `order_ms` is now on the order's time, in which blood is drawn too: it differs
+    from `at_ms` by what the pump's clock was set. `ordered` says whether any order names this pump.
     """
 
     state: PumpState
@@ -30,6 +31,7 @@ class Situation(Struct):
     prescription: Prescription | None
     timeline: Timeline | None
     allowed: Allowed | None
+    order_ms: int
     ordered: bool
     limits: Thresholds
 

@@ -6,6 +6,7 @@ from infusion.account import Account, Interval
 from infusion.allowed import Bolus
 from infusion.board import Board
 from infusion.excess import FlowWatch
+from infusion.level_grid import LevelWatch
 from infusion.messages import Presence, PumpMessage
 from infusion.pacing import FLOW_INTERVAL_MS_MAX
 from infusion.pressure import PressureWatch
@@ -89,10 +90,14 @@ class PumpState(Struct, array_like=True):
     pressure: PressureWatch = field(default_factory=PressureWatch)
     supply: Supply = field(default_factory=Supply)
     keypad: Keypad = field(default_factory=Keypad)
-    # The ordered bolus that is being given, and the beginnings of those that were.
+    # The ordered bolus that is being given, and those that were, with when each was begun.
     giving: Bolus | None = None
-    given_ms: list[int] = field(default_factory=list)
+    given: list[tuple[Bolus, int]] = field(default_factory=list)
     signs: dict[str, Sign] = field(default_factory=dict)
+    # The level in the blood, and the account's delivered IU up to which it goes.
+    level: LevelWatch = field(default_factory=LevelWatch)
+    level_iu: float = 0.0
+    level_boot: int = 0
     heard_clock_ms: int = 0
     evaluated_ms: int = 0
     # When the pump is looked at though nothing came: on its own clock. Derived, and kept.

@@ -146,6 +146,11 @@ def _due(state: PumpState, now: Allowed, limits: Thresholds) -> tuple[float, flo
     return now.ordered_iu_h, now.ordered_iu_h
 
 
+def was_given(state: PumpState, begin_ms: int) -> bool:
+    """Whether the bolus that was ordered for an instant was begun."""
+    return any(bolus.begin_ms == begin_ms for bolus, _ in state.given)
+
+
 def _note_bolus(state: PumpState, now: Allowed, limits: Thresholds) -> None:
     """Note that an ordered bolus is being given, or is over: each is given once.
 
@@ -162,10 +167,10 @@ def _note_bolus(state: PumpState, now: Allowed, limits: Thresholds) -> None:
         return
     state.giving = None
     for bolus in now.boluses:
-        if bolus.begin_ms not in state.given_ms and any(
+        if not was_given(state, bolus.begin_ms) and any(
             near(programmed, base + bolus.rate_iu_h, limits.rate_tolerance) for base in bases
         ):
             state.giving = bolus
-            state.given_ms.append(bolus.begin_ms)
-            del state.given_ms[:-BOLUSES_KEPT]
+            state.given.append((bolus, edge.time_ms))
+            del state.given[:-BOLUSES_KEPT]
             return

@@ -5,7 +5,7 @@ are these. Marks: [V] read in the source, [V2] read in a secondary source, [D] d
 [A] a proposal of this project. GIP is the Generic Infusion Pump safety requirements.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -42,6 +42,7 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     bolus_grace_min: Minutes = 45.0
     # A pump may be programmed so long before the order's own instant [A].
     early_grace_min: Minutes = 5.0
+    # A label says it exactly; the rest is for rounding [A].
     concentration_tolerance: Share = 0.01
     # H08 [A].
     weight_tolerance: Share = 0.10
@@ -88,11 +89,21 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # --- laboratory ---------------------------------------------------------------------------
     # Which table speaks for the therapy; a name in config/nomograms.
     nomogram: str = "michigan_vte"
+    # The test that the protocol goes by; "any" is anti-Xa where the laboratory does it, else aPTT.
+    level_test: Literal["any", "anti-xa", "aptt"] = "any"
+    # Whether results are missed before the first has come: what no laboratory is known to do, it
+    # cannot be late with [A].
+    laboratory_expected: bool = False
     # anti-Xa 0.3 to 0.7 IU/mL (Michigan VTE [V]); aPTT 1.5 to 2.5 times the control [M].
     anti_xa_low_iu_ml: Level = 0.30
     anti_xa_high_iu_ml: Level = 0.70
     aptt_low_s: Amount = 45.0
     aptt_high_s: Amount = 75.0
+    # What a ratio is to: the middle of 25 to 36 s (Whitfield and Levy [V]).
+    aptt_control_s: Amount = 30.0
+    # M08: a physician hears of two in a row beyond these (Michigan [V]).
+    far_low_iu_ml: Level = 0.20
+    far_high_iu_ml: Level = 1.0
     # H06: median of North American laboratories is 100 s (NASCOLA 2011 [V]); 1.0 at Michigan [V].
     critical_aptt_s: Amount = 100.0
     critical_anti_xa_iu_ml: Level = 1.0
@@ -107,16 +118,35 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     level_settled_h: Hours = 24.0
     level_overdue_h: Hours = 1.0
     level_overdue_high_h: Hours = 3.0
+    # What is drawn is known only when it results: an hour at the median, and most within this [A].
+    level_turnaround_h: Hours = 2.5
     # L04: day 4 to 14, every 2 to 3 days (ASH 2018 [V]).
     platelets_from_day: Days = 4.0
     platelets_until_day: Days = 14.0
     platelets_every_h: Hours = 72.0
+    platelets_overdue_h: Hours = 12.0
     # M10 [A], M11 (Hull 1997: within 24 h [V]).
     disagreement_iu_ml: Level = 0.25
     disagreement_share: Share = 0.50
+    # And a reading so far out has to be this unlikely, or this when off the laboratory's scale; so
+    # many times likelier must a wrong strength be than a patient who changed, to be told at all
+    # and, where it is twice the dose or more, at high priority [A].
+    disagreement_chance: Share = 0.003
+    disagreement_chance_off_scale: Share = 0.02
+    strength_likelihood: Factor = 25.0
+    strength_likelihood_high: Factor = 100.0
     therapeutic_within_h: Hours = 24.0
+    # The level that is foreseen: how far, how surely, and how fresh a result must bear it [A].
+    forecast_h: Hours = 2.0
+    forecast_chance: Share = 0.80
+    forecast_anchor_h: Hours = 12.0
+    # L03: so far beyond its range an aPTT has to be that anti-Xa calls in range [A].
+    discordance_share: Share = 0.10
     # L05: weekly (Option Care/ASHP [V]).
     visit_every_h: Hours = 168.0
+    visit_overdue_h: Hours = 24.0
+    # A complaint that nobody repeated or took back is no news after this; a bleeding stays [A].
+    complaint_h: Hours = 72.0
 
 
 DEFAULTS = Thresholds()

@@ -95,6 +95,7 @@ class Do(StrEnum):
     SETTLE_STANDBY = "the reason of standing becomes standby"
     SETTLE_ALARM = "the reason of standing becomes an alarm"
     TELL = "an event of its own name"
+    TELL_BAG = "the event of a new bag"
     CLEAR = "the volume counter restarts at zero"
     NEW_BOOT = "boot, seq and volume counter start anew; alarms are forgotten"
 
@@ -109,6 +110,7 @@ class Row(NamedTuple):
 _SWITCH = (Do.END_TRANSITION, Do.ENTER, Do.BEGIN)
 _SWITCH_SETTINGS = (Do.END_TRANSITION, Do.APPLY, Do.ENTER, Do.BEGIN)
 _SWITCH_AND_UNLATCH = (Do.END_TRANSITION, Do.APPLY, Do.UNLATCH, Do.ENTER, Do.BEGIN)
+_CHANGE_BAG = (Do.END_TRANSITION, Do.APPLY, Do.BEGIN, Do.TELL_BAG)
 _START = (Do.UNLATCH, Do.ENTER, Do.BEGIN)
 _START_SETTINGS = (Do.UNLATCH, Do.APPLY, Do.ENTER, Do.BEGIN)
 
@@ -159,7 +161,9 @@ for _mode in DELIVERING:
         (_mode, Happening.STANDBY): Row(Mode.STANDBY, (Do.END_STANDBY, Do.ENTER, Do.TELL)),
         (_mode, Happening.ALARM): Row(Mode.ALARMING, (Do.RAISE, Do.END_ALARM, Do.ENTER)),
         (_mode, Happening.MALFUNCTION): Row(Mode.FAILED, (Do.RAISE, Do.END_ALARM, Do.ENTER)),
-        (_mode, Happening.CHANGE_BAG): Row(_mode, (Do.END_TRANSITION, Do.APPLY, Do.BEGIN)),
+        (_mode, Happening.CHANGE_BAG): Row(
+            _mode, (Do.END_TRANSITION, Do.APPLY, Do.BEGIN, Do.TELL_BAG)
+        ),
         (_mode, Happening.CLEAR_COUNTERS): Row(_mode, (Do.END_TRANSITION, Do.CLEAR, Do.BEGIN)),
         (_mode, Happening.REBOOT): Row(Mode.BOOTING, (Do.END_UNSPECIFIED, Do.ENTER)),
         (_mode, Happening.POWER_OFF): Row(Mode.OFF, (Do.END_POWER, Do.ENTER)),
@@ -178,7 +182,7 @@ for _mode in STANDING:
     TABLE |= {
         (_mode, Happening.START): Row(Mode.RUNNING, _START),
         (_mode, Happening.PROGRAM): Row(_mode, (Do.APPLY,)),
-        (_mode, Happening.CHANGE_BAG): Row(_mode, (Do.APPLY,)),
+        (_mode, Happening.CHANGE_BAG): Row(_mode, (Do.APPLY, Do.TELL_BAG)),
         (_mode, Happening.CLEAR_COUNTERS): Row(_mode, (Do.CLEAR,)),
         (_mode, Happening.MALFUNCTION): Row(Mode.FAILED, (Do.RAISE, Do.SETTLE_ALARM, Do.ENTER)),
         (_mode, Happening.REBOOT): Row(Mode.BOOTING, (Do.ENTER,)),

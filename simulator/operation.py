@@ -21,6 +21,7 @@ EVENT_START = "MDC_EVT_PUMP_DELIV_START"
 EVENT_STOP = "MDC_EVT_PUMP_DELIV_STOP"
 EVENT_COMPLETE = "MDC_EVT_PUMP_DELIV_COMP"
 EVENT_CLEARED = "MDC_EVT_PUMP_VOL_COUNTERS_CLEARED"
+EVENT_BAG = "DRIPWATCH_EVT_NEW_BAG"
 
 # IPEC's reasons, without their common prefix "pump-stopped-"; the last two are vendor-seen [V2].
 BY_CLINICIAN = "by-clinician"
@@ -246,6 +247,10 @@ def _tell(pump: Pump, moment: Moment) -> None:
     _say(pump, moment, event, detail=moment.happened.detail)
 
 
+def _tell_bag(pump: Pump, moment: Moment) -> None:
+    _say(pump, moment, EVENT_BAG, detail=f"{moment.readings.reservoir_ml:g} mL")
+
+
 def _clear(pump: Pump, moment: Moment) -> None:
     pump.counter_from_nl = pump.segment_from_nl = pump.axis_nl(moment.readings)
     _say(pump, moment, EVENT_CLEARED, is_transition=True)
@@ -282,6 +287,7 @@ STEPS: dict[Do, Callable[[Pump, Moment], None]] = {
     Do.SETTLE_STANDBY: _settle(STANDBY),
     Do.SETTLE_ALARM: _settle(STOPPED_BY_ALARM),
     Do.TELL: _tell,
+    Do.TELL_BAG: _tell_bag,
     Do.CLEAR: _clear,
     Do.NEW_BOOT: _new_boot,
 }

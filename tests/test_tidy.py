@@ -20,6 +20,8 @@ CACHES = {"__pycache__", ".ruff_cache", ".mypy_cache", ".pytest_cache", "node_mo
 
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 400
+# Sentences and no logic: one file, so that the words of all alerts are reviewed together.
+TEXT_FILES = {"infusion/texts.py"}
 
 # First folders that mean the same on every Debian; a path below another one names one machine.
 STANDARD_FOLDERS = {"bin", "dev", "etc", "lib", "opt", "proc", "run", "sbin", "srv", "usr", "var"}
@@ -142,6 +144,8 @@ def test_no_file_of_a_room_is_long() -> None:
         str(path.relative_to(ROOT)): len(path.read_text().splitlines())
         for path in files({".py"}, ROOMS)
     }
+    assert lengths.keys() >= TEXT_FILES
+    lengths = {path: n for path, n in lengths.items() if path not in TEXT_FILES}
     assert {path: n for path, n in lengths.items() if n > FILE_LINES_MAX} == {}
 
 

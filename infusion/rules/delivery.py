@@ -1,6 +1,8 @@
 """What is really delivered, by the counter, held against the order."""
 
+from infusion import level
 from infusion.account import FLOW_MS_MIN, Interval, between, window
+from infusion.allowed import near
 from infusion.counter import same_boot
 from infusion.excess import Excess
 from infusion.messages import Evidence, Panel, Telemetry
@@ -38,6 +40,11 @@ LOW_DOSE_STOP_MS = 15 * MS_PER_MINUTE
 PLANNED_MS = 20 * MS_PER_MINUTE
 PLANNED_LATE_MS = 2 * MS_PER_MINUTE
 DAY_MS = 24 * MS_PER_HOUR
+LEAST_DAY_MS = DAY_MS - MS_PER_HOUR
+# Levels nearer to each other than this are the same, in whatever ratio they are; so far apart,
+# half of the lowest level of the range, is dangerous. [A]
+LEVEL_APART_IU_ML = 0.06
+LEVEL_FAR_IU_ML = 0.15
 
 
 def over_delivery(now: Situation) -> Verdict | None:
@@ -217,10 +224,11 @@ def deviation_24h(now: Situation) -> Verdict | None:
 
     A quarter of an hour does not show what a slow drift does, a day does.
     """
-    if now.timeline is None or now.edge is None:
+    origin = now.state.account.origin
+    if now.timeline is None or origin is None or now.heard_ms - origin.time_ms < LEAST_DAY_MS:
         return None
     interval = window(now.state.account, DAY_MS)
-    if interval is None or interval.to_ms - interval.from_ms < DAY_MS - MS_PER_HOUR:
+    if interval is None or interval.to_ms - interval.from_ms < LEAST_DAY_MS:
         return None
     ordered = now.timeline.dose_iu(interval.from_ms, interval.to_ms)
     if ordered <= 0:
@@ -238,3 +246,52 @@ def deviation_24h(now: Situation) -> Verdict | None:
         dose_iu=round_dose_iu(interval.delivered_iu - ordered),
     )
     return Verdict(evidence)
+
+
+def level_off_course(now: Situation) -> Verdict | None:
+    """The level that the delivered dose makes, against the one that the order would make (ρ).
+
+    ρ = level by the delivered dose ÷ level by the ordered dose, in a typical patient: what a
+    missed or surplus dose does to the blood (heparin.md §0.4 [A]). Outside 0.80 to 1.25 for a
+    quarter of an hour is M01; above 1.5 (H01) or below 0.5 (H04) it is HIGH.
+    """
+    ratio, watch = level.ratio(now.state.level), now.state.level
+    if ratio is None or now.edge is None or now.timeline is None:
+        return None
+    limits = now.limits
+    low, high = 1 - limits.level_ratio_off, 1 / (1 - limits.level_ratio_off)
+    apart = abs(watch.delivered_iu_ml - watch.ordered_iu_ml)
+    if low <= ratio <= high or apart < LEVEL_APART_IU_ML:
+        return None
+    track = now.state.board.tracks.get("level-off-course")
+    if (track is None or track.alert is None) and _is_mended(now):
+        return None
+    is_far = (
+        not limits.level_ratio_low <= ratio <= limits.level_ratio_high and apart >= LEVEL_FAR_IU_ML
+    )
+    evidence = Evidence(
+        observed=round(watch.delivered_iu_ml, 2),
+        expected=round(watch.ordered_iu_ml, 2),
+        unit="IU/mL",
+        limit=f"{low:.2f}–{high:.2f} × for 15 min",
+        to_ms=now.heard_ms,
+        detail=f"{ratio:.2f} times the level that was ordered, in a typical patient",
+    )
+    return Verdict(evidence, priority=HIGH if is_far else None, certain=is_far)
+
+
+def _is_mended(now: Situation) -> bool:
+    """Whether the pump gives what it should again: the level comes back, and what made it leave
+    was told when it did.
+    """
+    tracks = now.state.board.tracks
+    if not now.delivering or "over-delivery" in tracks or "under-delivery" in tracks:
+        return False
+    edge, allowed = now.edge, now.allowed
+    if edge is None or allowed is None:
+        return False
+    programmed = edge.rate_ml_h * edge.concentration_iu_ml
+    tolerance = now.limits.rate_tolerance
+    return now.state.giving is not None or any(
+        near(programmed, rate, tolerance) for rate in allowed.rates_iu_h if rate
+    )

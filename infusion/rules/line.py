@@ -1,10 +1,10 @@
 """Line, bag and battery: what will stop the infusion before the pump says so."""
 
 from infusion.messages import Evidence, PumpMessage, Telemetry
-from infusion.pressure import is_rising, rise_mmhg_s
-from infusion.rules.rule import LOW, MEDIUM
+from infusion.pressure import is_rising, rise_mmhg_s, risen_ms
+from infusion.rules.rule import HIGH, LOW, MEDIUM
 from infusion.situation import Situation, Verdict
-from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, round_rate
+from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, millilitres, round_rate
 
 DAY_MS = 24 * MS_PER_HOUR
 # A floor that stays high for so long is no movement of the patient. [A]
@@ -14,6 +14,11 @@ NARROW_MS = 5 * MS_PER_MINUTE
 MEASURED_MS = 10 * MS_PER_MINUTE
 MEASURED_SHARE = 0.01
 USUAL_SHARE_H = 0.125
+LIMIT_SPREAD = 14 / 26
+# A rise is told at once when the pump may alarm so soon. [A]
+SOON_MIN = 3.0
+# What a gauge errs by, and what hangs in a line. [A]
+GAUGE_ML = 5.0
 # Open PCA: the estimate of a battery's time is right to ±25 % [V].
 BATTERY_ACCURACY = 0.25
 
@@ -23,11 +28,37 @@ def _alarms(edge: PumpMessage, *keys: str) -> bool:
     return any(key in edge.alarms for key in keys)
 
 
+def _accuracy(now: Situation) -> float:
+    """The share by which the pump's flow may be off, by its own data sheet where it tells it."""
+    presence = now.state.presence
+    told = presence.accuracy if presence is not None else None
+    return now.limits.pump_accuracy if told is None else told
+
+
+def _minutes_to_alarm(
+    now: Situation, pressure_mmhg: float, slope_mmhg_s: float
+) -> tuple[float, float] | None:
+    """When the pump itself will alarm, if it tells its limit: t = (limit − P) ÷ dP/dt.
+
+    One pump's limit lies within about half of the nominal one (CADD-Legacy: 26 ± 14 psi [V]).
+    """
+    presence = now.state.presence
+    limit = presence.occlusion_limit_mmhg if presence is not None else None
+    if limit is None or slope_mmhg_s <= 0:
+        return None
+    soonest, latest = (
+        max(0.0, (limit * share - pressure_mmhg) / slope_mmhg_s / 60)
+        for share in (1 - LIMIT_SPREAD, 1 + LIMIT_SPREAD)
+    )
+    return soonest, latest
+
+
 def occlusion_forming(now: Situation) -> Verdict | None:
     """The pressure is higher than it ever was at this rate, and goes on rising.
 
     Against a closed line dP/dt = r/C (pump-standards §3.1); what the pump is set to is not known
-    unless it says so, so the time to its own alarm is a range.
+    unless it says so, so the time to its own alarm is a range. Where that is far off there is time
+    to see whether the rise is only a cuff on the arm, or somebody who turns over.
     """
     watch, edge = now.state.pressure, now.edge
     if edge is None:
@@ -39,7 +70,11 @@ def occlusion_forming(now: Situation) -> Verdict | None:
         is_told = "occlusion-forming" in now.state.board.tracks
         return _narrow(now) if is_told else None
     slope = rise_mmhg_s(watch)
-    since_ms, pressure = watch.rising[0][0], watch.rising[-1][1]
+    since_ms, pressure = risen_ms(watch), watch.rising[-1][1]
+    alarm_min = _minutes_to_alarm(now, pressure, slope)
+    when = ""
+    if alarm_min is not None and now.delivering:
+        when = f"; the pump itself will alarm in {alarm_min[0]:.0f} to {alarm_min[1]:.0f} min"
     evidence = Evidence(
         observed=round(pressure, 1),
         expected=round(watch.ceiling, 1),
@@ -47,9 +82,10 @@ def occlusion_forming(now: Situation) -> Verdict | None:
         from_ms=since_ms,
         to_ms=watch.rising[-1][0],
         samples=len(watch.rising),
-        detail=f"rises by {slope * 60:.0f} mmHg a minute at {edge.rate_ml_h:g} mL/h",
+        detail=f"rises by {slope * 60:.0f} mmHg a minute at {edge.rate_ml_h:g} mL/h{when}",
     )
-    return Verdict(evidence, since_ms=since_ms)
+    is_soon = alarm_min is None or alarm_min[0] <= SOON_MIN
+    return Verdict(evidence, since_ms=since_ms, certain=is_soon)
 
 
 def partial_occlusion(now: Situation) -> Verdict | None:
@@ -98,8 +134,9 @@ def reservoir_runs_out(now: Situation) -> Verdict | None:
         rate_ml_h = now.allowed.ordered_iu_h / edge.concentration_iu_ml
     minutes = volume_ml / rate_ml_h * 60
     passed = (now.at_ms - edge.time_ms) / MS_PER_MINUTE
-    soonest = minutes / (1 + limits.pump_accuracy) - passed
-    latest = minutes / (1 - limits.pump_accuracy) - passed
+    accuracy = _accuracy(now)
+    soonest = minutes / (1 + accuracy) - passed
+    latest = minutes / (1 - accuracy) - passed
     if soonest > limits.reservoir_notice_min:
         return None
     evidence = Evidence(
@@ -112,6 +149,34 @@ def reservoir_runs_out(now: Situation) -> Verdict | None:
         detail=what,
     )
     return Verdict(evidence, priority=MEDIUM if soonest <= limits.reservoir_alert_min else None)
+
+
+def reservoir_unexplained(now: Situation) -> Verdict | None:
+    """The bag holds less, or more, than the counter explains (H02 [A]).
+
+    Only where the pump measures its bag: one that counts down what it counted proves nothing. Less
+    is a siphon, a leak over the pump or free flow; more is a drive that turns and moves nothing.
+    """
+    presence, supply = now.state.presence, now.state.supply
+    if presence is None or presence.reservoir_gauge != "measured":
+        return None
+    if supply.bag_ms is None or supply.reservoir_ml is None:
+        return None
+    pumped_ml = millilitres(now.state.account.pumped_nl - supply.bag_pumped_nl)
+    explained_ml = supply.bag_ml - pumped_ml
+    missing_ml = explained_ml - supply.reservoir_ml
+    if abs(missing_ml) <= GAUGE_ML + _accuracy(now) * pumped_ml:
+        return None
+    evidence = Evidence(
+        observed=round(supply.reservoir_ml, 1),
+        expected=round(explained_ml, 1),
+        unit="mL",
+        limit=f"{now.limits.reservoir_missing_share:.0%} of the bag",
+        from_ms=supply.bag_ms,
+        to_ms=now.heard_ms,
+    )
+    is_gross = missing_ml >= now.limits.reservoir_missing_share * supply.bag_ml
+    return Verdict(evidence, priority=HIGH if is_gross else None)
 
 
 def battery_runs_out(now: Situation) -> Verdict | None:

@@ -10,9 +10,18 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from infusion.rules import delivery, line, technical, therapy
+from infusion.rules import (
+    blood,
+    care,
+    counts,
+    delivery,
+    laboratory,
+    line,
+    technical,
+    therapy,
+)
 from infusion.rules.device import DEVICE_RULES, STOPPING, UNKNOWN_DEVICE_ALARM, device_alarms
-from infusion.rules.rule import HIGH, LOW, MEDIUM, NOTICE, Rule, levels
+from infusion.rules.rule import HIGH, LOW, MEDIUM, NOTICE, Check, Rule, levels
 from infusion.situation import Situation, Verdict
 from infusion.thresholds import SILENT_MS
 from infusion.units import MS_PER_MINUTE
@@ -189,7 +198,7 @@ _DELIVERY = (
     Rule(
         "occlusion-forming",
         "delivery",
-        levels((0, MEDIUM)),
+        levels((1.5, MEDIUM)),
         line.occlusion_forming,
         off_delay_ms=2 * MS_PER_MINUTE,
         observed=True,
@@ -256,6 +265,37 @@ _DELIVERY = (
         delivery.not_delivering,
         suppressed_by=(*STOPPING, "standby-expired", *SUPPLY, *POWER, *SILENCE),
     ),
+    Rule(
+        "level-off-course",
+        "delivery",
+        levels((15, MEDIUM)),
+        delivery.level_off_course,
+        off_delay_ms=30 * MS_PER_MINUTE,
+        suppressed_by=(
+            "free-flow-seen",
+            "over-delivery",
+            "under-delivery",
+            "hold-overrun",
+            "not-delivering",
+            "counter-frozen",
+            "counter-fault",
+            "two-pumps-one-name",
+            "occlusion-forming",
+            *PROGRAMMED,
+            *STOPPING,
+            *SUPPLY,
+            *POWER,
+            *SILENCE,
+        ),
+    ),
+    Rule(
+        "reservoir-unexplained",
+        "delivery",
+        levels((1, MEDIUM)),
+        line.reservoir_unexplained,
+        off_delay_ms=5 * MS_PER_MINUTE,
+        suppressed_by=("free-flow-seen", "free-flow", "over-delivery", "counter-fault", *SILENCE),
+    ),
     Rule("repeat-occlusion", "delivery", levels((0, LOW)), line.repeat_occlusion),
     Rule("bag-beyond-use", "delivery", levels((0, NOTICE)), line.bag_beyond_use),
     Rule(
@@ -266,6 +306,80 @@ _DELIVERY = (
         off_delay_ms=30 * MS_PER_MINUTE,
         suppressed_by=(*FLOWS, *PROGRAMMED, "not-delivering", "hold-overrun", *SILENCE),
     ),
+)
+# What a pump gives wrongly explains a level that is wrong.
+_GIVEN_WRONG = (
+    "free-flow-seen",
+    "over-delivery",
+    "under-delivery",
+    "wrong-concentration",
+    "rate-not-as-ordered",
+)
+# A level that is low because the pump stands is no news.
+_STANDS = ("not-delivering", *STOPPING)
+_LABORATORY = (
+    # The delay lets the anti-Xa of a specimen come after its aPTT.
+    Rule("critical-result", "laboratory", levels((1, HIGH)), laboratory.critical_result),
+    Rule("hit-suspected", "laboratory", levels((0, HIGH)), counts.hit_suspected),
+    Rule(
+        "platelets-falling",
+        "laboratory",
+        levels((0, MEDIUM)),
+        counts.platelets_falling,
+        suppressed_by=("hit-suspected",),
+    ),
+    Rule("haemoglobin-falling", "laboratory", levels((0, HIGH)), counts.haemoglobin_falling),
+    Rule(
+        "concentration-doubt",
+        "laboratory",
+        levels((1, MEDIUM)),
+        blood.concentration_doubt,
+        suppressed_by=_GIVEN_WRONG,
+    ),
+    Rule(
+        "levels-out-of-range",
+        "laboratory",
+        levels((1, MEDIUM)),
+        laboratory.levels_out_of_range,
+        suppressed_by=("critical-result", "concentration-doubt", *_STANDS),
+    ),
+    Rule(
+        "result-disagrees",
+        "laboratory",
+        levels((1, MEDIUM)),
+        blood.result_disagrees,
+        suppressed_by=("critical-result", "concentration-doubt", "levels-out-of-range"),
+    ),
+    Rule(
+        "not-therapeutic",
+        "laboratory",
+        levels((0, MEDIUM)),
+        laboratory.not_therapeutic,
+        suppressed_by=("levels-out-of-range", "concentration-doubt", *_STANDS),
+    ),
+    Rule("discordance", "laboratory", levels((0, NOTICE)), laboratory.discordance),
+    Rule(
+        "level-forecast",
+        "laboratory",
+        levels((5, LOW)),
+        blood.level_forecast,
+        suppressed_by=(
+            "critical-result",
+            "concentration-doubt",
+            "levels-out-of-range",
+            "not-therapeutic",
+            "result-disagrees",
+            *_GIVEN_WRONG,
+        ),
+    ),
+)
+_CARE = (
+    Rule("bleeding", "care", levels((0, MEDIUM)), care.bleeding),
+    Rule("complication-reported", "care", levels((0, LOW)), care.complication_reported),
+    Rule("level-overdue", "care", levels((0, MEDIUM)), care.level_overdue),
+    Rule("platelets-due", "care", levels((0, LOW)), care.platelets_overdue),
+    Rule("visit-overdue", "care", levels((0, LOW)), care.visit_overdue),
+    Rule("supplies-low", "care", levels((0, LOW)), care.supplies_low),
 )
 # Alarms of the pump that one of our rules may have told already.
 _TOLD_BEFORE = {
@@ -284,8 +398,16 @@ _DEVICE = {
     key: replace(rule, suppressed_by=_TOLD_BEFORE.get(key, ()))
     for key, rule in DEVICE_RULES.items()
 }
-HAZARDS = (*_TECHNICAL, *_THERAPY, *_DELIVERY)
-CHECKS = tuple((rule, rule.check) for rule in HAZARDS if rule.check is not None)
+HAZARDS = (*_TECHNICAL, *_THERAPY, *_DELIVERY, *_LABORATORY, *_CARE)
+
+
+def _checks(*rules: Rule) -> tuple[tuple[Rule, Check], ...]:
+    return tuple((rule, rule.check) for rule in rules if rule.check is not None)
+
+
+_PUMP_CHECKS = _checks(*_TECHNICAL, *_THERAPY, *_DELIVERY)
+# These have nothing to look at before the clinic has said anything.
+_CLINICAL_CHECKS = _checks(*_LABORATORY, *_CARE)
 RULES: dict[str, Rule] = {
     rule.key: rule for rule in (*_DEVICE.values(), UNKNOWN_DEVICE_ALARM, *HAZARDS)
 }
@@ -296,7 +418,14 @@ def verdicts(now: Situation) -> Iterator[tuple[Rule, Verdict]]:
     if now.edge is not None and now.edge.alarms:
         for key, verdict in device_alarms(now.edge):
             yield RULES[key], verdict
-    for rule, check in CHECKS:
+    for rule, check in _PUMP_CHECKS:
+        found = check(now)
+        if found is not None:
+            yield rule, found
+    record = now.record
+    if record is None or not (record.results or record.reports or now.limits.laboratory_expected):
+        return
+    for rule, check in _CLINICAL_CHECKS:
         found = check(now)
         if found is not None:
             yield rule, found

@@ -4,10 +4,10 @@ from infusion.alarms import Priority
 from infusion.allowed import near
 from infusion.messages import Evidence, Panel, Telemetry
 from infusion.situation import Situation, Verdict
+from infusion.therapies import was_given
 from infusion.units import (
     MS_PER_HOUR,
     MS_PER_MINUTE,
-    dose_rate_iu_kg_h,
     pump_rate_ml_h,
     round_dose_iu,
     round_rate,
@@ -117,7 +117,7 @@ def _bolus_not_given(now: Situation) -> Verdict | None:
     grace_ms = round(now.limits.bolus_grace_min * MS_PER_MINUTE)
     for begin_ms, end_ms, rate_iu_h in now.timeline.boluses:
         late_ms = now.at_ms - end_ms - grace_ms
-        if not 0 <= late_ms < 4 * grace_ms or begin_ms in now.state.given_ms:
+        if not 0 <= late_ms < 4 * grace_ms or was_given(now.state, begin_ms):
             continue
         if begin_ms < now.state.awaited_ms:
             # Ordered before this monitor heard of the pump: it may well have been given.
@@ -208,10 +208,12 @@ def outside_limits(now: Situation) -> Verdict | None:
 
     A pump that runs outside of them against its order is `rate_not_as_ordered`, at once and HIGH.
     """
-    if not now.delivering or now.state.giving is not None or _is_wrong(now) is not None:
+    if not now.delivering or now.state.giving is not None:
         return None
     evidence = _breach(now)
-    return Verdict(evidence) if evidence is not None else None
+    if evidence is None or _is_wrong(now) is not None:
+        return None
+    return Verdict(evidence)
 
 
 def _breach(now: Situation) -> Evidence | None:
@@ -220,7 +222,12 @@ def _breach(now: Situation) -> Evidence | None:
     if edge is None or prescription is None:
         return None
     rate_iu_h = edge.rate_ml_h * edge.concentration_iu_ml
-    by_weight = dose_rate_iu_kg_h(edge.rate_ml_h, edge.concentration_iu_ml, prescription.weight_kg)
+    by_weight = rate_iu_h / prescription.weight_kg
+    if (
+        limits.dose_min_iu_kg_h <= by_weight <= limits.dose_max_iu_kg_h
+        and rate_iu_h <= limits.dose_max_iu_h
+    ):
+        return None
     for value, low, high, unit in (
         (by_weight, limits.dose_min_iu_kg_h, limits.dose_max_iu_kg_h, "IU/kg/h"),
         (rate_iu_h, 0.0, limits.dose_max_iu_h, "IU/h"),

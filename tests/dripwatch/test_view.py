@@ -3,10 +3,12 @@
 import io
 
 from inline_snapshot import snapshot
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 
-from dripwatch.view import Frame, render
+from dripwatch.view import MARKS, STYLES, Frame, badge, render, told_line, told_whole
+from infusion.alarms import Priority
 from infusion.dose import THERAPY, doses
+from infusion.messages import Alert, AlertChange, Change, Evidence
 from infusion.monitor import Monitor
 from monitor.runner import Totals
 from monitor.service import PumpView, Status
@@ -85,3 +87,57 @@ Alerts as they come
 00:10:30  *** HIGH    P-01 raised rate is not as ordered: 144 mL/h; expected 14…
 00:17:00  *   LOW     P-01 raised no telemetry: 5 min without a message; limit …\
 """)
+
+
+def change(what: str, first: str, kind: Change = "raised") -> AlertChange:
+    alert = Alert(
+        id="home/P-01/under-delivery/1",
+        site="home",
+        pump="P-01",
+        rule="under-delivery",
+        category="delivery",
+        title="under-delivery",
+        priority=Priority.NOTICE,
+        state="raised",
+        version=1,
+        onset_ms=T0,
+        raised_ms=T0 + 60_000,
+        changed_ms=T0 + 90_000,
+        evidence=Evidence(observed=270.0, unit="IU"),
+        what=what,
+        first=first,
+    )
+    return AlertChange(change=kind, list_version=1, alert=alert)
+
+
+def test_an_alert_is_told_by_its_sentence_and_what_to_look_at_first() -> None:
+    told = told_whole(change("Less is delivered.", "Look for clamps."), T0)
+    assert picture(told, 60) == snapshot("""\
+00:01:30  i   NOTICE  P-01 raised under-delivery: Less is
+delivered.
+        → Look for clamps.\
+""")
+
+
+def test_a_long_sentence_is_whole_in_the_stream_and_one_line_in_the_live_view() -> None:
+    long = change("Less heparin is delivered than ordered, and more words follow. " * 2, "Look.")
+    assert "…" not in picture(told_whole(long, T0), 60)
+    (line,) = picture(Group(told_line(long, T0)), 60).splitlines()
+    assert line.endswith("…")
+
+
+def test_an_alert_without_a_sentence_is_told_by_its_evidence() -> None:
+    assert "under-delivery: 270 IU" in told_line(change("", ""), T0).plain
+
+
+def test_what_to_look_at_first_is_told_only_when_it_is_news() -> None:
+    assert "Look" not in told_whole(change("Less.", "Look.", "noted"), T0).plain
+    over = told_whole(change("Less.", "Look.", "cleared-unseen"), T0).plain
+    assert "Look" not in over
+    assert "Less" not in over
+    assert over.endswith("after 30 s")
+
+
+def test_every_priority_has_marks_and_a_word_of_one_width() -> None:
+    assert MARKS.keys() == STYLES.keys() == set(Priority)
+    assert {len(badge(priority).plain) for priority in Priority} == {12}

@@ -16,8 +16,10 @@ from infusion.messages import (
     ALARMS_MAX,
     ORDER_BYTES_MAX,
     PAYLOAD_BYTES_MAX,
+    Act,
     Alert,
     AlertChange,
+    Audit,
     Event,
     Evidence,
     Kind,
@@ -211,26 +213,32 @@ changes = st.builds(
 )
 
 
+# Whose name the topic of a message has, by its kind.
+_NAMED = {
+    Telemetry: (Kind.TELEMETRY, "pump"),
+    Event: (Kind.EVENT, "pump"),
+    Presence: (Kind.PRESENCE, "pump"),
+    Truth: (Kind.TRUTH, "pump"),
+    Act: (Kind.ACT, "pump"),
+    Prescription: (Kind.ORDER, "therapy"),
+    LabResult: (Kind.LAB, "therapy"),
+    Report: (Kind.REPORT, "therapy"),
+}
+
+
 def topic_of(message: Message) -> Topic:
     """The topic on which a message goes out."""
     match message:
-        case Telemetry():
-            return Topic(Kind.TELEMETRY, "home", message.pump)
-        case Event():
-            return Topic(Kind.EVENT, "home", message.pump)
-        case Presence():
-            return Topic(Kind.PRESENCE, "home", message.pump)
-        case Truth():
-            return Topic(Kind.TRUTH, "home", message.pump)
-        case Prescription() | LabResult() | Report():
-            kinds = {Prescription: Kind.ORDER, LabResult: Kind.LAB, Report: Kind.REPORT}
-            return Topic(kinds[type(message)], "home", message.therapy)
         case OpenAlerts():
             return Topic(Kind.ALERTS, message.site, message.pump)
         case AlertChange():
             return Topic(Kind.ALERT_LOG, message.alert.site, message.alert.pump)
+        case Audit():
+            return Topic(Kind.AUDIT, message.site, message.pump)
         case MonitorPresence():
             return Topic(Kind.MONITOR_PRESENCE, "monitor", message.instance)
+    kind, name = _NAMED[type(message)]
+    return Topic(kind, "home", getattr(message, name))
 
 
 @settings(max_examples=150, deadline=None)

@@ -12,6 +12,7 @@ from infusion.monitor import Monitor
 from tests.infusion.bench import SITE, Stream
 from tests.infusion.streams import (
     STREAMS,
+    UNSHARP,
     Outcome,
     moved,
     overtaken,
@@ -198,7 +199,7 @@ def renamed(message: Message) -> Message:
 def onsets(outcome: Outcome) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for change in outcome.changes:
-        if change.alert.version == 1 and change.alert.rule != "messages-missing":
+        if change.alert.version == 1 and change.alert.rule not in UNSHARP:
             found.setdefault(change.alert.rule, []).append(change.alert.onset_ms)
     return found
 

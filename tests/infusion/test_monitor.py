@@ -290,14 +290,14 @@ def test_state_of_a_pump_is_small() -> None:
     # What the alerts take is theirs; the rest is there always.
     with_alerts = len(msgspec.msgpack.encode(state))
     without = len(msgspec.msgpack.encode(state)) - len(msgspec.msgpack.encode(state.board))
-    assert without <= 6_000
+    assert without <= 6_600
     assert with_alerts <= 24_000
 
 
 def test_quiet_pump_is_small() -> None:
-    """A quiet pump after a day, with one track that counts its silence."""
+    """A quiet pump after a day, with the level of its patient and a bag that hangs too long."""
     monitor, _ = feed(begin().run("26:00").stream)
-    assert len(msgspec.msgpack.encode(monitor.pumps[KEY])) <= 5_500
+    assert len(msgspec.msgpack.encode(monitor.pumps[KEY])) <= 6_600
 
 
 @pytest.mark.parametrize("name", sorted(STREAMS))

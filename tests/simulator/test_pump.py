@@ -156,9 +156,11 @@ def test_bag_change_with_another_concentration(pump: OnePump) -> None:
             "DELIV_START | delivering | rate 12 flow 12 | segment 0 total 0",
             "DELIV_STOP | transitioning | rate 12 flow 12 | segment 1 total 1",
             "DELIV_START | delivering | rate 12 flow 12 | segment 0 total 1",
+            "DRIPWATCH_EVT_NEW_BAG | delivering | rate 12 flow 12 | segment 0 total 1",
         ]
     )
-    stop, start = pump.events[-2:]
+    stop, start, bag = pump.events[-3:]
+    assert bag.detail == "249 mL"
     assert (stop.concentration_iu_ml, start.concentration_iu_ml) == (100.0, 50.0)
 
 

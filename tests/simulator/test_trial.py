@@ -8,16 +8,23 @@ import pytest
 
 from infusion.messages import Event, PumpMessage
 from infusion.monitor import COUNTERS_CLEARED
+from infusion.rules import RULES
 from infusion.units import nanolitres
 from simulator.story.expectations import judge
 from simulator.story.scenario import Scenario
 from tests.simulator.bench import CONFIG, START_MS, fleet, pace, shipped_scenario
 from tests.virtual import Trial
 
-# Stories that expect what the monitor has no rule for yet.
+SCENARIOS = sorted(path.stem for path in (CONFIG / "scenarios").glob("*.toml"))
+# Rules that stories expect and that the monitor does not have yet: only that these are not raised is
+# passed over. A rule that exists must not stand here.
 AWAITED: frozenset[str] = frozenset()
-SHIPPED = sorted(path.stem for path in (CONFIG / "scenarios").glob("*.toml"))
-SCENARIOS = [name for name in SHIPPED if name not in AWAITED]
+# What a rule that exists does not find yet: (story, expectation). Found, it must not stand here.
+MISSED = {
+    # Stops too short for "not delivering" are told by nobody, and a pump that gives right at the
+    # moment is taken for mended.
+    ("level-off-course", "P-01: level-off-course was not raised"),
+}
 SEGMENT_ENDS = ("MDC_EVT_PUMP_DELIV_STOP", "MDC_EVT_PUMP_DELIV_COMP")
 # Where what the monitor counts cannot be what the pump counted, and why.
 UNCOUNTABLE = {
@@ -57,14 +64,28 @@ def ran(name: str) -> Ran:
 def test_the_core_meets_every_expectation(name: str) -> None:
     """What a scenario expects is found, and nothing where it says quiet."""
     _, story, complaints, end_ms = ran(name)
-    assert complaints == []
+    missed = {text for story_name, text in MISSED if story_name == name}
+    others = [each for each in complaints if not is_awaited(each)]
+    assert [each for each in others if not each.startswith(tuple(missed))] == []
+    assert all(any(each.startswith(text) for each in others) for text in missed)
     # Every expectation has come to its time, so that none is met by being left out.
     expected = [each for each in story.expectations if not each.never]
     assert len(judge(story, [], START_MS, end_ms)) == len(expected)
     assert all(START_MS + each.raised[1].ms <= end_ms for each in story.expectations)
 
 
-@pytest.mark.parametrize("name", [name for name in SHIPPED if name not in UNCOUNTABLE])
+def is_awaited(complaint: str) -> bool:
+    return any(f": {rule} was not raised" in complaint for rule in AWAITED)
+
+
+def test_what_is_awaited_is_expected_somewhere_and_is_no_rule_yet() -> None:
+    expected = {each.rule for name in SCENARIOS for each in shipped_scenario(name).expectations}
+    assert expected >= AWAITED
+    assert AWAITED.isdisjoint(RULES)
+    assert expected - AWAITED <= RULES.keys()
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name not in UNCOUNTABLE])
 def test_no_dose_is_lost_or_invented(name: str) -> None:
     """For every pump: segments, the counter and the account agree to the last nanolitre, with what
     the pump itself counted; that need not be what was pumped.
