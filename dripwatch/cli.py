@@ -19,6 +19,7 @@ import simulator.cli
 import simulator.replay
 from dripwatch import act, rules, scenarios, send, watch
 from dripwatch import summary as summaries
+from dripwatch.trial.cli import command as trial_command
 from dripwatch.up import Up, UpSettings
 from dripwatch.view import NOTICE
 from host.process import (
@@ -76,6 +77,7 @@ main.add_command(scenarios.command)
 main.add_command(act.command)
 main.add_command(send.command)
 main.add_command(watch.command)
+main.add_command(trial_command)
 
 
 @main.command(epilog=NOTICE)

@@ -709,7 +709,7 @@ _LABORATORY = {
         source="A factor between strengths on the market explains two results far better than a "
         "change in the patient [A].",
         clears="When a result fits the ordered strength, or a new bag was hung.",
-        limits=("strength_likelihood",),
+        limits=("strength_likelihood", "strength_likelihood_high"),
     ),
     "not-therapeutic": Text(
         title="not yet in range",

@@ -26,6 +26,7 @@ from simulator.cohort import draw_cohort
 from simulator.conditions import refresh
 from simulator.deeds import carry_out
 from simulator.machine import Mode
+from simulator.patients import Patients
 from simulator.physics import step
 from simulator.profile import Profile
 from simulator.programming import Behaviour
@@ -164,6 +165,16 @@ class Fleet:
         """Let every pump be read and told one by one the next time; what it says is the same."""
         for unit in self._rig.units:
             self._rig.voices.take(unit)
+
+    @property
+    def rig(self) -> Rig:
+        """The pumps themselves, for whoever grades a monitor by what truly happened."""
+        return self._rig
+
+    @property
+    def patients(self) -> Patients:
+        """The patients on the pumps, for the same."""
+        return self._care.patients
 
     @property
     def refused(self) -> int:

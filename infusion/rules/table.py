@@ -39,8 +39,6 @@ PROGRAMMED = (
     "library-bypassed",
 )
 FLOWS = ("free-flow-seen", "over-delivery", "under-delivery", "level-off-course")
-SUPPLY = ("reservoir-runs-out", "reservoir-low", "near-end")
-POWER = ("battery-runs-out", "battery-low")
 
 _TECHNICAL = (
     Rule("two-pumps-one-name", "technical", levels((0, HIGH)), technical.two_pumps_one_name),
@@ -263,7 +261,7 @@ _DELIVERY = (
         "delivery",
         levels((10, MEDIUM), (30, HIGH)),
         delivery.not_delivering,
-        suppressed_by=(*STOPPING, "standby-expired", *SUPPLY, *POWER, *SILENCE),
+        suppressed_by=(*STOPPING, "standby-expired", *SILENCE),
     ),
     Rule(
         "level-off-course",
@@ -283,8 +281,6 @@ _DELIVERY = (
             "occlusion-forming",
             *PROGRAMMED,
             *STOPPING,
-            *SUPPLY,
-            *POWER,
             *SILENCE,
         ),
     ),

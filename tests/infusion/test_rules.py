@@ -129,23 +129,22 @@ def test_over_delivery_against_a_hold() -> None:
             "00:34:59",
             [
                 "00:15:00 raised not-delivering medium",
-                "00:31:00 updated not-delivering medium",
-                "00:34:59 cleared not-delivering medium",
+                "00:31:00 escalated not-delivering high",
+                "00:34:59 cleared not-delivering high",
             ],
         ),
         (
             "00:35:01",
             [
                 "00:15:00 raised not-delivering medium",
-                "00:31:00 updated not-delivering medium",
-                "00:35:00 escalated not-delivering high",
+                "00:31:00 escalated not-delivering high",
                 "00:35:01 cleared not-delivering high",
             ],
         ),
     ],
 )
 def test_not_delivering_at_its_edges(until: str, expected: list[str]) -> None:
-    """A pause without an order: 10 min medium, 30 min high, over when the pump delivers again."""
+    """A pause without an order: medium after 10 min, high when the level has fallen by half (H04)."""
     assert says(begin().run("00:05").stop().run(until).start().run("00:40")) == expected
 
 

@@ -254,8 +254,7 @@ def test_counter_frozen_hides_the_under_delivery_that_it_explains() -> None:
     assert told(changes) == [
         "00:12:00 raised counter-frozen medium",
         "00:15:00 updated counter-frozen medium",
-        "00:36:00 updated counter-frozen medium",
-        "00:40:00 escalated counter-frozen high",
+        "00:36:00 escalated counter-frozen high",
     ]
     assert monitor.open_alerts(f"{SITE}/{PUMP}").alerts[0].suppresses == (
         "level-off-course",

@@ -1,0 +1,177 @@
+"""What the monitor is compared with, on the same streams: pumps alone, and fixed thresholds.
+
+- `device`: what each pump alarms itself, as the central of its maker would show it.
+- `gip`: the same, and the fixed thresholds that the Generic Infusion Pump requirements name, on
+  what the order says: more than 10 % over or under it for 15 min, by the counter; a bag that ends
+  within 30 min at the programmed rate; no message for 5 min; no delivery for 10 min.
+- `previous`: the rules of the release before this one; a monitor of its own (run.py).
+"""
+
+from collections import deque
+
+from msgspec import Struct, field
+
+from dripwatch.trial.alerts import Ledger
+from infusion.alarms import DEVICE_ALARMS, Priority
+from infusion.messages import Message, PumpMessage, Telemetry
+from infusion.pacing import is_delivering
+from infusion.prescription import Prescription, Timeline, compile_timeline
+from infusion.units import MS_PER_MINUTE
+
+# GIP 1.2.2 and 1.2.3 [V2]; the other numbers are those of the alerts' own sources.
+FLOW_SHARE, FLOW_MS = 0.10, 15 * MS_PER_MINUTE
+BAG_MIN, SILENT_MS, STANDS_MS = 30.0, 5 * MS_PER_MINUTE, 10 * MS_PER_MINUTE
+
+# The rules of release 0.1, before the catalogue was whole.
+PREVIOUS_RULES = frozenset(
+    {
+        "pump-offline",
+        "no-telemetry",
+        "counter-frozen",
+        "counter-fault",
+        "identity-mismatch",
+        "unknown-pump",
+        "unknown-therapy",
+        "wrong-concentration",
+        "rate-not-as-ordered",
+        "over-delivery",
+        "under-delivery",
+        "free-flow-seen",
+        "not-delivering",
+        "unknown-device-alarm",
+        *DEVICE_ALARMS,
+    }
+)
+
+
+class _Open:
+    """The alerts of one system that are there now, told to a ledger as they come and go."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._ids: dict[tuple[str, str], str] = {}
+
+    def set(self, pump: str, rule: str, priority: Priority, now_ms: int, *, is_on: bool) -> None:
+        """Say whether a rule holds on a pump now."""
+        key = (pump, rule)
+        known = self._ids.get(key)
+        if is_on and known is None:
+            self._ids[key] = id_ = f"{pump}/{rule}/{now_ms}"
+            self.ledger.note(id_, rule, pump, priority, now_ms)
+        elif not is_on and known is not None:
+            self.ledger.alerts[self._ids.pop(key)].cleared_ms = now_ms
+
+
+class DeviceAlone:
+    """The pumps' own alarms and nothing else."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self._open = _Open(self.ledger)
+        self._alarms: dict[str, tuple[str, ...]] = {}
+        self._newest: dict[str, tuple[int, int]] = {}
+
+    def hear(self, message: Message, now_ms: int) -> None:
+        """A message that arrived."""
+        if not isinstance(message, PumpMessage):
+            return
+        # What was overtaken on its way, or comes again, says nothing of now.
+        place = (message.boot, message.seq)
+        if place <= self._newest.get(message.pump, (-1, -1)):
+            return
+        self._newest[message.pump] = place
+        before = self._alarms.get(message.pump, ())
+        if message.alarms == before:
+            return
+        self._alarms[message.pump] = message.alarms
+        for key in {*before, *message.alarms}:
+            if key in DEVICE_ALARMS:
+                priority = DEVICE_ALARMS[key].priority
+                self._open.set(message.pump, key, priority, now_ms, is_on=key in message.alarms)
+
+
+class _Followed(Struct):
+    """What fixed thresholds keep of one pump."""
+
+    heard_ms: int
+    marks: deque[tuple[int, float]] = field(default_factory=deque)
+    stands_ms: int | None = None
+    is_silent: bool = False
+
+
+class FixedThresholds:
+    """The pumps' own alarms and the fixed thresholds of GIP."""
+
+    def __init__(self) -> None:
+        self._device = DeviceAlone()
+        self.ledger = self._device.ledger
+        self._open = _Open(self.ledger)
+        self._orders: dict[str, tuple[Prescription, Timeline]] = {}
+        self._pumps: dict[str, _Followed] = {}
+
+    def hear(self, message: Message, now_ms: int) -> None:
+        """A message that arrived."""
+        if isinstance(message, Prescription):
+            known = self._orders.get(message.pump)
+            if known is None or message.version > known[0].version:
+                self._orders[message.pump] = (message, compile_timeline(message))
+            return
+        self._device.hear(message, now_ms)
+        if isinstance(message, Telemetry):
+            self._follow(message, now_ms)
+
+    def tick(self, now_ms: int) -> None:
+        """Time passes: who has been silent for too long?"""
+        for pump, followed in self._pumps.items():
+            is_silent = now_ms - followed.heard_ms >= SILENT_MS
+            if is_silent != followed.is_silent:
+                followed.is_silent = is_silent
+                self._open.set(pump, "no-telemetry", Priority.MEDIUM, now_ms, is_on=is_silent)
+
+    def _follow(self, message: Telemetry, now_ms: int) -> None:
+        pump = message.pump
+        followed = self._pumps.setdefault(pump, _Followed(now_ms))
+        followed.heard_ms = now_ms
+        order = self._orders.get(pump)
+        if order is None:
+            return
+        delivers = is_delivering(message)
+        is_ordered = order[1].base_rate_iu_h(now_ms) > 0
+        if delivers or not is_ordered:
+            followed.stands_ms = None
+        elif followed.stands_ms is None:
+            followed.stands_ms = now_ms
+        stands = followed.stands_ms is not None and now_ms - followed.stands_ms >= STANDS_MS
+        self._open.set(pump, "not-delivering", Priority.MEDIUM, now_ms, is_on=stands)
+        left_min = message.reservoir_ml / max(message.rate_ml_h, 0.1) * 60.0
+        is_low = left_min < BAG_MIN and delivers
+        self._open.set(pump, "reservoir-runs-out", Priority.MEDIUM, now_ms, is_on=is_low)
+        self._compare(followed, message, order[1], now_ms, delivers=delivers)
+
+    def _compare(
+        self,
+        followed: _Followed,
+        message: Telemetry,
+        timeline: Timeline,
+        now_ms: int,
+        *,
+        delivers: bool,
+    ) -> None:
+        """The counter over the last 15 min against the order; anew after whatever breaks it."""
+        marks = followed.marks
+        if marks and message.volume_ml < marks[-1][1]:
+            marks.clear()
+        # Twice a minute is enough for a window of 15 min.
+        if marks and now_ms - marks[-1][0] < MS_PER_MINUTE // 2:
+            return
+        marks.append((now_ms, message.volume_ml))
+        while len(marks) > 1 and marks[1][0] <= now_ms - FLOW_MS:
+            marks.popleft()
+        since_ms, volume_ml = marks[0]
+        is_judged = now_ms - since_ms >= FLOW_MS
+        given_iu = (message.volume_ml - volume_ml) * message.concentration_iu_ml
+        ordered_iu = timeline.dose_iu(since_ms, now_ms)
+        over = is_judged and given_iu > (1 + FLOW_SHARE) * ordered_iu
+        under = is_judged and delivers and given_iu < (1 - FLOW_SHARE) * ordered_iu
+        self._open.set(message.pump, "over-delivery", Priority.HIGH, now_ms, is_on=over)
+        self._open.set(message.pump, "under-delivery", Priority.MEDIUM, now_ms, is_on=under)

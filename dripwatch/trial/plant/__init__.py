@@ -1,0 +1,1 @@
+"""How each hazard is planted: small functions from a bed to entries of a story."""

@@ -1,0 +1,377 @@
+"""The earliest moment at which a stream could have shown a hazard: the first message that
+contradicts a healthy pump, by more than its accuracy, its counter's step and its sensors' noise.
+
+Looked for in what a pump said, before the wire: what is lost on the way is no excuse. A sign is a
+small predicate on one message; `SIGNS` has all of them by name. Signs that no message of a pump can
+give (`lab`, `report`, `platelets`) are found afterwards, among the results and reports, by
+`clinical_sign_ms`. `silent` needs none: silence shows from its first moment, and the hazard's own
+definition says from when on it counts.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable
+
+from msgspec import Struct, field
+
+from dripwatch.trial.findings import HAEMOGLOBIN_FALL, PLATELETS_SHARE
+from dripwatch.trial.hazard import Hazard
+from dripwatch.trial.truth import Track
+from infusion.clinical import LabResult
+from infusion.heparin import CLINICAL, individual, step
+from infusion.messages import PumpMessage, Telemetry
+from infusion.pacing import is_delivering
+from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
+from simulator.unit import Unit
+
+# Programmed against ordered, weight, concentration: as the rules' sources have them (H08 [A]).
+RATE_SHARE, WEIGHT_SHARE, CONCENTRATION_SHARE = 0.05, 0.10, 0.01
+# An arm that moves up or down changes the pressure by 40 mmHg at most; 50 is more than that. [A]
+PRESSURE_MMHG = 50.0
+# A cassette gives 0.05 mL a stroke [M]; a counter may rest for two of them before it is still.
+STILL_ML = 0.1
+# A pump whose clock is right is never off by so much. [A]
+CLOCK_MS = 2 * MS_PER_MINUTE
+FLOW_SHARE, FLOW_MS = 0.10, 15 * MS_PER_MINUTE
+# Laboratory (5 % [V]) and the patient's own change from day to day (0.25, heparin.md §5.2 [A]);
+# a patient of whom nothing is known varies by 0.34 more [V]. 1.96 is 95 % of a normal curve.
+LAB_CV, WITHIN_SD, BETWEEN_SD, NORMAL_95 = 0.05, 0.25, 0.34, 1.96
+
+
+class Watch(Struct):
+    """One planted hazard that is looked for in the stream. Times are the fleet's.
+
+    `seen_ms` is the first sign, `began_ms` the onset where the row's `begins` finds it in the
+    stream, from `from_ms` on. Before its onset only what a healthy pump says is remembered.
+    """
+
+    hazard: Hazard
+    unit: Unit
+    from_ms: int
+    onset_ms: int
+    seen_ms: int | None = None
+    began_ms: int | None = None
+    before: PumpMessage | None = None
+    pressure_mmhg: float | None = None
+    grown: tuple[int, float] | None = None
+    boots: list[int] = field(default_factory=list)
+    newest_seq: dict[int, int] = field(default_factory=dict)
+    marks: deque[tuple[int, float]] = field(default_factory=deque)
+    first: tuple[int, float] | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing more to look for."""
+        needs_onset = bool(self.hazard.begins) and self.began_ms is None
+        return self.seen_ms is not None and not needs_onset
+
+
+Sign = Callable[[Watch, PumpMessage | None, int], bool]
+
+
+def look(watch: Watch, message: PumpMessage | None, now_ms: int) -> None:
+    """Take one message, None for one that cannot be read."""
+    hazard = watch.hazard
+    looks_for_onset = hazard.begins and watch.began_ms is None and now_ms >= watch.from_ms
+    if looks_for_onset and SIGNS[hazard.begins](watch, message, now_ms):
+        watch.began_ms = now_ms
+    onset_ms = watch.onset_ms if not hazard.begins else (watch.began_ms or math.inf)
+    if watch.seen_ms is None and now_ms >= onset_ms and SIGNS[hazard.sign](watch, message, now_ms):
+        watch.seen_ms = now_ms
+    if message is not None:
+        _remember(watch, message, now_ms, is_before=now_ms < onset_ms)
+
+
+def _remember(watch: Watch, message: PumpMessage, now_ms: int, *, is_before: bool) -> None:
+    if is_before and isinstance(message, Telemetry):
+        watch.pressure_mmhg = message.pressure_mmhg
+    if watch.grown is None or message.volume_ml != watch.grown[1] or not is_delivering(message):
+        watch.grown = (now_ms, message.volume_ml)
+    if message.boot not in watch.boots:
+        watch.boots.append(message.boot)
+    newest = watch.newest_seq.get(message.boot, -1)
+    watch.newest_seq[message.boot] = max(newest, message.seq)
+    watch.before = message
+
+
+# --- the predicates ------------------------------------------------------------------------------
+
+
+def _rate(watch: Watch, message: PumpMessage | None, now_ms: int) -> bool:
+    if message is None or not is_delivering(message):
+        return False
+    ordered = watch.unit.order.timeline.base_rate_iu_h(now_ms)
+    programmed = message.rate_ml_h * message.concentration_iu_ml
+    return abs(programmed - ordered) > RATE_SHARE * ordered
+
+
+def _concentration(watch: Watch, message: PumpMessage | None, _: int) -> bool:
+    ordered = watch.unit.order.prescription.concentration_iu_ml
+    return message is not None and (
+        abs(message.concentration_iu_ml - ordered) > CONCENTRATION_SHARE * ordered
+    )
+
+
+def _weight(watch: Watch, message: PumpMessage | None, _: int) -> bool:
+    ordered = watch.unit.order.prescription.weight_kg
+    return isinstance(message, Telemetry) and (
+        abs(message.weight_kg - ordered) > WEIGHT_SHARE * ordered
+    )
+
+
+def _stands(_: Watch, message: PumpMessage | None, _now: int) -> bool:
+    return message is not None and not is_delivering(message)
+
+
+def _pressure(watch: Watch, message: PumpMessage | None, _: int) -> bool:
+    if not isinstance(message, Telemetry) or watch.pressure_mmhg is None:
+        return False
+    return message.pressure_mmhg > watch.pressure_mmhg + PRESSURE_MMHG
+
+
+def _alarm(watch: Watch, message: PumpMessage | None, _: int) -> bool:
+    return message is not None and not watch.hazard.answers.isdisjoint(message.alarms)
+
+
+def _bypass(_: Watch, message: PumpMessage | None, _now: int) -> bool:
+    return (
+        isinstance(message, Telemetry)
+        and message.panel is not None
+        and message.panel.outside_library
+    )
+
+
+def _still(watch: Watch, message: PumpMessage | None, now_ms: int) -> bool:
+    if message is None or watch.grown is None or not is_delivering(message):
+        return False
+    since_ms, volume_ml = watch.grown
+    since_ms = max(since_ms, watch.onset_ms)
+    if message.volume_ml != volume_ml:
+        return False
+    return message.rate_ml_h * (now_ms - since_ms) / MS_PER_HOUR > STILL_ML
+
+
+def _jump(watch: Watch, message: PumpMessage | None, _: int) -> bool:
+    before = watch.before
+    if message is None or before is None or message.boot != before.boot:
+        return False
+    profile = watch.unit.pump.profile
+    hours = max(0, message.time_ms - before.time_ms) / MS_PER_HOUR
+    most_ml = profile.rate_max_ml_h * hours + profile.volume_step_ml
+    return message.volume_ml - before.volume_ml > most_ml
+
+
+def _back(watch: Watch, message: PumpMessage | None, _: int) -> bool:
+    before = watch.before
+    return (
+        message is not None
+        and before is not None
+        and message.boot == before.boot
+        and message.volume_ml < before.volume_ml
+    )
+
+
+def _clock(_: Watch, message: PumpMessage | None, now_ms: int) -> bool:
+    return message is not None and abs(message.time_ms - now_ms) > CLOCK_MS
+
+
+def _boots(watch: Watch, message: PumpMessage | None, _: int) -> bool:
+    """A boot that was there before comes again after another one: two pumps speak."""
+    if message is None or watch.before is None:
+        return False
+    return message.boot != watch.before.boot and message.boot in watch.boots
+
+
+def _old(watch: Watch, message: PumpMessage | None, now_ms: int) -> bool:
+    """Something that was said long ago is said again."""
+    if message is None or message.time_ms > now_ms - CLOCK_MS:
+        return False
+    return message.seq <= watch.newest_seq.get(message.boot, -1)
+
+
+def _refused(_: Watch, message: PumpMessage | None, _now: int) -> bool:
+    return message is None
+
+
+def _over(watch: Watch, message: PumpMessage | None, now_ms: int) -> bool:
+    return any(
+        given_iu > (1 + FLOW_SHARE) * ordered_iu + step_iu
+        for given_iu, ordered_iu, step_iu in _flows(watch, message, now_ms)
+    )
+
+
+def _under(watch: Watch, message: PumpMessage | None, now_ms: int) -> bool:
+    return any(
+        given_iu < (1 - FLOW_SHARE) * ordered_iu - step_iu
+        for given_iu, ordered_iu, step_iu in _flows(watch, message, now_ms)
+    )
+
+
+def _flows(
+    watch: Watch, message: PumpMessage | None, now_ms: int
+) -> list[tuple[float, float, float]]:
+    """Given and ordered by the counter, and what one step of it is, in IU: over the last quarter
+    of an hour, and over all since the onset, a quarter of an hour at least.
+
+    It begins anew where the counter or the order changes, because nothing can be judged across.
+    """
+    if message is None:
+        return []
+    marks, timeline = watch.marks, watch.unit.order.timeline
+    base_iu_h = timeline.base_rate_iu_h(now_ms)
+    is_even = not marks or timeline.base_rates_iu_h(marks[-1][0], now_ms) == (base_iu_h,)
+    if marks and (message.volume_ml < marks[-1][1] or not is_even):
+        marks.clear()
+        watch.first = None
+    if timeline.rate_iu_h(now_ms) != base_iu_h:
+        return []
+    mark = (now_ms, message.volume_ml)
+    marks.append(mark)
+    watch.first = watch.first or mark
+    while len(marks) > 1 and marks[1][0] <= now_ms - FLOW_MS:
+        marks.popleft()
+    step_iu = watch.unit.pump.profile.volume_step_ml * message.concentration_iu_ml
+    return [
+        (
+            (message.volume_ml - volume_ml) * message.concentration_iu_ml,
+            timeline.dose_iu(since_ms, now_ms),
+            step_iu,
+        )
+        for since_ms, volume_ml in (marks[0], watch.first)
+        if now_ms - since_ms >= FLOW_MS
+    ]
+
+
+def _silent(_: Watch, _message: PumpMessage | None, _now: int) -> bool:
+    return True
+
+
+def _never(_: Watch, _message: PumpMessage | None, _now: int) -> bool:
+    return False
+
+
+def _keeps_open(_: Watch, message: PumpMessage | None, _now: int) -> bool:
+    return message is not None and message.delivery == "kvo"
+
+
+def _empty(_: Watch, message: PumpMessage | None, _now: int) -> bool:
+    return message is not None and "reservoir-empty" in message.alarms
+
+
+def _depleted(_: Watch, message: PumpMessage | None, _now: int) -> bool:
+    return message is not None and "battery-depleted" in message.alarms
+
+
+SIGNS: dict[str, Sign] = {
+    "rate": _rate,
+    "concentration": _concentration,
+    "weight": _weight,
+    "stands": _stands,
+    "pressure": _pressure,
+    "alarm": _alarm,
+    "bypass": _bypass,
+    "still": _still,
+    "jump": _jump,
+    "back": _back,
+    "clock": _clock,
+    "boots": _boots,
+    "old": _old,
+    "refused": _refused,
+    "over": _over,
+    "under": _under,
+    "silent": _silent,
+    "kvo": _keeps_open,
+    "empty": _empty,
+    "depleted": _depleted,
+    "lab": _never,
+    "report": _never,
+    "platelets": _never,
+}
+CLINICAL_SIGNS = ("lab", "report", "platelets")
+
+
+# --- signs that only blood and people give -------------------------------------------------------
+
+
+def clinical_sign_ms(sign: str, track: Track, onset_ms: int, until_ms: int) -> int | None:
+    """When the first result or report came that could show such a hazard; None if none did."""
+    times: list[int] = []
+    if sign == "report":
+        times += [at for at, report in track.reports if at >= onset_ms]
+        times += [at for at, result in track.results if _has_fallen(track, result, onset_ms)]
+    elif sign == "platelets":
+        times += [at for at, result in track.results if _platelets_fell(track, result, onset_ms)]
+    elif sign == "lab":
+        times += [at for at, result in track.results if _differs(track, result, onset_ms)]
+    return min((at for at in times if at <= until_ms), default=None)
+
+
+def _earlier(track: Track, result: LabResult) -> list[float]:
+    return [
+        known.value
+        for _, known in track.results
+        if known.test == result.test
+        and known.value is not None
+        and known.drawn_ms < result.drawn_ms
+    ]
+
+
+def _has_fallen(track: Track, result: LabResult, onset_ms: int) -> bool:
+    if result.test != "haemoglobin" or result.value is None or result.drawn_ms < onset_ms:
+        return False
+    earlier = _earlier(track, result)
+    return bool(earlier) and result.value <= max(earlier) - 2 * HAEMOGLOBIN_FALL
+
+
+def _platelets_fell(track: Track, result: LabResult, onset_ms: int) -> bool:
+    if result.test != "platelets" or result.value is None or result.drawn_ms < onset_ms:
+        return False
+    earlier = _earlier(track, result)
+    return bool(earlier) and result.value < (1 - PLATELETS_SHARE) * max(earlier)
+
+
+def _differs(track: Track, result: LabResult, onset_ms: int) -> bool:
+    """Whether an anti-Xa differs from what the ordered dose would have made of this patient, by
+    more than laboratory and patients allow.
+    """
+    value = result.value
+    if result.test != "anti-xa" or value is None or value <= 0 or result.drawn_ms < onset_ms:
+        return False
+    own = [
+        math.log(known / expected)
+        for known, expected in _before_onset(track, onset_ms)
+        if known > 0 and expected > 0
+    ]
+    spread = math.hypot(LAB_CV, WITHIN_SD) if own else math.hypot(LAB_CV, WITHIN_SD, BETWEEN_SD)
+    expected = expected_level_iu_ml(track, result.drawn_ms)
+    if expected <= 0.05:
+        return False
+    off = math.log(value / expected) - (sum(own) / len(own) if own else 0.0)
+    return abs(off) > NORMAL_95 * spread
+
+
+def _before_onset(track: Track, onset_ms: int) -> list[tuple[float, float]]:
+    """Each level that was drawn before a hazard began, with what a typical patient would have."""
+    return [
+        (known.value, expected_level_iu_ml(track, known.drawn_ms))
+        for _, known in track.results
+        if known.test == "anti-xa" and known.value is not None and known.drawn_ms < onset_ms
+    ]
+
+
+def expected_level_iu_ml(track: Track, at_ms: int) -> float:
+    """The level that the ordered dose makes in a typical patient (heparin.md §5), in IU/mL."""
+    typical = individual(CLINICAL, track.weight_kg)
+    ways = (
+        typical.volume_ml_kg,
+        typical.clearance_ml_h_kg,
+        typical.vmax_iu_kg_h,
+        typical.km_iu_ml,
+    )
+    start_ms, level = int(track.times_ms[0]), 0.0
+    for begin in range(start_ms, at_ms, 5 * MS_PER_MINUTE):
+        end = min(begin + 5 * MS_PER_MINUTE, at_ms)
+        hours = (end - begin) / MS_PER_HOUR
+        rate = track.timeline.dose_iu(begin, end) / hours / track.weight_kg
+        level = float(step(level, rate, hours, *ways))
+    return level
