@@ -114,18 +114,28 @@ def take(state: PumpState, message: PumpMessage, key: int, held_iu: float, clock
     is_new = edge is None or type(edge) is not Telemetry or _differs(edge, message)
     if is_new:
         _note_changes(state, edge, message)
-    if state.faster_ml_h and state.faster_until_ms <= state.account.recent[0].time_ms:
+    if state.faster_ml_h and _is_behind(state, state.faster_until_ms):
         state.faster_ml_h = 0.0
     if edge is not None and edge.rate_ml_h > message.rate_ml_h:
         state.faster_ml_h = max(state.faster_ml_h, edge.rate_ml_h)
         state.faster_until_ms = message.time_ms
     if type(message) is Telemetry:
         _note_supply(state, edge, message)
+        state.telemetry = None
+    elif type(edge) is Telemetry:
+        state.telemetry = edge
     state.held_iu = held_iu
     state.edge = message
     state.edge_key = key
     state.heard_clock_ms = clock_ms
     return is_new
+
+
+def _is_behind(state: PumpState, at_ms: int) -> bool:
+    """Whether no stretch that a flow is still told from begins before an instant."""
+    interval = state.interval
+    is_told = interval is not None and interval.from_ms < at_ms
+    return not is_told and at_ms <= state.account.recent[0].time_ms
 
 
 def _differs(edge: Telemetry, message: PumpMessage) -> bool:

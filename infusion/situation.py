@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from infusion.alarms import Priority
 from infusion.allowed import Allowed
-from infusion.messages import Evidence, PumpMessage
+from infusion.messages import Evidence, PumpMessage, Telemetry
 from infusion.prescription import Prescription, Timeline
 from infusion.record import Record
 from infusion.state import PumpState
@@ -14,8 +14,9 @@ from infusion.thresholds import Thresholds
 class Situation(Struct):
     """All that is known of one pump at one instant of its own clock.
 
-    `edge` is the newest live message, `heard_ms` its time (or when the pump was first awaited),
-    `delivering` whether it says that the pump gives what it is programmed to give. `record` is of
+    `edge` is the newest live message, `telemetry` the newest one that tells everything,
+    `heard_ms` the edge's time (or when the pump was first awaited), `delivering` whether it says
+    that the pump gives what it is programmed to give. `record` is of
     the therapy that the pump names or last named, `prescription` and `timeline` are its order, the
     timeline on the pump's clock; `allowed` is what it allows now, with the time that people have
     to carry it out. `order_ms` is now on the order's time, in which blood is drawn too: it differs
@@ -26,6 +27,7 @@ class Situation(Struct):
     at_ms: int
     heard_ms: int
     edge: PumpMessage | None
+    telemetry: Telemetry | None
     delivering: bool
     record: Record | None
     prescription: Prescription | None

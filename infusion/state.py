@@ -7,7 +7,7 @@ from infusion.allowed import Bolus
 from infusion.board import Board
 from infusion.excess import FlowWatch
 from infusion.level_grid import LevelWatch
-from infusion.messages import Presence, PumpMessage
+from infusion.messages import Presence, PumpMessage, Telemetry
 from infusion.pacing import FLOW_INTERVAL_MS_MAX
 from infusion.pressure import PressureWatch
 from infusion.thresholds import SILENT_MS
@@ -82,6 +82,8 @@ class PumpState(Struct, array_like=True):
     # The newest live message, and the newest stretch up to one that shows a flow.
     edge: PumpMessage | None = None
     edge_key: int = -1
+    # The newest telemetry, where the edge is an event: it has what events do not tell.
+    telemetry: Telemetry | None = None
     interval: Interval | None = None
     # A higher rate that the pump was programmed to before, and until when.
     faster_ml_h: float = 0.0

@@ -135,14 +135,13 @@ def _due(state: PumpState, now: Allowed, limits: Thresholds) -> tuple[float, flo
     edge = state.edge
     if edge is None or not is_delivering(edge):
         return 0.0, now.most_iu_h
-    extra = state.giving.rate_iu_h if state.giving is not None else 0.0
-    programmed = edge.rate_ml_h * edge.concentration_iu_ml - extra
+    programmed = edge.rate_ml_h * edge.concentration_iu_ml
+    if state.giving is not None:
+        # With the continuous rate or without it, and whichever that is: it is a bolus as ordered.
+        return programmed, programmed
     for rate in now.rates_iu_h:
         if rate and near(programmed, rate, limits.rate_tolerance):
-            return rate + extra, rate + extra
-    if extra and abs(programmed) <= limits.rate_tolerance * extra:
-        # A bolus alone, without the continuous rate.
-        return extra, extra
+            return rate, rate
     return now.ordered_iu_h, now.ordered_iu_h
 
 

@@ -119,6 +119,9 @@ def level_forecast(now: Situation) -> Verdict | None:
     if side_of(last[0], *range_of(last[0].test, limits)):
         return None
     watch, rate = now.state.level, edge.rate_ml_h * edge.concentration_iu_ml
+    if now.state.giving is not None and now.allowed is not None:
+        # A bolus is over soon, and what goes on is the continuous rate.
+        rate = now.allowed.ordered_iu_h
     ahead = (rate, limits.forecast_h, prescription.weight_kg, low, high)
     if not level.may_leave(watch, *ahead):
         return None

@@ -5,7 +5,7 @@ from infusion.account import FLOW_MS_MIN, Interval, between, window
 from infusion.allowed import near
 from infusion.counter import same_boot
 from infusion.excess import Excess
-from infusion.messages import Evidence, Panel, Telemetry
+from infusion.messages import Evidence, Panel
 from infusion.rules.rule import HIGH
 from infusion.situation import Situation, Verdict
 from infusion.state import PumpState
@@ -187,8 +187,8 @@ def _after_hold(now: Situation) -> bool:
 
 
 def _planned_until_ms(now: Situation) -> int | None:
-    edge = now.edge
-    if not isinstance(edge, Telemetry) or edge.reason != "standby":
+    edge = now.telemetry
+    if edge is None or edge.reason != "standby":
         return None
     until_ms = (edge.panel or Panel()).standby_until_ms
     return None if until_ms is None else until_ms + PLANNED_LATE_MS

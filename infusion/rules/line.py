@@ -1,6 +1,6 @@
 """Line, bag and battery: what will stop the infusion before the pump says so."""
 
-from infusion.messages import Evidence, PumpMessage, Telemetry
+from infusion.messages import Evidence, PumpMessage
 from infusion.pressure import is_rising, rise_mmhg_s, risen_ms
 from infusion.rules.rule import HIGH, LOW, MEDIUM
 from infusion.situation import Situation, Verdict
@@ -120,10 +120,10 @@ def reservoir_runs_out(now: Situation) -> Verdict | None:
 
     Time = volume ÷ rate; with what the pump may give too much it is earlier, and that counts.
     """
-    edge, limits = now.edge, now.limits
-    if not isinstance(edge, Telemetry) or edge.rate_ml_h <= 0:
+    edge, limits = now.telemetry, now.limits
+    if edge is None or now.edge is None or edge.rate_ml_h <= 0:
         return None
-    if not now.delivering and not _alarms(edge, "reservoir-empty", "infusion-complete"):
+    if not now.delivering and not _alarms(now.edge, "reservoir-empty", "infusion-complete"):
         return None
     volume_ml, what = edge.reservoir_ml, "bag"
     if edge.vtbi_ml > 0 and edge.vtbi_remaining_ml < volume_ml:
@@ -181,8 +181,8 @@ def reservoir_unexplained(now: Situation) -> Verdict | None:
 
 def battery_runs_out(now: Situation) -> Verdict | None:
     """The battery will be flat soon, by what it lost since the mains went (L05, GIP 5.1 [V2])."""
-    edge, supply, limits = now.edge, now.state.supply, now.limits
-    if not isinstance(edge, Telemetry) or supply.unplugged_ms is None:
+    edge, supply, limits = now.telemetry, now.state.supply, now.limits
+    if edge is None or supply.unplugged_ms is None:
         return None
     passed_ms = edge.time_ms - supply.unplugged_ms
     lost = supply.charge - edge.battery

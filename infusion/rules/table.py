@@ -153,7 +153,8 @@ _THERAPY = (
     Rule(
         "library-bypassed",
         "therapy",
-        levels((0, HIGH)),
+        # Later than what was programmed past it, which tells more.
+        levels((1 / 6, HIGH)),
         therapy.library_bypassed,
         suppressed_by=PROGRAMMED[:-1],
     ),
@@ -239,6 +240,8 @@ _DELIVERY = (
             "reservoir-empty",
             "infusion-complete",
             "near-end",
+            "free-flow-seen",
+            *PROGRAMMED,
             *SILENCE,
         ),
     ),

@@ -2,7 +2,7 @@
 
 from infusion.alarms import Priority
 from infusion.allowed import near
-from infusion.messages import Evidence, Panel, Telemetry
+from infusion.messages import Evidence, Panel
 from infusion.situation import Situation, Verdict
 from infusion.therapies import was_given
 from infusion.units import (
@@ -189,8 +189,8 @@ def wrong_concentration(now: Situation) -> Verdict | None:
 
 def wrong_weight(now: Situation) -> Verdict | None:
     """The pump doses by another weight than the order: pounds for kilograms are 2.2 times (H08)."""
-    edge, prescription = now.edge, now.prescription
-    if not isinstance(edge, Telemetry) or prescription is None or not now.delivering:
+    edge, prescription = now.telemetry, now.prescription
+    if edge is None or prescription is None or not now.delivering:
         return None
     if near(edge.weight_kg, prescription.weight_kg, now.limits.weight_tolerance):
         return None
@@ -241,8 +241,8 @@ def _breach(now: Situation) -> Evidence | None:
 
 def library_bypassed(now: Situation) -> Verdict | None:
     """What runs was programmed past the drug library: no limit guards it (H09; ISMP ≥ 95 % [S])."""
-    edge = now.edge
-    if not isinstance(edge, Telemetry) or not now.delivering:
+    edge = now.telemetry
+    if edge is None or not now.delivering:
         return None
     if not (edge.panel or Panel()).outside_library:
         return None
