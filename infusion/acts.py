@@ -169,6 +169,10 @@ def _on_nothing(board: Board, act: Act) -> Answer:
     rule, _, onset = act.alert.removeprefix(f"{board.site}/{board.pump}/").partition("/")
     ended_ms = board.ended_ms.get(rule)
     if ended_ms is not None and onset.isdecimal() and int(onset) <= ended_ms:
+        track = board.tracks.get(rule)
+        cause = board.tracks.get(track.teller) if track is not None else None
+        if cause is not None and cause.alert is not None:
+            return "late", f"it is told as a part of {cause.alert.id} now; look at that one"
         return "late", "the alert is over; nothing is left to do about it"
     return "refused", f"there is no alert {act.alert} on this pump"
 

@@ -42,13 +42,17 @@ from infusion.board import Board, Look, Phase, Track
 from infusion.causes import COME_OUT_MS, say_first, settle
 from infusion.handling import DEFAULT, Handling
 from infusion.hiding import hidden_by
-from infusion.rules import Rule
+from infusion.rules import RULES, Rule
 from infusion.situation import Verdict
 from infusion.telling import Moment, end, ring, say, worsen
 
 # Members of an enumeration are slow to look up, and this is done at every look.
 IDLE, PENDING, RAISED = Phase.IDLE, Phase.PENDING, Phase.RAISED
 RECOVERING, LATCHED = Phase.RECOVERING, Phase.LATCHED
+
+
+# Hazards that end with the next word of the pump.
+HEARING = ("no-telemetry", "pump-offline")
 
 
 class Input(StrEnum):
@@ -132,6 +136,19 @@ def update(
     return now.changes
 
 
+def is_restless(board: Board) -> bool:
+    """Whether the numbers of the next message alone may change an alert: it brews or recovers, or
+    its hazard is one that is seen in messages, or the want of them.
+    """
+    for key, track in board.tracks.items():
+        if track.phase is PENDING or track.phase is RECOVERING:
+            return True
+        rule = RULES.get(key)
+        if rule is None or rule.observed or key in HEARING:
+            return True
+    return False
+
+
 def next_look_ms(board: Board, handling: Handling = DEFAULT) -> int | None:
     """When something would change if nothing more were heard, on the pump's clock."""
     soonest: int | None = None
@@ -160,6 +177,8 @@ def shift(board: Board, delta_ms: int) -> None:
             track.left_ms += delta_ms
         if track.bare_ms is not None:
             track.bare_ms += delta_ms
+        if track.loose_ms is not None:
+            track.loose_ms += delta_ms
         if track.timer_ms is not None:
             track.timer_ms += delta_ms
         track.facts = _moved(track.facts, delta_ms)
@@ -221,6 +240,17 @@ def _due_ms(track: Track, rule: Rule) -> int | None:
     """When a hazard reaches its next level, or comes out, if nothing more is heard."""
     if track.phase is RAISED and track.bare_ms is not None:
         return track.bare_ms + COME_OUT_MS
+    told_ms = None
+    if track.phase is RAISED and track.loose_ms is not None:
+        told_ms = track.loose_ms + COME_OUT_MS
+    level_ms = _level_ms(track, rule)
+    if told_ms is not None and (level_ms is None or told_ms < level_ms):
+        return told_ms
+    return level_ms
+
+
+def _level_ms(track: Track, rule: Rule) -> int | None:
+    """When a hazard reaches its next level by time alone."""
     if rule.observed:
         return None
     if track.phase is PENDING or (track.phase is LATCHED and track.left_ms is None):

@@ -45,7 +45,8 @@ def allowed(timeline: Timeline, at_ms: int, limits: Thresholds) -> Allowed:
     early_ms = round(limits.early_grace_min * MS_PER_MINUTE)
     change_ms = round(limits.change_grace_min * MS_PER_MINUTE)
     hold_ms = round(limits.hold_grace_min * MS_PER_MINUTE)
-    bolus_ms = round(limits.bolus_grace_min * MS_PER_MINUTE)
+    grace_bolus_ms = round(limits.bolus_grace_min * MS_PER_MINUTE)
+    void_ms = round(limits.bolus_void_min * MS_PER_MINUTE)
     ordered = timeline.base_rate_iu_h(at_ms)
     grace_ms = change_ms if ordered else hold_ms
     rates = timeline.base_rates_iu_h(at_ms - grace_ms, at_ms + early_ms) or (0.0,)
@@ -55,7 +56,7 @@ def allowed(timeline: Timeline, at_ms: int, limits: Thresholds) -> Allowed:
     boluses = tuple(
         Bolus(begin, end, rate)
         for begin, end, rate in timeline.boluses
-        if begin - early_ms <= at_ms < end + bolus_ms
+        if begin - early_ms <= at_ms < end + void_ms
     )
     edges = [FOREVER_MS]
     first = bisect_left(times, at_ms - max(change_ms, hold_ms))
@@ -63,7 +64,7 @@ def allowed(timeline: Timeline, at_ms: int, limits: Thresholds) -> Allowed:
     for time_ms in times[first:last]:
         edges += (time_ms - early_ms, time_ms, time_ms + hold_ms, time_ms + change_ms)
     for begin, end, _ in timeline.boluses:
-        edges += (begin - early_ms, end + bolus_ms)
+        edges += (begin - early_ms, end + grace_bolus_ms, end + void_ms)
     until_ms = min(edge for edge in edges if edge > at_ms)
     return Allowed(ordered, min(rates), max(rates), tuple(dict.fromkeys(rates)), boluses, until_ms)
 

@@ -46,6 +46,9 @@ class Track(Struct, omit_defaults=True):
     onset_ms: int = 0
     raised_ms: int | None = None
     bare_ms: int | None = None
+    # Of a hidden one: the rule whose alert tells it, and since when that one is gone.
+    teller: str = ""
+    loose_ms: int | None = None
     evidence: Evidence | None = None
     advice: str = ""
     alert: Alert | None = None

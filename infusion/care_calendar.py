@@ -58,17 +58,6 @@ def works(record: Record, limits: Thresholds) -> bool:
     return limits.laboratory_expected or record.first_drawn_ms is not None
 
 
-def changed_ms(timeline: Timeline, at_ms: int) -> int | None:
-    """When the continuous rate that is in force began; None when none is."""
-    since_ms, before = None, 0.0
-    for instant_ms, rate in zip(timeline.times_ms, timeline.bases_iu_h, strict=True):
-        if instant_ms > at_ms:
-            break
-        if rate != before:
-            since_ms, before = instant_ms, rate
-    return since_ms if before else None
-
-
 def goes_on(timeline: Timeline, at_ms: int) -> bool:
     """Whether heparin is ordered now or later: not so after the end of a therapy."""
     later = zip(timeline.times_ms, timeline.rates_iu_h, strict=True)
@@ -85,9 +74,9 @@ def level_due(record: Record, limits: Thresholds, at_ms: int) -> Due | None:
     order = record.order
     if order is None or not works(record, limits):
         return None
-    change_ms = changed_ms(order.timeline, at_ms)
-    if change_ms is None:
+    if not order.timeline.base_rate_iu_h(at_ms):
         return None
+    change_ms = order.timeline.changed_ms(at_ms)
     test = protocol_test(record, limits)
     low, high = range_of(test, limits)
     levels = results_of(record, test)

@@ -6,9 +6,9 @@
   hides nothing: its hazard is gone.
 * The priority of the open one is at least that of the worst that it hides, so a HIGH is never
   lost. Of several causes only the worst tells it, at equal priority the nearest.
-* When the cause is cleared and the consequence is still there after `COME_OUT_MS`, it comes out: a
-  pump that was offline would otherwise be called silent in the moment between its return and its
-  first message.
+* When the cause is cleared and the consequence is still there after `COME_OUT_MS`, it comes out, or
+  is told by the next cause if there is another: a pump that was offline would otherwise be called
+  silent in the moment between its return and its first message.
 * When the consequence was said first and its cause comes up within `MERGE_MS`, the cause is raised
   with at least its priority; then the consequence is cleared as merged into it, and is hidden from
   then on. Who had taken the one has taken the other; what was acknowledged or silenced was another
@@ -24,7 +24,7 @@ from infusion.alert import NOTES_MAX
 from infusion.board import OPEN_MAX, Phase, Track
 from infusion.calls import call_again
 from infusion.hiding import hidden_by, hides
-from infusion.telling import Moment, hide, publish, say, worsen
+from infusion.telling import Moment, hide, lessen, publish, say, worsen
 from infusion.units import MS_PER_MINUTE
 
 COME_OUT_MS = MS_PER_MINUTE
@@ -56,13 +56,14 @@ def say_first(now: Moment, key: str, track: Track) -> None:
             board.count(key).dropped += 1
         return
     track.is_held_back = False
-    track.bare_ms = None
+    track.bare_ms = track.loose_ms = None
+    track.teller = ""
     track.said_ms = at_ms
     _inherit(track, [board.tracks[other] for other in consequences])
     _note_raise(now, key, track)
     call_again(track, now.handling, priority, at_ms)
     track.worse_version = 1
-    merged = [hide(now, other) for other in consequences]
+    merged = [hide(now, other, key) for other in consequences]
     alert = say(now, key, "raised", priority)
     for last in merged:
         publish(now, "cleared", replace(last, merged_into=alert.id))
@@ -112,7 +113,7 @@ def settle(now: Moment) -> None:
             if priority.rank > alert.priority.rank:
                 worsen(now, key, "escalated", priority)
             else:
-                say(now, key, "deescalated", priority)
+                lessen(now, key, priority)
         elif (hidden or alert.suppresses) and alert.suppresses != hides(
             now.board, now.handling.rules, key
         ):
@@ -120,18 +121,36 @@ def settle(now: Moment) -> None:
 
 
 def _lifted(now: Moment, hidden: list[str]) -> dict[str, Priority]:
-    """The priorities of the alerts that hide something worse than they are.
-
-    A consequence that has several causes is told by the worst of them, at equal priority by the
-    nearest.
-    """
+    """The priorities of the alerts that hide something worse than they are."""
     lifted: dict[str, Priority] = {}
     for key in hidden:
-        priority = now.board.tracks[key].priority
+        track = now.board.tracks[key]
         causes = hidden_by(now.board, now.handling.rules, key)
-        if not causes:
-            continue
-        worst = max(causes, key=lambda each: lifted.get(each, now.board.tracks[each].priority).rank)
-        if lifted.get(worst, now.board.tracks[worst].priority).rank < priority.rank:
-            lifted[worst] = priority
+        ranks = {each: lifted.get(each, now.board.tracks[each].priority).rank for each in causes}
+        if _find_teller(now, track, ranks) and ranks[track.teller] < track.priority.rank:
+            lifted[track.teller] = track.priority
     return lifted
+
+
+def _find_teller(now: Moment, track: Track, ranks: dict[str, int]) -> bool:
+    """Settle which of its causes tells a hidden alert; False while none does.
+
+    It is the worst, at equal priority the nearest, and stays the same until it is gone or another
+    one is worse and bad enough.
+    """
+    if not ranks:
+        track.teller, track.loose_ms = "", None
+        return False
+    worst = max(ranks, key=lambda each: ranks[each])
+    if track.teller in ranks or not track.teller or ranks[worst] >= track.priority.rank:
+        track.loose_ms = None
+        if track.teller not in ranks or ranks[worst] >= track.priority.rank:
+            track.teller = worst
+        return True
+    at_ms = now.look.at_ms
+    if track.loose_ms is None:
+        track.loose_ms = at_ms
+    if at_ms - track.loose_ms < COME_OUT_MS or track.phase is not Phase.RAISED:
+        return False
+    track.teller, track.loose_ms = worst, None
+    return True

@@ -11,6 +11,7 @@ clock has seen the hour go by.
 from infusion import alerts, excess, pressure
 from infusion.account import begin_therapy, shift_times
 from infusion.counter import same_boot
+from infusion.level_grid import LevelWatch
 from infusion.messages import Event, PumpMessage, Telemetry
 from infusion.pacing import is_delivering
 from infusion.state import PumpState, Sign
@@ -111,6 +112,7 @@ def take(state: PumpState, message: PumpMessage, key: int, held_iu: float, clock
         state.therapy = message.therapy
         begin_therapy(state.account)
         state.flow.has_begun = False
+        state.level = LevelWatch()
     is_new = edge is None or type(edge) is not Telemetry or _differs(edge, message)
     if is_new:
         _note_changes(state, edge, message)

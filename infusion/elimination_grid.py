@@ -148,8 +148,12 @@ def quantile(levels: Sequence[float], weights: Sequence[float], share: float) ->
     """The value below which so much of the weight lies, each spread evenly around its point."""
     pairs = sorted(zip(levels, weights, strict=True))
     middles = [(a[0] + b[0]) / 2.0 for a, b in pairwise(pairs)]
-    first = max(0.0, 2.0 * pairs[0][0] - middles[0])
-    edges = [first, *middles, 2.0 * pairs[-1][0] - middles[-1]]
+    first = 2.0 * pairs[0][0] - middles[0]
+    edges = [
+        max(0.0, first) if pairs[0][0] >= 0.0 else first,
+        *middles,
+        2.0 * pairs[-1][0] - middles[-1],
+    ]
     below = 0.0
     for i, (_, weight) in enumerate(pairs):
         if weight > 0.0 and below + weight >= share:
@@ -158,16 +162,24 @@ def quantile(levels: Sequence[float], weights: Sequence[float], share: float) ->
     return edges[-1]
 
 
-def implied_logarithm(levels: Sequence[float], level_iu_ml: float) -> float:
-    """The x at which a patient would have just this level; at most the last point's, either way."""
-    if level_iu_ml >= levels[0]:
-        return LOGARITHMS[0]
-    for i in range(1, POINTS):
-        high, low = levels[i - 1], levels[i]
-        if level_iu_ml >= low:
-            part = (high - level_iu_ml) / (high - low) if high > low else 0.0
-            return LOGARITHMS[i - 1] + SPACING * part
-    return LOGARITHMS[-1]
+def implied_logarithm(expected_iu_ml: float, weights: Sequence[float], level_iu_ml: float) -> float:
+    """The x of a patient in whom the dose that makes `expected_iu_ml` here makes `level_iu_ml`.
+
+    A level is held by what it loses, f C (CL + Vm/(Km + C)) (heparin.md §5.1), so the ratio of the
+    two losses at f = 1 is the ratio of the two f, exactly in a steady state and nearly elsewhere.
+    The points themselves cannot say it: far from where the weight is they stand for patients who
+    have only just changed, and whose level is still on its way.
+    """
+    here = quantile(LOGARITHMS, weights, 0.5)
+    return here + math.log(_loss(expected_iu_ml) / _loss(max(level_iu_ml, _ANTI_XA_FLOOR_IU_ML)))
+
+
+def _loss(level_iu_ml: float) -> float:
+    """What a typical patient's level loses, in IU/kg/h."""
+    typical = heparin.CLINICAL
+    ways = (typical.volume_ml_kg, typical.clearance_ml_h_kg, typical.vmax_iu_kg_h, typical.km_iu_ml)
+    k_h = float(heparin.elimination_rate_h(level_iu_ml, *ways))
+    return level_iu_ml * k_h * float(typical.volume_ml_kg)
 
 
 def _deviation(level: float, test: LevelTest, value: float) -> tuple[float, float]:

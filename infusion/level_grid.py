@@ -202,7 +202,7 @@ def _expect(sighting: Sighting, levels: Sequence[float], weights: Sequence[float
     is_within = bool(sighting.bound) and (off > 0.0) == (sighting.bound == "below")
     sighting.logarithm = None
     if sighting.test == "anti-xa" and sighting.expected >= _TELLING_IU_ML and not is_within:
-        sighting.logarithm = grid.implied_logarithm(levels, sighting.value)
+        sighting.logarithm = grid.implied_logarithm(sighting.expected, weights, sighting.value)
 
 
 def anchor_ms(watch: LevelWatch) -> int:

@@ -17,9 +17,9 @@ Deadlines fire at their own instant, in order, before whatever comes after them 
 alerts do not depend on how the stream was cut into batches, nor on how often `tick` is called.
 
 A pump is *looked at*, by all rules, when anything but the numbers in its messages changes, at each
-of its deadlines, and at least once a minute; at every message while it has an open or a brewing
-alert, or while one of the watches (flow, pressure, counter) sees something. All other messages
-only go into the account and the watches: they are nearly all there are.
+of its deadlines, and at least once a minute; at every message while one of the watches (flow,
+pressure, counter) sees something, or while an alert brews, recovers, or hangs on the numbers. All
+other messages only go into the account and the watches: they are nearly all there are.
 
 What is live and what is back-fill, and whose clock was set, is told in infusion/edge.py.
 """
@@ -31,7 +31,7 @@ from infusion import level
 from infusion.account import Account, book
 from infusion.acts import perform, refusal
 from infusion.advice import advised
-from infusion.alerts import next_look_ms, open_alerts, unseen_alerts, update
+from infusion.alerts import is_restless, next_look_ms, open_alerts, unseen_alerts, update
 from infusion.allowed import FOREVER_MS
 from infusion.blood import carry_on, fill_in
 from infusion.board import Board, Look
@@ -241,7 +241,7 @@ class Monitor:
             self.therapies.refresh(name, state, message.time_ms, limits)
         limits = self.handlings.last(name).thresholds
         sees = watch(state, self.therapies.ordered(name), message, limits)
-        if sees or is_new or state.board.tracks:
+        if sees or is_new or state.is_restless:
             changes += self._evaluate(state, message.time_ms)
         return changes
 
@@ -356,6 +356,7 @@ class Monitor:
         look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
         found = advised(verdicts(situation), record, self.nomograms, limits)
         changes = update(state.board, look, found, handling)
+        state.is_restless = is_restless(state.board)
         until_ms = ordered.allowed.until_ms if ordered is not None else FOREVER_MS
         self._plan(state, min(until_ms, handling.until_ms or FOREVER_MS), handling)
         return changes

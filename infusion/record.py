@@ -92,6 +92,15 @@ def results_of(record: Record, test: str) -> list[LabResult]:
     return [each for each in record.results if each.test == test and each.value is not None]
 
 
+def newest_of(record: Record) -> dict[str, LabResult]:
+    """The newest result of each test that has a value."""
+    newest: dict[str, LabResult] = {}
+    for result in record.results:
+        if result.value is not None:
+            newest[result.test] = result
+    return newest
+
+
 def peak_of(record: Record, test: str) -> float | None:
     """The highest value of a test ever; None without any. A corrected result counts corrected."""
     values = [each.value for each in record.results if each.test == test]

@@ -104,6 +104,8 @@ class PumpState(Struct, array_like=True):
     evaluated_ms: int = 0
     # When the pump is looked at though nothing came: on its own clock. Derived, and kept.
     due_ms: int = 0
+    # Whether an alert is open or brewing that the numbers of any message may change.
+    is_restless: bool = False
     # When things that only come with time are looked at next.
     minute_ms: int = 0
     # By how much the pump's clock was set since it was first heard: orders stand still meanwhile.

@@ -97,6 +97,17 @@ def worsen(now: Moment, key: str, change: Change, priority: Priority) -> None:
     track.worse_version = say(now, key, change, priority).version
 
 
+def lessen(now: Moment, key: str, priority: Priority) -> None:
+    """Say that an alert is less urgent. A notice asks nobody to act, so nobody has it any more."""
+    track = now.board.tracks[key]
+    if priority is Priority.NOTICE:
+        track.facts = replace(
+            track.facts, taken=None, offered=None, audio_paused=None, snoozed=None
+        )
+        track.called = None
+    say(now, key, "deescalated", priority)
+
+
 def end(now: Moment, key: str) -> None:
     """The hazard is idle again: say so if it had been said aloud."""
     track = now.board.tracks.pop(key)
@@ -128,7 +139,7 @@ def forget(now: Moment, change: Change, alert: Alert, facts: Facts) -> Alert:
     return last
 
 
-def hide(now: Moment, key: str) -> Alert:
+def hide(now: Moment, key: str, behind: str) -> Alert:
     """Hide an alert that was said: its last word, to be published, while its hazard stays."""
     track = now.board.tracks[key]
     assert track.alert is not None
@@ -141,6 +152,7 @@ def hide(now: Moment, key: str) -> Alert:
         priority=track.priority,
         onset_ms=track.onset_ms + 1,
         raised_ms=track.raised_ms,
+        teller=behind,
         evidence=track.evidence,
         advice=track.advice,
     )

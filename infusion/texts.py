@@ -366,7 +366,7 @@ _THERAPY = {
         why="A changed order answers a blood result; until it is applied the level stays wrong.",
         source="30 min to carry out a changed rate, 45 min a bolus [A].",
         clears="When the pump is set as ordered, or long after a bolus was due.",
-        limits=("rate_tolerance", "change_grace_min", "bolus_grace_min"),
+        limits=("rate_tolerance", "change_grace_min", "bolus_grace_min", "bolus_void_min"),
     ),
     "delivering-on-hold": Text(
         title="delivering against a hold or stop",

@@ -40,6 +40,8 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     change_grace_min: Minutes = 30.0
     hold_grace_min: Minutes = 10.0
     bolus_grace_min: Minutes = 45.0
+    # After so long a bolus that nobody gave is no longer one that was ordered [A].
+    bolus_void_min: Minutes = 240.0
     # A pump may be programmed so long before the order's own instant [A].
     early_grace_min: Minutes = 5.0
     # A label says it exactly; the rest is for rounding [A].
@@ -133,8 +135,8 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # and, where it is twice the dose or more, at high priority [A].
     disagreement_chance: Share = 0.003
     disagreement_chance_off_scale: Share = 0.02
-    strength_likelihood: Factor = 25.0
-    strength_likelihood_high: Factor = 100.0
+    strength_likelihood: Factor = 15.0
+    strength_likelihood_high: Factor = 20.0
     therapeutic_within_h: Hours = 24.0
     # The level that is foreseen: how far, how surely, and how fresh a result must bear it [A].
     forecast_h: Hours = 2.0

@@ -79,11 +79,11 @@ def concentration_doubt(now: Situation) -> Verdict | None:
     """
     pair = _strength(now.state.level.sightings)
     sighting = newest_anti_xa(now)
-    if pair is None or sighting is None or now.record is None or not has_heparin(now):
+    if pair is None or sighting is None or now.record is None:
         return None
     likelihood, strength = pair
     result = _result_of(now.record, sighting)
-    if likelihood < now.limits.strength_likelihood or result is None:
+    if likelihood < now.limits.strength_likelihood or result is None or not has_heparin(now):
         return None
     clears = "faster" if strength < 1 else "more slowly"
     surely = min(likelihood, _LIKELIHOOD_MAX)

@@ -7,7 +7,7 @@ from infusion.clinical import LabResult
 from infusion.messages import Evidence
 from infusion.record import Record, peak_of, results_of
 from infusion.report_words import read_words
-from infusion.rules.results import result_verdict
+from infusion.rules.results import has_heparin, result_verdict
 from infusion.situation import Situation, Verdict
 from infusion.units import MS_PER_HOUR
 
@@ -54,7 +54,10 @@ def hit_suspected(now: Situation) -> Verdict | None:
 
 
 def platelets_falling(now: Situation) -> Verdict | None:
-    """M09: platelets down by 30 % from their highest, or below 100 (all sites call then [V])."""
+    """M09: platelets down by 30 % from their highest, or below 100 (all sites call then [V]).
+
+    A count that is critical on heparin is told as that.
+    """
     record, limits = now.record, now.limits
     counts = results_of(record, "platelets") if record is not None else []
     peak = peak_of(record, "platelets") if record is not None else None
@@ -63,6 +66,8 @@ def platelets_falling(now: Situation) -> Verdict | None:
     newest, value = counts[-1], counts[-1].value
     fall = 1.0 - value / peak
     if fall < limits.platelets_fall_medium and value >= limits.platelets_low_g_l:
+        return None
+    if value < limits.critical_platelets_g_l and has_heparin(now):
         return None
     limit = f"{limits.platelets_fall_medium:.0%} down, or <{limits.platelets_low_g_l:g}"
     verdict = result_verdict(now, newest, limit, "")

@@ -10,7 +10,7 @@ from infusion.alarms import Priority
 from infusion.care_calendar import protocol_test, range_of, side_of, therapeutic_due
 from infusion.clinical import LabResult
 from infusion.messages import Evidence
-from infusion.record import Record, peak_of, results_of
+from infusion.record import Record, newest_of, peak_of, results_of
 from infusion.rules.blood import newest_anti_xa
 from infusion.rules.results import (
     has_heparin,
@@ -29,16 +29,14 @@ def critical_result(now: Situation) -> Verdict | None:
     sensitive reagent makes of a level in range is a discordance.
     """
     record, limits = now.record, now.limits
-    if record is None or not has_heparin(now):
+    if record is None:
         return None
-    found = [each for each in _newest_specimen(record) if _is_critical(now, record, each)]
-    counts = results_of(record, "platelets")[-1:]
-    found += [
-        each
-        for each in counts
-        if each.value is not None and each.value < limits.critical_platelets_g_l
-    ]
-    if not found:
+    newest = newest_of(record)
+    found = [each for each in _newest_specimen(newest) if _is_critical(now, record, newest, each)]
+    count = newest.get("platelets")
+    if count is not None and (count.value or 0.0) < limits.critical_platelets_g_l:
+        found.append(count)
+    if not found or not has_heparin(now):
         return None
     result = found[0]
     limit = {
@@ -53,7 +51,7 @@ def levels_out_of_range(now: Situation) -> Verdict | None:
     """M08: two levels in a row far off on one side: anti-Xa < 0.2 or ≥ 1.0 IU/mL (Michigan [V]),
     or an aPTT outside its range where the protocol goes by it."""
     record, limits = now.record, now.limits
-    if record is None or not has_heparin(now):
+    if record is None:
         return None
     test = protocol_test(record, limits)
     low, high = range_of(test, limits)
@@ -61,7 +59,7 @@ def levels_out_of_range(now: Situation) -> Verdict | None:
         low, high = limits.far_low_iu_ml, math.nextafter(limits.far_high_iu_ml, 0.0)
     last = results_of(record, test)[-2:]
     sides = [side_of(each, low, high) for each in last]
-    if len(last) < 2 or not sides[0] or sides[0] != sides[1]:
+    if len(last) < 2 or not sides[0] or sides[0] != sides[1] or not has_heparin(now):
         return None
     where = "below" if sides[0] < 0 else "above"
     shown = (
@@ -75,13 +73,11 @@ def not_therapeutic(now: Situation) -> Verdict | None:
     """M11: no level has reached the range within 24 h of the start (Hull 1997 [V])."""
     record, limits = now.record, now.limits
     due = therapeutic_due(record, limits) if record is not None else None
-    if record is None or due is None or not has_heparin(now):
-        return None
-    if order_now_ms(now) < due.overdue_ms:
+    if record is None or due is None or order_now_ms(now) < due.overdue_ms:
         return None
     test = protocol_test(record, limits)
     peak, (low, _) = peak_of(record, test), range_of(test, limits)
-    if peak is None or peak >= low:
+    if peak is None or peak >= low or not has_heparin(now):
         return None
     evidence = Evidence(
         observed=peak,
@@ -129,21 +125,25 @@ def discordance(now: Situation) -> Verdict | None:
 # --- small things ---------------------------------------------------------------------------------
 
 
-def _newest_specimen(record: Record) -> list[LabResult]:
+def _newest_specimen(newest: dict[str, LabResult]) -> list[LabResult]:
     """The results of the level of the specimen that was drawn last, anti-Xa first."""
-    levels = [*results_of(record, "anti-xa"), *results_of(record, "aptt")]
-    newest_ms = max((each.drawn_ms for each in levels), default=None)
-    return [each for each in levels if each.drawn_ms == newest_ms]
+    levels = [newest[test] for test in ("anti-xa", "aptt") if test in newest]
+    if len(levels) == 2 and levels[0].drawn_ms != levels[1].drawn_ms:
+        return [max(levels, key=lambda each: each.drawn_ms)]
+    return levels
 
 
-def _is_critical(now: Situation, record: Record, result: LabResult) -> bool:
+def _is_critical(
+    now: Situation, record: Record, newest: dict[str, LabResult], result: LabResult
+) -> bool:
     assert result.value is not None, "only results with a value are looked at"
     if result.test == "anti-xa":
         return result.value >= now.limits.critical_anti_xa_iu_ml
-    has_anti_xa = any(each.test == "anti-xa" for each in _newest_specimen(record))
-    if has_anti_xa and protocol_test(record, now.limits) != "aptt":
+    if result.value <= now.limits.critical_aptt_s:
         return False
-    return result.value > now.limits.critical_aptt_s
+    anti_xa = newest.get("anti-xa")
+    has_anti_xa = anti_xa is not None and anti_xa.drawn_ms == result.drawn_ms
+    return not has_anti_xa or protocol_test(record, now.limits) == "aptt"
 
 
 def _doubt_of(now: Situation, result: LabResult) -> str:

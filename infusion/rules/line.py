@@ -121,14 +121,14 @@ def reservoir_runs_out(now: Situation) -> Verdict | None:
     Time = volume ÷ rate; with what the pump may give too much it is earlier, and that counts.
     """
     edge, limits = now.telemetry, now.limits
-    if edge is None or now.edge is None or edge.rate_ml_h <= 0:
+    if edge is None or now.edge is None or now.edge.rate_ml_h <= 0:
         return None
     if not now.delivering and not _alarms(now.edge, "reservoir-empty", "infusion-complete"):
         return None
     volume_ml, what = edge.reservoir_ml, "bag"
     if edge.vtbi_ml > 0 and edge.vtbi_remaining_ml < volume_ml:
         volume_ml, what = edge.vtbi_remaining_ml, "volume to be infused"
-    rate_ml_h = edge.rate_ml_h
+    rate_ml_h = now.edge.rate_ml_h
     if now.state.giving is not None and now.allowed is not None and now.allowed.ordered_iu_h:
         # A bolus is over soon, and what follows is the continuous rate.
         rate_ml_h = now.allowed.ordered_iu_h / edge.concentration_iu_ml

@@ -96,7 +96,7 @@ _TECHNICAL = (
     Rule(
         "counter-frozen",
         "technical",
-        levels((2, MEDIUM)),
+        levels((0, MEDIUM)),
         technical.counter_frozen,
         observed=True,
         suppressed_by=("under-delivery", "two-pumps-one-name"),
@@ -142,7 +142,14 @@ _THERAPY = (
         therapy.rate_not_as_ordered,
         suppressed_by=("wrong-concentration", "wrong-weight", "two-pumps-one-name"),
     ),
-    Rule("order-not-applied", "therapy", levels((0, MEDIUM)), therapy.order_not_applied),
+    # The delays let what the pump does at the last moment arrive, and a bag be changed.
+    Rule(
+        "order-not-applied",
+        "therapy",
+        levels((1, MEDIUM)),
+        therapy.order_not_applied,
+        off_delay_ms=3 * MS_PER_MINUTE,
+    ),
     Rule(
         "outside-limits",
         "therapy",
@@ -307,15 +314,9 @@ _DELIVERY = (
     ),
 )
 # What a pump gives wrongly explains a level that is wrong.
-_GIVEN_WRONG = (
-    "free-flow-seen",
-    "over-delivery",
-    "under-delivery",
-    "wrong-concentration",
-    "rate-not-as-ordered",
-)
+_GIVEN_WRONG = (*FLOWS, *PROGRAMMED)
 # A level that is low because the pump stands is no news.
-_STANDS = ("not-delivering", *STOPPING)
+_STANDS = ("not-delivering", "hold-overrun", *STOPPING)
 _LABORATORY = (
     # The delay lets the anti-Xa of a specimen come after its aPTT.
     Rule("critical-result", "laboratory", levels((1, HIGH)), laboratory.critical_result),

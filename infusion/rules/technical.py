@@ -12,6 +12,8 @@ STRANGERS_LEAST = 5
 # Old messages that come again: a broker repeats some after a lost connection. [A]
 REPLAYED_LEAST = 20
 MALFORMED_LEAST = 3
+# So many steps of a counter must be missing before it is called frozen. [A]
+STEPS_LEAST = 2
 # Of the messages of an hour this share is missed for good before it is told, and so many. [A]
 MISSING_SHARE = 0.05
 MISSING_LEAST = 10
@@ -64,7 +66,10 @@ def stands_still(state: PumpState, limits: Thresholds) -> bool:
     if edge is None or still is None or still.key >= state.edge_key:
         return False
     still_ms = edge.time_ms - max(still.time_ms, state.standing_ms)
-    return edge.rate_ml_h * still_ms / MS_PER_HOUR > limits.frozen_volume_ml
+    # A counter that moves by more at once may stand for longer.
+    step_ml = state.presence.volume_step_ml if state.presence is not None else 0.0
+    least_ml = max(limits.frozen_volume_ml, STEPS_LEAST * step_ml)
+    return edge.rate_ml_h * still_ms / MS_PER_HOUR > least_ml
 
 
 def counter_frozen(now: Situation) -> Verdict | None:

@@ -32,7 +32,8 @@ def _is_wrong(now: Situation) -> float | None:
     giving = now.state.giving
     if giving is not None:
         longest_ms = (giving.end_ms - giving.begin_ms) * BOLUS_STRETCH + MS_PER_MINUTE
-        if now.at_ms - now.state.keypad.rate_ms <= longest_ms:
+        # In a silence nobody knows whether it went on.
+        if now.heard_ms - now.state.keypad.rate_ms <= longest_ms:
             return None
     if edge.order_version > now.prescription.version and (
         now.at_ms - now.state.keypad.rate_ms < ORDER_WAIT_MS
@@ -115,9 +116,10 @@ def _bolus_not_given(now: Situation) -> Verdict | None:
     if now.timeline is None or now.edge is None:
         return None
     grace_ms = round(now.limits.bolus_grace_min * MS_PER_MINUTE)
+    void_ms = round(now.limits.bolus_void_min * MS_PER_MINUTE)
     for begin_ms, end_ms, rate_iu_h in now.timeline.boluses:
         late_ms = now.at_ms - end_ms - grace_ms
-        if not 0 <= late_ms < 4 * grace_ms or was_given(now.state, begin_ms):
+        if not 0 <= late_ms < void_ms or was_given(now.state, begin_ms):
             continue
         if begin_ms < now.state.awaited_ms:
             # Ordered before this monitor heard of the pump: it may well have been given.

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from infusion.clinical import LAB_UNITS, LabResult, LabTest, Report
 from infusion.prescription import Prescription, Start, Step, compile_timeline
 from infusion.record import Order, Record, add_report, add_result
-from tests.infusion.bench import CONCENTRATION, PUMP, T0, clock
+from tests.infusion.bench import CONCENTRATION, PUMP, T0, Paper, begin, clock, feed, told
 
 DAY = 24
 
@@ -76,3 +76,25 @@ def record(*messages: LabResult | Report, order: Order | None = None, **more: An
         )
         assert is_new, f"{message} was not kept"
     return kept
+
+
+def clinical(paper: Paper, *, until: str | None = None) -> list[str]:
+    """What is said of laboratory and care, while the stream of a paper pump comes in."""
+    _, changes = feed(sorted(paper.stream, key=lambda item: item[0]), until=until)
+    said = [each for each in changes if each.alert.category in ("laboratory", "care")]
+    return told(said, notices=True)
+
+
+def sure(paper: Paper, rule: str) -> str:
+    """The detail of the first alert of a rule."""
+    _, changes = feed(sorted(paper.stream, key=lambda item: item[0]))
+    return next(each.alert.evidence.detail for each in changes if each.alert.rule == rule)
+
+
+def infusing(until: str, *messages: LabResult | Report, **more: Any) -> Paper:
+    """A pump that infuses as ordered once a minute, while these come in at their times."""
+    paper = begin(*more.pop("steps", ()), interval_ms=60_000, **more).run(until)
+    for message in messages:
+        at_ms = message.resulted_ms if isinstance(message, LabResult) else message.time_ms
+        paper.stream.append((at_ms, message))
+    return paper

@@ -15,6 +15,7 @@ from infusion.alarms import Priority
 from infusion.alert import CLOSING, LEAVING_UNSEEN, Act, Alert, AlertChange, Evidence
 from infusion.alerts import next_look_ms, open_alerts, shift, unseen_alerts, update
 from infusion.board import ACTS_MAX, OPEN_MAX, UNSEEN_MAX, Board, Look, Phase
+from infusion.causes import COME_OUT_MS
 from infusion.handling import DEFAULT
 from infusion.rules import RULES
 from infusion.situation import Verdict
@@ -171,8 +172,9 @@ def check_priorities(change: AlertChange) -> None:
     alert, facts = change.alert, change.alert.facts
     if alert.priority is Priority.HIGH:
         assert facts.snoozed is None, "a HIGH alert is never snoozed"
-    if alert.priority is Priority.NOTICE:
-        assert facts.taken is facts.audio_paused is None
+    if alert.priority is Priority.NOTICE and alert.state != "cleared":
+        assert facts.taken is facts.audio_paused is facts.snoozed is None
+        assert alert.called is None
     if facts.offered is not None:
         assert facts.taken is not None
         assert facts.offered.by == facts.taken.by, "who offers it has it"
@@ -194,10 +196,18 @@ def check(ward: Ward) -> None:
     assert len(board.acts) <= ACTS_MAX
     for key, track in board.tracks.items():
         if track.phase in (Phase.RAISED, Phase.RECOVERING) and track.alert is None:
-            waits = track.bare_ms is not None
+            waits = track.bare_ms is not None or track.loose_ms is not None
+            for since_ms in (track.bare_ms, track.loose_ms):
+                late = since_ms is not None and ward.at_ms - since_ms > COME_OUT_MS
+                assert not late or track.phase is Phase.RECOVERING, "it waits for ever"
             told = any(key in alert.suppresses for alert in open_.values())
             assert waits or told, "a raised hazard that nothing tells"
-        if track.alert is None and track.phase is Phase.RAISED and track.bare_ms is None:
+        if (
+            track.alert is None
+            and track.phase is Phase.RAISED
+            and track.teller
+            and not track.loose_ms
+        ):
             worst = max(
                 (alert.priority.rank for alert in open_.values() if key in alert.suppresses),
                 default=0,

@@ -269,12 +269,34 @@ def test_cause_that_comes_soon_after_takes_its_consequence_over() -> None:
     assert merged.alert.merged_into == cause.alert.id
     assert not merged.alert.unseen
     assert open_alerts(board) == (cause.alert,)
+    late = perform(board, acknowledged(first.alert), look(1_901), mild)
+    assert (late.outcome, late.sentence) == (
+        "late",
+        f"it is told as a part of {cause.alert.id} now; look at that one",
+    )
     # The consequence comes out as another alert when the cause is over and it is not.
     (cleared,) = update(board, look(2_000), [(CONSEQUENCE, verdict(0))], mild)
     assert cleared.change == "cleared-unseen"
     (again,) = update(board, look(2_060), [(CONSEQUENCE, verdict(0))], mild)
     assert (again.change, again.alert.version) == ("raised", 1)
     assert again.alert.id != first.alert.id
+
+
+def test_who_had_taken_the_consequence_has_taken_the_cause() -> None:
+    """It is the same situation, and the same nurse is on the way; nobody else is called."""
+    board = Board(SITE, "P-01")
+    (first,) = update(board, look(30 * MINUTE), [(CONSEQUENCE, verdict(0))])
+    for number, what in enumerate(("take", "acknowledge", "note")):
+        act = replace(acknowledged(first.alert), act=f"a-{number}", what=what, text="on my way")
+        assert perform(board, act, look(30 * MINUTE + 5)).outcome == "done"
+    both = [(CAUSE, verdict(1_900)), (CONSEQUENCE, verdict(0))]
+    cause, merged = update(board, look(1_900), both)
+    facts = cause.alert.facts
+    assert facts.taken is not None
+    assert facts.taken.by == "nurse-1"
+    assert [note.text for note in facts.notes] == ["on my way"]
+    assert facts.acknowledged is None, "the cause itself has not been seen yet"
+    assert merged.alert.facts.acknowledged is not None
 
 
 def test_cause_that_comes_much_later_is_a_situation_of_its_own() -> None:
@@ -319,6 +341,21 @@ def test_of_several_causes_only_the_worst_tells_what_they_hide() -> None:
         (OTHER.key, "high"),
         (MILD.key, "low"),
     ]
+
+
+def test_consequence_does_not_go_from_one_cause_to_another_at_once() -> None:
+    """When the cause that told it is over, it mostly is too: the other cause waits a minute."""
+    board, mild = Board(SITE, "P-01"), having(MILD)
+    three = [(MILD, verdict(0)), (OTHER, verdict(0)), (CONSEQUENCE, verdict(0))]
+    update(board, look(0), three, mild)
+    update(board, look(30 * MINUTE), three, mild)
+    two = [(MILD, verdict(0)), (CONSEQUENCE, verdict(0))]
+    (cleared,) = update(board, look(40 * MINUTE), two, mild)
+    assert (cleared.change, cleared.alert.rule) == ("cleared-unseen", OTHER.key)
+    assert next_look_ms(board, mild) == 41 * MINUTE * SECOND
+    (escalated,) = update(board, look(41 * MINUTE), two, mild)
+    assert (escalated.change, escalated.alert.rule) == ("escalated", MILD.key)
+    assert next_look_ms(board, mild) is None
 
 
 def test_suppression_goes_through_a_third_rule() -> None:

@@ -277,14 +277,19 @@ def test_quantiles_of_what_is_known_exactly() -> None:
     assert grid.quantile(values, weights, 1.0) == pytest.approx(5.5)
 
 
-@pytest.mark.parametrize("factor", [0.6, 1.0, 1.7])
+@pytest.mark.parametrize("factor", [0.4, 1.0, 2.5])
 def test_the_logarithm_that_a_level_implies(factor: float) -> None:
-    levels = grid.steady(18.0)
-    ways = (4.0 * factor, 80.0 * factor, 2.4)
-    found = grid.implied_logarithm(levels, float(steady_of(18.0, *ways)))
-    assert found == pytest.approx(math.log(factor), abs=0.01)
-    assert grid.implied_logarithm(levels, 9.0) == grid.LOGARITHMS[0]
-    assert grid.implied_logarithm(levels, 0.0) == grid.LOGARITHMS[-1]
+    """By the closed form of §5.3: who holds this level on 18 IU/kg/h has this f."""
+    level_iu_ml = steady_of(18.0, 4.0 * factor, 80.0 * factor, 2.4)
+    found = grid.implied_logarithm(steady(18.0), grid.PRIOR, level_iu_ml)
+    assert found == pytest.approx(math.log(factor), abs=1e-6)
+
+
+@pytest.mark.parametrize("strength", [0.4, 0.5, 2.0, 2.5])
+def test_another_strength_of_the_bag_is_another_f(strength: float) -> None:
+    """A patient of f 1 who gets s times the dose has the level of one of f 1/s."""
+    found = grid.implied_logarithm(steady(18.0), grid.PRIOR, steady(18.0 * strength))
+    assert found == pytest.approx(-math.log(strength), abs=1e-6)
 
 
 def steady_of(rate: float, clearance: float, vmax: float, km: float) -> float:

@@ -1,7 +1,7 @@
 """Tests of contract v1: what goes out comes back, and what is wrong is refused by name."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from infusion.alarms import Priority
+from infusion.alert import Call, Change, Deed, Facts, Outcome, What
 from infusion.clinical import LAB_UNITS, LabResult, Report
 from infusion.errors import MessageError
 from infusion.messages import (
@@ -179,6 +180,23 @@ orders = st.builds(
 evidences = st.builds(
     Evidence, observed=st.none() | numbers, unit=words, from_ms=st.none() | times, detail=words
 )
+deeds = st.builds(
+    Deed,
+    by=words,
+    at_ms=times,
+    role=st.none() | words,
+    until_ms=st.none() | times,
+    to=st.none() | words,
+    text=words,
+)
+facts = st.builds(
+    Facts,
+    taken=st.none() | deeds,
+    offered=st.none() | deeds,
+    acknowledged=st.none() | deeds,
+    snoozed=st.none() | deeds,
+    notes=st.lists(deeds, max_size=2).map(tuple),
+)
 alerts = st.builds(
     Alert,
     id=words,
@@ -189,7 +207,7 @@ alerts = st.builds(
     category=words,
     title=words,
     priority=st.sampled_from(Priority),
-    state=st.sampled_from(["raised", "cleared"]),
+    state=st.sampled_from(["raised", "latched", "cleared"]),
     version=st.integers(1, 100),
     onset_ms=times,
     raised_ms=times,
@@ -197,6 +215,16 @@ alerts = st.builds(
     cleared_ms=st.none() | times,
     evidence=evidences,
     suppresses=st.lists(words, max_size=3).map(tuple),
+    what=words,
+    first=words,
+    advice=words,
+    facts=facts,
+    called=st.none()
+    | st.builds(Call, number=st.integers(1, 9), name=words, since_ms=times, failsafe=st.booleans()),
+    flaps=st.integers(0, 9),
+    latched=st.booleans(),
+    unseen=st.booleans(),
+    merged_into=words,
 )
 lists = st.builds(
     OpenAlerts,
@@ -204,12 +232,37 @@ lists = st.builds(
     pump=names,
     version=counters,
     alerts=st.lists(alerts, max_size=3).map(tuple),
+    unseen=st.lists(alerts, max_size=2).map(tuple),
 )
 changes = st.builds(
-    AlertChange,
-    change=st.sampled_from(["raised", "escalated", "deescalated", "updated", "cleared"]),
-    list_version=counters,
-    alert=alerts,
+    AlertChange, change=st.sampled_from(get_args(Change)), list_version=counters, alert=alerts
+)
+acts = st.builds(
+    Act,
+    act=names,
+    pump=names,
+    alert=words,
+    version=st.integers(1, 2**53),
+    what=st.sampled_from(get_args(What)),
+    by=words,
+    role=st.none() | words,
+    time_ms=times,
+    until_ms=st.none() | times,
+    to=st.none() | words,
+    text=st.text(st.characters(codec="utf-8"), max_size=256),
+)
+audits = st.builds(
+    Audit,
+    site=names,
+    pump=names,
+    act=acts,
+    outcome=st.sampled_from(get_args(Outcome)),
+    sentence=words,
+    at_ms=times,
+    version_before=st.none() | counters,
+    version_after=st.none() | counters,
+    before=st.none() | facts,
+    after=st.none() | facts,
 )
 
 
@@ -243,7 +296,20 @@ def topic_of(message: Message) -> Topic:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.one_of(telemetry, events, presences, beats, truths, orders, results, reports, lists, changes)
+    st.one_of(
+        telemetry,
+        events,
+        presences,
+        beats,
+        truths,
+        orders,
+        results,
+        reports,
+        lists,
+        changes,
+        acts,
+        audits,
+    )
 )
 def test_every_message_comes_back_as_it_went(message: Message) -> None:
     """encode, decode: the same value, on the topic of its kind, whose text parses back."""
@@ -347,6 +413,38 @@ def test_missing_field_is_named(field: str) -> None:
     """Every field without a default must be there."""
     payload = json.dumps({key: value for key, value in SOUND.items() if key != field}).encode()
     assert f"`{field}`" in str(refused(payload))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("act", ""),
+        ("alert", "x" * 257),
+        ("version", 0),
+        ("what", "clear"),
+        ("by", ""),
+        ("by", "x" * 65),
+        ("time_ms", 5),
+        ("until_ms", 5),
+        ("text", "x" * 257),
+    ],
+)
+def test_act_out_of_bounds_is_refused(field: str, value: Any) -> None:
+    """What a person sends is bounded like everything else, and there is no act that clears."""
+    topic = Topic(Kind.ACT, "home", PUMP)
+    sound = {
+        "act": "a-1",
+        "pump": PUMP,
+        "alert": "home/P-01/air-in-line/5",
+        "version": 1,
+        "what": "take",
+        "by": "nurse-1",
+        "time_ms": T0,
+    }
+    assert isinstance(decode(topic, json.dumps(sound).encode()), Act)
+    error = refused(json.dumps(sound | {field: value}).encode(), topic)
+    assert (error.kind, error.pump) == ("payload", None)
+    assert f"$.{field}" in str(error)
 
 
 def test_steps_out_of_bounds_are_refused() -> None:
