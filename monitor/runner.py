@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 # What can be unacknowledged at once, and may therefore come again: the newest of the log.
 AGAIN_MAX = 2_000
+# A broker gives them before anything else; after so many messages nothing comes again.
+AGAIN_WITHIN = 10 * AGAIN_MAX
 # A snapshot is written this often, and whenever this many messages wait to be covered by one: it
 # costs about as much as a message for each pump, and a restart steps over what it does not cover.
 SNAPSHOT_MS = 60_000
@@ -222,6 +224,7 @@ class PartitionRunner:
         self._snapshot_clock_ms = 0
         self._uncovered = 0
         self._again: Counter[tuple[str, bytes]] = Counter()
+        self._looked = 0
         self._taking: asyncio.Future[Batch] | None = None
         self._stop = asyncio.Event()
 
@@ -302,6 +305,9 @@ class PartitionRunner:
 
     def _without_known(self, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
         """What was not committed already by the run before this one."""
+        self._looked += len(entries)
+        if self._looked > AGAIN_WITHIN:
+            self._again.clear()
         news = []
         for entry in entries:
             key = entry.topic, entry.payload

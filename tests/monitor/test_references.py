@@ -21,11 +21,11 @@ def rules_raised(policy: Policy) -> set[str]:
     return {key for state in monitor.pumps.values() for key in state.board.counts}
 
 
-def test_the_shipped_policy_is_the_code_s_own() -> None:
-    """config/alerts.toml, and the nomogram that its thresholds name."""
+def test_the_shipped_policy_is_found_by_its_name() -> None:
+    """config/alerts.toml, in UTC, and the nomogram that its thresholds name."""
     references = read_references("alerts")
     assert references.alerts == "config/alerts.toml"
-    assert references.policy.handling("home", "T-1", 0) == DEFAULT
+    assert references.policy.handling("home", "T-1", 0).hours == DEFAULT.hours
     assert list(references.nomograms) == ["michigan_vte"]
 
 
