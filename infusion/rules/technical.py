@@ -65,7 +65,7 @@ def stands_still(state: PumpState, limits: Thresholds) -> bool:
     edge, still = state.edge, state.account.still
     if edge is None or still is None or still.key >= state.edge_key:
         return False
-    still_ms = edge.time_ms - max(still.time_ms, state.standing_ms)
+    still_ms = edge.time_ms - max(still.time_ms, state.standing_ms, state.keypad.rate_ms)
     # A counter that moves by more at once may stand for longer.
     step_ml = state.presence.volume_step_ml if state.presence is not None else 0.0
     least_ml = max(limits.frozen_volume_ml, STEPS_LEAST * step_ml)
@@ -82,7 +82,7 @@ def counter_frozen(now: Situation) -> Verdict | None:
         return None
     if not stands_still(now.state, now.limits):
         return None
-    since_ms = max(still.time_ms, now.state.standing_ms)
+    since_ms = max(still.time_ms, now.state.standing_ms, now.state.keypad.rate_ms)
     due_ml = edge.rate_ml_h * (edge.time_ms - since_ms) / MS_PER_HOUR
     evidence = Evidence(
         observed=0.0,

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from infusion.clinical import LabResult, LabTest
+from infusion.messages import Telemetry
 from infusion.prescription import Hold, RateChange, Start, Stop
 from infusion.rules import blood, counts, laboratory
 from infusion.situation import Situation, Verdict
@@ -34,6 +35,7 @@ def situation(paper: Paper, **limits: Any) -> Situation:
         at_ms=state.edge.time_ms,
         heard_ms=state.edge.time_ms,
         edge=state.edge,
+        telemetry=state.edge if isinstance(state.edge, Telemetry) else state.telemetry,
         delivering=state.edge.delivery == "delivering",
         record=record,
         prescription=record.order.prescription,
