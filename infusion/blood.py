@@ -27,7 +27,7 @@ def carry_on(state: PumpState, record: Record | None) -> None:
         return
     timeline, weight_kg = record.order.timeline, record.order.prescription.weight_kg
     to_ms = edge.time_ms - state.clock_shift_ms
-    delivered_iu = state.account.pumped_iu - state.held_iu
+    delivered_iu = state.edge_iu
     is_gap = edge.boot != state.level_boot and to_ms - watch.at_ms > GAP_MS
     if not watch.has_begun or is_gap:
         # What a pump gave before it restarted unseen is not known: taken to be as ordered.
@@ -46,6 +46,7 @@ def carry_on(state: PumpState, record: Record | None) -> None:
 def fill_in(state: PumpState, late_iu: float) -> None:
     """A late message told of a dose given long ago: it is no dose of now."""
     state.level_iu += late_iu
+    state.edge_iu += late_iu
     if abs(late_iu) > LATE_IU_MAX:
         state.level = LevelWatch()
 

@@ -127,6 +127,7 @@ def take(state: PumpState, message: PumpMessage, key: int, held_iu: float, clock
     elif type(edge) is Telemetry:
         state.telemetry = edge
     state.held_iu = held_iu
+    state.edge_iu = state.account.pumped_iu - held_iu
     state.edge = message
     state.edge_key = key
     state.heard_clock_ms = clock_ms

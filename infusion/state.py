@@ -99,6 +99,8 @@ class PumpState(Struct, array_like=True):
     # The level in the blood, and the account's delivered IU up to which it goes.
     level: LevelWatch = field(default_factory=LevelWatch)
     level_iu: float = 0.0
+    # What was delivered up to the newest live message: the account may be ahead of it by one.
+    edge_iu: float = 0.0
     level_boot: int = 0
     heard_clock_ms: int = 0
     evaluated_ms: int = 0
