@@ -115,6 +115,6 @@ def test_the_parts_work_as_the_readme_says(mosquitto: Mosquitto, tmp_path: Path)
         monitoring.communicate(timeout=10)
     assert monitoring.returncode == 0
     changes: list[dict[str, Any]] = [json.loads(line) for line in output.splitlines()]
-    assert ("P-03", "downstream-occlusion", "raised") in {
+    assert ("P-03", "occlusion-forming", "raised") in {
         (change["alert"]["pump"], change["alert"]["rule"], change["change"]) for change in changes
     }
