@@ -50,7 +50,6 @@ from infusion.messages import (
     OpenAlerts,
     Presence,
     PumpMessage,
-    Telemetry,
 )
 from infusion.nomogram import Nomogram
 from infusion.pacing import is_delivering, longest_judged_ms, silence_ms
@@ -346,7 +345,7 @@ class Monitor:
             at_ms=at_ms,
             heard_ms=heard_ms,
             edge=edge,
-            telemetry=edge if isinstance(edge, Telemetry) else state.telemetry,
+            telemetry=state.telemetry,
             delivering=edge is not None and is_delivering(edge),
             record=record,
             prescription=order.prescription if order is not None else None,
