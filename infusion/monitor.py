@@ -309,8 +309,10 @@ class Monitor:
         at_ms = max(self.pump_ms(state), state.evaluated_ms)
         look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
         done = perform(state.board, act, look, self._handling(name, state, at_ms))
-        if done.audit is not None:
-            self.audits.append(done.audit)
+        if done.audit is None:
+            # It was known: not even the pump is looked at anew.
+            return []
+        self.audits.append(done.audit)
         return done.changes + self._evaluate(state, at_ms)
 
     def _minute(self, state: PumpState, record: Record | None, at_ms: int) -> None:
