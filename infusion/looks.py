@@ -2,8 +2,8 @@
 
 Nearly all looks come with the minute, and nothing but numbers has changed by then. Then only those
 rules are asked that numbers or time can bring to hold, and those whose hazard was there at the
-last look (the board has a track of it). The rules on laboratory and care (`clinic`) are asked when
-the level in the blood was carried on, and at the instants that their calendar names.
+last look (the board has a track of it). Of the rules on laboratory and care those that hang on the
+level in the blood are asked when it was carried on, all at the instants that the calendar names.
 
 What is kept here follows from the state: after a restart the first look at each pump is a whole
 one.
@@ -19,9 +19,13 @@ from infusion.board import Track
 from infusion.care_calendar import OUT_MS
 from infusion.clinical import LabResult, Report
 from infusion.handling import Handling
-from infusion.record import Order
-from infusion.rules import Rule, is_clinical
+from infusion.record import Order, Record
+from infusion.rules import EVERYTHING, News, Rule, is_clinical
 from infusion.situation import Situation, Verdict
+
+_NOTHING = News(of_pump=False, of_clinic=False, of_level=False)
+_OF_LEVEL = News(of_pump=False, of_clinic=False, of_level=True)
+_OF_CLINIC = News(of_pump=False, of_clinic=True, of_level=True)
 
 
 class _Last(Struct):
@@ -45,36 +49,26 @@ class Looks:
         """The next look at a pump is a whole one."""
         self._last.pop(name, None)
 
-    def news(
-        self, name: str, now: Situation, handling: Handling, has_news: bool
-    ) -> tuple[bool, bool]:
-        """Whether there is news of a pump, which `has_news` says already, and of its clinic."""
-        last, record = self._last.get(name), now.record
-        if has_news or last is None or last.handling is not handling:
-            return True, True
-        if record is None:
-            is_same = last.results is None
-        else:
-            is_same = (
-                last.order is record.order
-                and last.results is record.results
-                and last.reports is record.reports
+    def news(self, name: str, now: Situation, handling: Handling, has_news: bool) -> News:
+        """What is new of a pump; `has_news` says that its messages, its order or a person told."""
+        last, record, level_ms = self._last.get(name), now.record, now.state.level.at_ms
+        if has_news or last is None or last.handling is not handling or not _is_of(last, record):
+            self._last[name] = _Last(
+                handling=handling,
+                order=record.order if record is not None else None,
+                results=record.results if record is not None else None,
+                reports=record.reports if record is not None else None,
+                level_ms=level_ms,
+                care_ms=_care_ms(now),
             )
-        if not is_same:
-            return True, True
-        return False, last.level_ms != now.state.level.at_ms or now.order_ms >= last.care_ms
-
-    def keep(self, name: str, now: Situation, handling: Handling) -> None:
-        """The clinic was looked at, with everything that is new."""
-        record = now.record
-        self._last[name] = _Last(
-            handling=handling,
-            order=record.order if record is not None else None,
-            results=record.results if record is not None else None,
-            reports=record.reports if record is not None else None,
-            level_ms=now.state.level.at_ms,
-            care_ms=_care_ms(now),
-        )
+            return EVERYTHING
+        has_level = last.level_ms != level_ms
+        if now.order_ms >= last.care_ms:
+            last.level_ms, last.care_ms = level_ms, _care_ms(now)
+            return _OF_CLINIC
+        if has_level:
+            last.level_ms = level_ms
+        return _OF_LEVEL if has_level else _NOTHING
 
     def settle(
         self,
@@ -88,6 +82,17 @@ class Looks:
             if rule.key not in tracks and rule.key in handling.rules:
                 self.forget(name)
                 return
+
+
+def _is_of(last: _Last, record: Record | None) -> bool:
+    """Whether nothing came to the record of a pump's therapy since."""
+    if record is None:
+        return last.results is None
+    return (
+        last.order is record.order
+        and last.results is record.results
+        and last.reports is record.reports
+    )
 
 
 def _care_ms(now: Situation) -> int:

@@ -354,10 +354,7 @@ class Monitor:
             ordered=therapies.are_ordered(name),
             limits=limits,
         )
-        has_news, clinic_news = looks.news(name, situation, handling, has_news)
-        found = verdicts(situation, has_news=has_news, clinic_has_news=clinic_news)
-        if clinic_news:
-            looks.keep(name, situation, handling)
+        found = verdicts(situation, looks.news(name, situation, handling, has_news))
         if found:
             found = advised(found, record, self.nomograms, limits)
         changes = update(state.board, Look(at_ms, heard_ms, therapy), found, handling)

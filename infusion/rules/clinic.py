@@ -11,16 +11,23 @@ _GIVEN_WRONG = (*FLOWS, *PROGRAMMED)
 _STANDS = ("not-delivering", "hold-overrun", *STOPPING)
 LABORATORY = (
     # The delay lets the anti-Xa of a specimen come after its aPTT.
-    Rule("critical-result", "laboratory", levels((1, HIGH)), laboratory.critical_result),
-    Rule("hit-suspected", "laboratory", levels((0, HIGH)), counts.hit_suspected),
+    Rule("critical-result", "laboratory", levels((1, HIGH)), laboratory.critical_result, told=True),
+    Rule("hit-suspected", "laboratory", levels((0, HIGH)), counts.hit_suspected, told=True),
     Rule(
         "platelets-falling",
         "laboratory",
         levels((0, MEDIUM)),
         counts.platelets_falling,
         suppressed_by=("hit-suspected",),
+        told=True,
     ),
-    Rule("haemoglobin-falling", "laboratory", levels((0, HIGH)), counts.haemoglobin_falling),
+    Rule(
+        "haemoglobin-falling",
+        "laboratory",
+        levels((0, HIGH)),
+        counts.haemoglobin_falling,
+        told=True,
+    ),
     Rule(
         "concentration-doubt",
         "laboratory",
@@ -34,6 +41,7 @@ LABORATORY = (
         levels((1, MEDIUM)),
         laboratory.levels_out_of_range,
         suppressed_by=("critical-result", "concentration-doubt", *_STANDS),
+        told=True,
     ),
     Rule(
         "result-disagrees",
@@ -48,8 +56,9 @@ LABORATORY = (
         levels((0, MEDIUM)),
         laboratory.not_therapeutic,
         suppressed_by=("levels-out-of-range", "concentration-doubt", *_STANDS),
+        told=True,
     ),
-    Rule("discordance", "laboratory", levels((0, NOTICE)), laboratory.discordance),
+    Rule("discordance", "laboratory", levels((0, NOTICE)), laboratory.discordance, told=True),
     Rule(
         "level-forecast",
         "laboratory",
@@ -66,10 +75,10 @@ LABORATORY = (
     ),
 )
 CARE = (
-    Rule("bleeding", "care", levels((0, MEDIUM)), care.bleeding),
-    Rule("complication-reported", "care", levels((0, LOW)), care.complication_reported),
-    Rule("level-overdue", "care", levels((0, MEDIUM)), care.level_overdue),
-    Rule("platelets-due", "care", levels((0, LOW)), care.platelets_overdue),
-    Rule("visit-overdue", "care", levels((0, LOW)), care.visit_overdue),
-    Rule("supplies-low", "care", levels((0, LOW)), care.supplies_low),
+    Rule("bleeding", "care", levels((0, MEDIUM)), care.bleeding, told=True),
+    Rule("complication-reported", "care", levels((0, LOW)), care.complication_reported, told=True),
+    Rule("level-overdue", "care", levels((0, MEDIUM)), care.level_overdue, told=True),
+    Rule("platelets-due", "care", levels((0, LOW)), care.platelets_overdue, told=True),
+    Rule("visit-overdue", "care", levels((0, LOW)), care.visit_overdue, told=True),
+    Rule("supplies-low", "care", levels((0, LOW)), care.supplies_low, told=True),
 )

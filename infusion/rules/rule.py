@@ -14,6 +14,19 @@ NOTICE = Priority.NOTICE
 Check = Callable[[Situation], Verdict | None]
 
 
+class News(Struct, frozen=True):
+    """What is new at a look: something of the pump or its order, something of its clinic or the
+    calendar, or only that the level in the blood was carried on.
+    """
+
+    of_pump: bool
+    of_clinic: bool
+    of_level: bool
+
+
+EVERYTHING = News(of_pump=True, of_clinic=True, of_level=True)
+
+
 class Level(Struct, frozen=True):
     """After the hazard has lasted for `delay_ms`, the alert has this priority."""
 
@@ -32,9 +45,9 @@ class Rule(Struct, frozen=True):
       itself holds until it says otherwise; what its counter did is not assumed to go on in
       silence.
     - `latches`: the alert stays until somebody has acknowledged it, also when the hazard is gone.
-    - `told`: only news can bring the hazard: something said or done, or another rate allowed.
-      Numbers and time alone can only end it, so without news it is not looked for
-      (infusion/looks.py).
+    - `told`: only news can bring the hazard: something said or done, another rate allowed, or an
+      instant of the calendar. Numbers and time alone can only end it, so without news it is not
+      looked for (infusion/looks.py).
     """
 
     key: str

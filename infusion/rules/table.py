@@ -15,7 +15,17 @@ from infusion.rules import delivery, line, technical, therapy
 from infusion.rules.clinic import CARE, LABORATORY
 from infusion.rules.device import DEVICE_RULES, STOPPING, UNKNOWN_DEVICE_ALARM, device_alarms
 from infusion.rules.families import FLOWS, IDENTITY, PROGRAMMED, SILENCE
-from infusion.rules.rule import HIGH, LOW, MEDIUM, NOTICE, Check, Rule, levels
+from infusion.rules.rule import (
+    EVERYTHING,
+    HIGH,
+    LOW,
+    MEDIUM,
+    NOTICE,
+    Check,
+    News,
+    Rule,
+    levels,
+)
 from infusion.situation import Situation, Verdict
 from infusion.thresholds import SILENT_MS, Thresholds
 from infusion.units import MS_PER_MINUTE
@@ -347,23 +357,20 @@ RULES: dict[str, Rule] = {
 }
 
 
-def verdicts(
-    now: Situation, *, has_news: bool = True, clinic_has_news: bool = True
-) -> list[tuple[Rule, Verdict]]:
+def verdicts(now: Situation, news: News = EVERYTHING) -> list[tuple[Rule, Verdict]]:
     """Every hazard that is there: the pump's own alarms first, then what the rules see.
 
-    Without news (infusion/looks.py) what only news can bring is looked for only where it was there
-    before.
+    What only news can bring is looked for without them only where it was there before.
     """
     found: list[tuple[Rule, Verdict]] = []
     if now.edge is not None and now.edge.alarms:
         found += [(RULES[key], verdict) for key, verdict in device_alarms(now.edge)]
-    pump_checks, clinical_checks = _known_checks(tuple(now.state.board.tracks))
-    for rule, check in _PUMP_CHECKS if has_news else pump_checks:
+    pump_checks, clinical_checks = _known_checks(tuple(now.state.board.tracks), news.of_level)
+    for rule, check in _PUMP_CHECKS if news.of_pump else pump_checks:
         verdict = check(now)
         if verdict is not None:
             found.append((rule, verdict))
-    if clinic_has_news:
+    if news.of_clinic:
         clinical_checks = _CLINICAL_CHECKS
     if clinical_checks and is_clinical(now.record, now.limits):
         for rule, check in clinical_checks:
@@ -374,13 +381,17 @@ def verdicts(
 
 
 @lru_cache(maxsize=_SETS_MAX)
-def _known_checks(tracks: tuple[str, ...]) -> tuple[tuple[tuple[Rule, Check], ...], ...]:
-    """What is asked without news of a pump on whose board there are these hazards: of the pump,
-    and of its clinic.
-    """
+def _known_checks(
+    tracks: tuple[str, ...], of_level: bool
+) -> tuple[tuple[tuple[Rule, Check], ...], tuple[tuple[Rule, Check], ...]]:
+    """What is asked without news where these hazards are there: of the pump, and of its clinic."""
     return (
         tuple(each for each in _PUMP_CHECKS if not each[0].told or each[0].key in tracks),
-        tuple(each for each in _CLINICAL_CHECKS if each[0].key in tracks),
+        tuple(
+            each
+            for each in _CLINICAL_CHECKS
+            if (of_level and not each[0].told) or each[0].key in tracks
+        ),
     )
 
 
