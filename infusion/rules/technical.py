@@ -187,8 +187,12 @@ def messages_missing(now: Situation) -> Verdict | None:
     (from_ms, from_key, before), (to_ms, to_key, after) = tally[-TALLIES_LEAST], tally[-2]
     if not same_boot(from_key, to_key):
         return None
-    sent, came = to_key - from_key, after - before
-    missing = sent - came
+    sent = to_key - from_key
+    missing = sent - (after - before)
+    edge_key, accepted = now.state.edge_key, now.state.account.accepted
+    if same_boot(from_key, edge_key):
+        # What came since then, late, is not missing.
+        missing = min(missing, edge_key - from_key - (accepted - before))
     if missing < max(MISSING_LEAST, MISSING_SHARE * sent):
         return None
     evidence = Evidence(

@@ -112,14 +112,14 @@ def order_not_applied(now: Situation) -> Verdict | None:
 
 
 def _bolus_not_given(now: Situation) -> Verdict | None:
-    """For as long as it was given time for, then it is for the next level to tell [A]."""
+    """A bolus that is late, until it is void: then nobody may give it any more [A]."""
     if now.timeline is None or now.edge is None:
         return None
     grace_ms = round(now.limits.bolus_grace_min * MS_PER_MINUTE)
     void_ms = round(now.limits.bolus_void_min * MS_PER_MINUTE)
     for begin_ms, end_ms, rate_iu_h in now.timeline.boluses:
-        late_ms = now.at_ms - end_ms - grace_ms
-        if not 0 <= late_ms < void_ms or was_given(now.state, begin_ms):
+        is_late = end_ms + grace_ms <= now.at_ms < end_ms + void_ms
+        if not is_late or was_given(now.state, begin_ms):
             continue
         if begin_ms < now.state.awaited_ms:
             # Ordered before this monitor heard of the pump: it may well have been given.
