@@ -355,7 +355,8 @@ class Monitor:
             ordered=self.therapies.are_ordered(name),
             limits=limits,
         )
-        look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
+        ordered_iu_h = ordered.allowed.ordered_iu_h if ordered is not None else None
+        look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state), ordered_iu_h)
         found = advised(verdicts(situation), record, self.nomograms, limits)
         changes = update(state.board, look, found, handling)
         state.is_restless = is_restless(state.board)

@@ -1,5 +1,6 @@
 """Silence, counters, clocks and identities: whether what a pump says can be believed at all."""
 
+from infusion.account import Mark
 from infusion.counter import same_boot
 from infusion.messages import Evidence
 from infusion.situation import Situation, Verdict
@@ -65,11 +66,19 @@ def stands_still(state: PumpState, limits: Thresholds) -> bool:
     edge, still = state.edge, state.account.still
     if edge is None or still is None or still.key >= state.edge_key:
         return False
-    still_ms = edge.time_ms - max(still.time_ms, state.standing_ms, state.keypad.rate_ms)
+    still_ms = edge.time_ms - _still_since_ms(state, still)
     # A counter that moves by more at once may stand for longer.
     step_ml = state.presence.volume_step_ml if state.presence is not None else 0.0
     least_ml = max(limits.frozen_volume_ml, STEPS_LEAST * step_ml)
     return edge.rate_ml_h * still_ms / MS_PER_HOUR > least_ml
+
+
+def _still_since_ms(state: PumpState, still: Mark) -> int:
+    """Since when the counter did not move: one that fell, jumped or was cleared did not stand."""
+    fault, run = state.account.fault, state.account.runs[-1]
+    moved_ms = fault.time_ms if fault is not None and fault.key > still.key else still.time_ms
+    cleared_ms = run.first_ms if run.cleared else 0
+    return max(moved_ms, cleared_ms, state.standing_ms, state.keypad.rate_ms)
 
 
 def counter_frozen(now: Situation) -> Verdict | None:
@@ -82,7 +91,7 @@ def counter_frozen(now: Situation) -> Verdict | None:
         return None
     if not stands_still(now.state, now.limits):
         return None
-    since_ms = max(still.time_ms, now.state.standing_ms, now.state.keypad.rate_ms)
+    since_ms = _still_since_ms(now.state, still)
     due_ml = edge.rate_ml_h * (edge.time_ms - since_ms) / MS_PER_HOUR
     evidence = Evidence(
         observed=0.0,
