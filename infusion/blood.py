@@ -32,6 +32,7 @@ def carry_on(state: PumpState, record: Record | None) -> None:
     if not watch.has_begun or is_gap:
         # What a pump gave before it restarted unseen is not known: taken to be as ordered.
         level.begin(watch, timeline, to_ms, weight_kg)
+        state.late_iu = 0.0
         for result in record.results:
             level.observe(watch, result)
     elif to_ms - watch.at_ms >= STEP_MS:
@@ -44,11 +45,15 @@ def carry_on(state: PumpState, record: Record | None) -> None:
 
 
 def fill_in(state: PumpState, late_iu: float) -> None:
-    """A late message told of a dose given long ago: it is no dose of now."""
+    """A late message told of a dose given long ago: it is no dose of now.
+
+    What many tell one by one is as much as what one tells at once.
+    """
     state.level_iu += late_iu
     state.edge_iu += late_iu
-    if abs(late_iu) > LATE_IU_MAX:
-        state.level = LevelWatch()
+    state.late_iu += late_iu
+    if abs(state.late_iu) > LATE_IU_MAX:
+        state.level, state.late_iu = LevelWatch(), 0.0
 
 
 def _ordered_iu(state: PumpState, timeline: Timeline, from_ms: int, to_ms: int) -> float:

@@ -123,12 +123,12 @@ def take(state: PumpState, message: PumpMessage, key: int, held_iu: float, clock
         state.faster_until_ms = message.time_ms
     if type(message) is Telemetry:
         _note_supply(state, edge, message)
-        state.telemetry = None
-    elif type(edge) is Telemetry:
-        state.telemetry = edge
+        state.telemetry, state.event = message, None
+    else:
+        assert isinstance(message, Event), "a pump sends telemetry and events"
+        state.event = message
     state.held_iu = held_iu
     state.edge_iu = state.account.pumped_iu - held_iu
-    state.edge = message
     state.edge_key = key
     state.heard_clock_ms = clock_ms
     return is_new

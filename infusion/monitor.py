@@ -50,7 +50,6 @@ from infusion.messages import (
     OpenAlerts,
     Presence,
     PumpMessage,
-    Telemetry,
 )
 from infusion.nomogram import Nomogram
 from infusion.pacing import is_delivering, longest_judged_ms, silence_ms
@@ -310,8 +309,10 @@ class Monitor:
         at_ms = max(self.pump_ms(state), state.evaluated_ms)
         look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
         done = perform(state.board, act, look, self._handling(name, state, at_ms))
-        if done.audit is not None:
-            self.audits.append(done.audit)
+        if done.audit is None:
+            # It was known: not even the pump is looked at anew.
+            return []
+        self.audits.append(done.audit)
         return done.changes + self._evaluate(state, at_ms)
 
     def _minute(self, state: PumpState, record: Record | None, at_ms: int) -> None:
@@ -344,7 +345,7 @@ class Monitor:
             at_ms=at_ms,
             heard_ms=heard_ms,
             edge=edge,
-            telemetry=edge if isinstance(edge, Telemetry) else state.telemetry,
+            telemetry=state.telemetry,
             delivering=edge is not None and is_delivering(edge),
             record=record,
             prescription=order.prescription if order is not None else None,

@@ -84,7 +84,7 @@ _TECHNICAL = (
     Rule(
         "counter-fault",
         "technical",
-        levels((1, MEDIUM)),
+        levels((1 / 6, MEDIUM)),
         technical.counter_fault,
         suppressed_by=("two-pumps-one-name", "over-delivery", "free-flow-seen"),
     ),
