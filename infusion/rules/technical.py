@@ -82,9 +82,10 @@ def _still_since_ms(state: PumpState, still: Mark) -> int:
 
 
 def counter_frozen(now: Situation) -> Verdict | None:
-    """The pump says that it delivers, and its counter stands still.
+    """The pump says that it delivers, and its counter stands still [A].
 
-    For longer than `frozen_volume_ml` takes at the programmed rate [A].
+    rate × time since the last stroke, start or new rate > the larger of `frozen_volume_ml` and
+    two steps of the counter.
     """
     edge, still = now.edge, now.state.account.still
     if edge is None or still is None or not now.delivering:
@@ -105,9 +106,10 @@ def counter_frozen(now: Situation) -> Verdict | None:
 
 
 def counter_fault(now: Situation) -> Verdict | None:
-    """The counter ran backwards, or faster than the pump can pump.
+    """The counter ran backwards, or faster than the pump can pump [A].
 
-    A fault that lies ahead of what was heard is in back-fill, which raises nothing.
+    gain > 0.5 mL + highest rate × time (infusion/counter.py). A fault that lies ahead of what was
+    heard is in back-fill, which raises nothing.
     """
     fault = now.state.account.fault
     if fault is None or not 0 <= now.heard_ms - fault.time_ms < SEEN_MS:
@@ -123,7 +125,7 @@ def counter_fault(now: Situation) -> Verdict | None:
 
 
 def identity_mismatch(now: Situation) -> Verdict | None:
-    """A message on this pump's topic spoke for another pump; it was refused (DESIGN: contract)."""
+    """A message on this pump's topic spoke for another pump; it was refused (contract v1 [A])."""
     sign = _seen(now, "identity")
     if sign is None:
         return None
@@ -179,8 +181,8 @@ def replayed_messages(now: Situation) -> Verdict | None:
 def clock_step(now: Situation) -> Verdict | None:
     """The pump's clock was set while it ran: times on it are moved along, and people should know.
 
-    IPEC has an event for it (MDC_EVT_DEVICE_TIME_CHANGED); most pumps that lose their clock do
-    not send it.
+    What counts as set is in infusion/edge.py [A]. IPEC has an event for it
+    (MDC_EVT_DEVICE_TIME_CHANGED); most pumps that lose their clock do not send it.
     """
     sign = _seen(now, "clock")
     if sign is None:
@@ -189,7 +191,11 @@ def clock_step(now: Situation) -> Verdict | None:
 
 
 def messages_missing(now: Situation) -> Verdict | None:
-    """Of the messages of an hour some never came: the wire loses them, and what they said [A]."""
+    """Of the messages of an hour some never came: the wire loses them, and what they said [A].
+
+    missing = numbers counted up − messages accepted, at the end of that hour and now; at least a
+    twentieth, and at least ten.
+    """
     tally = now.state.tally
     if len(tally) < TALLIES_LEAST:
         return None
@@ -216,7 +222,7 @@ def messages_missing(now: Situation) -> Verdict | None:
 
 
 def unknown_pump(now: Situation) -> Verdict | None:
-    """A pump that no order names is talking."""
+    """A pump that no order names is talking [A]."""
     if now.edge is None or now.ordered:
         return None
     return Verdict(Evidence(detail=f"no order names pump {now.state.pump}"))
