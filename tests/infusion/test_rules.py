@@ -236,7 +236,6 @@ def test_rate_error_that_changes_its_size() -> None:
     assert [line for line in says(paper) if "rate" in line] == [
         "00:10:05 raised rate-not-as-ordered high",
         "00:11:00 deescalated rate-not-as-ordered medium",
-        "00:12:00 updated rate-not-as-ordered medium",
         "00:12:00 escalated rate-not-as-ordered high",
     ]
 
