@@ -260,7 +260,7 @@ def _step(now: Moment, rule: Rule, verdict: Verdict | None) -> None:
         assert priority is not None
         track.evidence, track.advice = verdict.evidence, verdict.advice
         track.left_ms = None
-        track.priority = _steady(look, rule, track, before, priority)
+        track.priority = _steady(look, rule, track, priority)
         _raise(now, rule.key, track, before)
     elif after is IDLE:
         end(now, rule.key)
@@ -298,12 +298,14 @@ def _priority(lasted_ms: int, rule: Rule, verdict: Verdict | None) -> Priority |
     return found
 
 
-def _steady(look: Look, rule: Rule, track: Track, before: Phase, priority: Priority) -> Priority:
+def _steady(look: Look, rule: Rule, track: Track, priority: Priority) -> Priority:
     """The priority of an alert: it falls when it was lower for as long as one must be gone to end.
 
-    So numbers that move about a limit do not call people again and again.
+    So numbers that move about a limit do not call people again and again. One that was never said
+    aloud comes out as it is then.
     """
-    if before in (RAISED, RECOVERING) and priority.rank < track.priority.rank:
+    is_open = track.alert is not None
+    if is_open and priority.rank < track.priority.rank:
         if track.lower_ms is None:
             track.lower_ms = look.heard_ms
         if look.heard_ms - track.lower_ms < rule.off_delay_ms:

@@ -129,8 +129,10 @@ def reservoir_runs_out(now: Situation) -> Verdict | None:
     if edge.vtbi_ml > 0 and edge.vtbi_remaining_ml < volume_ml:
         volume_ml, what = edge.vtbi_remaining_ml, "volume to be infused"
     rate_ml_h = now.edge.rate_ml_h
-    if now.state.giving is not None and now.allowed is not None and now.allowed.ordered_iu_h:
-        # A bolus is over soon, and what follows is the continuous rate.
+    if now.state.giving is not None:
+        # A bolus is over soon, and what follows is the continuous rate, if there is one now.
+        if now.allowed is None or not now.allowed.ordered_iu_h:
+            return None
         rate_ml_h = now.allowed.ordered_iu_h / edge.concentration_iu_ml
     minutes = volume_ml / rate_ml_h * 60
     passed = (now.at_ms - edge.time_ms) / MS_PER_MINUTE

@@ -75,7 +75,8 @@ _TECHNICAL = (
     Rule(
         "counter-frozen",
         "technical",
-        levels((0, MEDIUM)),
+        # A pump that reports twice a minute may stand for one of them before it alarms.
+        levels((1, MEDIUM)),
         technical.counter_frozen,
         observed=True,
         suppressed_by=("under-delivery", "two-pumps-one-name"),
@@ -128,6 +129,8 @@ _THERAPY = (
         levels((1, MEDIUM)),
         therapy.order_not_applied,
         off_delay_ms=3 * MS_PER_MINUTE,
+        # What a pump does that nobody hears, nobody knows.
+        suppressed_by=SILENCE,
     ),
     Rule(
         "outside-limits",
