@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from dripwatch.trial.blood_signs import clinical_sign_ms
 from dripwatch.trial.conditions import Conditions
 from dripwatch.trial.draw import Plant
 from dripwatch.trial.judge import Sought
-from dripwatch.trial.signs import CLINICAL_SIGNS, Watch, clinical_sign_ms
+from dripwatch.trial.signs import CLINICAL_SIGNS, Watch
 from dripwatch.trial.truth import SAMPLE_MS, Track
 from infusion.units import MS_PER_MINUTE
 
@@ -35,7 +36,7 @@ def assess(plant: Plant, watch: Watch, track: Track, truth: Conditions, last_ms:
     happens_ms = from_ms if is_real else None
     # Truth is sampled to the minute; the pump itself may have shown it for less than one.
     if hazard.force and watch.seen_ms is not None and watch.seen_ms <= story_end_ms:
-        happens_ms = min(watch.seen_ms, from_ms)
+        happens_ms = watch.seen_ms if happens_ms is None else min(watch.seen_ms, happens_ms)
     needed_ms = round(hazard.definition_min * MS_PER_MINUTE)
     is_real = is_real and end_ms - onset_ms >= needed_ms
     seen_ms = watch.seen_ms

@@ -22,7 +22,7 @@ class Sought(Struct, frozen=True, kw_only=True):
 
     From `from_ms` an alert may warn of it, from `onset_ms` it is there, at `end_ms` it is over.
     From `happens_ms` on its answers are no false alerts: what was planted really happened, however
-    short; None when nothing of it ever did, because the pump refused it or somebody was there before.
+    short; None when nothing of it ever did, because the pump refused it or somebody came before.
     `is_real` says whether it lasted as long as its definition asks. `earliest_ms` is the earliest
     moment the stream could have shown it; None when it never could.
     """

@@ -175,9 +175,7 @@ def teller(minute: float, lists: tuple[str, ...], priority: Priority = Priority.
 
 
 def test_what_an_alert_lists_as_its_consequence_finds_it_and_is_no_alert_more() -> None:
-    case = judged(
-        [teller(112, ("not-delivering",))], conditions={"bag-near-end": [(0, 200 * MIN)]}
-    )
+    case = judged([teller(112, ("not-delivering",))], conditions={"bag-near-end": [(0, 200 * MIN)]})
     (found,) = case.found
     assert found is not None
     assert (found.rule, found.told_by) == ("not-delivering", "reservoir-runs-out")
