@@ -155,7 +155,8 @@ def _verdict(result: CaseResult) -> Iterator[Line]:
         else:
             yield Line(one.onset_ms, "truth", f"{name} could not be seen in the stream")
         if hit is not None:
-            yield Line(hit.at_ms, "truth", f"{name} found by {hit.rule}")
+            teller = f", which {hit.told_by} tells" if hit.told_by else ""
+            yield Line(hit.at_ms, "truth", f"{name} found by {hit.rule}{teller}")
         else:
             yield Line(one.closes_ms, "truth", f"{name} was missed")
         yield Line(one.end_ms, "truth", f"{name} ends")
