@@ -17,6 +17,7 @@ Volumes are whole nanolitres, so totals are exact. While pressure shows an occlu
 into the line's compliance is *held*: pumped, but not yet delivered.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -297,6 +298,14 @@ def _book_late(account: Account, sample: Sample, rate_max_ml_h: float) -> None:
     account.settled_nl, account.settled_iu = _sum_before(account, runs[-1].first_key, rate_max_ml_h)
     _shift(account, sample.key, account.pumped_nl - was_nl, account.pumped_iu - was_iu)
     _mark(account, sample, own_nl, own_iu)
+    _find_still(account)
+
+
+def _find_still(account: Account) -> None:
+    """Since which sample the counter stands, as a late message may have told of a movement."""
+    for before, mark in pairwise(account.recent):
+        if before.pumped_nl != mark.pumped_nl or not same_boot(before.key, mark.key):
+            account.still = mark
 
 
 def _shift(account: Account, key: int, volume_nl: int, dose: float) -> None:

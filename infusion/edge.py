@@ -165,6 +165,8 @@ def _note_changes(state: PumpState, edge: PumpMessage | None, message: PumpMessa
     delivers = is_delivering(message)
     if edge is None or is_delivering(edge) != delivers:
         state.standing_ms = at_ms
+        # A flow begins and ends with delivery.
+        excess.begin(state.flow, state.account)
     if edge is None or edge.rate_ml_h != message.rate_ml_h:
         keypad.rate_ms = at_ms
     if edge is not None and (

@@ -355,7 +355,8 @@ class Monitor:
             ordered=self.therapies.are_ordered(name),
             limits=limits,
         )
-        look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
+        ordered_iu_h = ordered.allowed.ordered_iu_h if ordered is not None else None
+        look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state), ordered_iu_h)
         found = advised(verdicts(situation), record, self.nomograms, limits)
         changes = update(state.board, look, found, handling)
         state.is_restless = is_restless(state.board)
@@ -374,7 +375,8 @@ class Monitor:
         board_ms = next_look_ms(state.board, handling)
         if board_ms is not None and board_ms < due_ms:
             due_ms = board_ms
-        if "no-telemetry" not in state.board.tracks:
+        # A policy without the rule never has its track, and would be looked at for ever.
+        if "no-telemetry" in handling.rules and "no-telemetry" not in state.board.tracks:
             heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
             due_ms = min(due_ms, heard_ms + state.silence_ms)
         state.due_ms = due_ms

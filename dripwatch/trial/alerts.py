@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from infusion.alarms import Priority
-from infusion.alerts import explain
 from infusion.messages import AlertChange
+from infusion.words import explain
 
 
 class Raised(Struct, kw_only=True):

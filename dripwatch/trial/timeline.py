@@ -15,11 +15,11 @@ from dripwatch.trial.pool import pumps_of
 from dripwatch.trial.run import MONITOR, START_MS, BlockRunner
 from dripwatch.trial.score import CaseResult
 from host.process import read_named
-from infusion.alerts import explain
 from infusion.errors import ConfigError, MessageError
 from infusion.messages import AlertChange, Event, Kind, decode, parse_topic
 from infusion.prescription import Prescription
 from infusion.units import MS_PER_SECOND
+from infusion.words import explain
 from simulator.story.actions import ACTIONS
 from simulator.story.entries import Entry
 from simulator.story.faults import FAULTS

@@ -4,7 +4,7 @@ from infusion.messages import Evidence, PumpMessage
 from infusion.pressure import is_rising, rise_mmhg_s, risen_ms
 from infusion.rules.rule import HIGH, LOW, MEDIUM
 from infusion.situation import Situation, Verdict
-from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, millilitres, round_rate
+from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, millilitres
 
 DAY_MS = 24 * MS_PER_HOUR
 # A floor that stays high for so long is no movement of the patient. [A]
@@ -140,13 +140,13 @@ def reservoir_runs_out(now: Situation) -> Verdict | None:
     if soonest > limits.reservoir_notice_min:
         return None
     evidence = Evidence(
-        observed=round_rate(volume_ml),
+        observed=round(max(0.0, minutes - passed)),
         low=round(max(0.0, soonest)),
         high=round(max(0.0, latest)),
         unit="min",
         limit=f"{limits.reservoir_alert_min:.0f} min",
         to_ms=now.at_ms,
-        detail=what,
+        detail=f"{what}: {volume_ml:.1f} mL",
     )
     return Verdict(evidence, priority=MEDIUM if soonest <= limits.reservoir_alert_min else None)
 
@@ -194,12 +194,13 @@ def battery_runs_out(now: Situation) -> Verdict | None:
     if soonest > limits.battery_notice_min:
         return None
     evidence = Evidence(
-        observed=round(edge.battery * 100, 1),
+        observed=round(minutes),
         low=round(soonest),
         high=round(minutes * (1 + BATTERY_ACCURACY)),
         unit="min",
         limit=f"{limits.battery_alert_min:.0f} min",
         to_ms=edge.time_ms,
+        detail=f"charge {edge.battery:.0%}",
     )
     return Verdict(evidence, priority=MEDIUM if soonest <= limits.battery_alert_min else None)
 

@@ -84,7 +84,7 @@ _TECHNICAL = (
     Rule(
         "counter-fault",
         "technical",
-        levels((1 / 6, MEDIUM)),
+        levels((1, MEDIUM)),
         technical.counter_fault,
         suppressed_by=("two-pumps-one-name", "over-delivery", "free-flow-seen"),
     ),
@@ -218,7 +218,7 @@ _DELIVERY = (
     Rule(
         "reservoir-runs-out",
         "delivery",
-        levels((0, NOTICE)),
+        levels((1, NOTICE)),
         line.reservoir_runs_out,
         off_delay_ms=MS_PER_MINUTE,
         suppressed_by=(

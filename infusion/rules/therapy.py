@@ -170,7 +170,7 @@ def _is_wrong_in_hold(now: Situation) -> float | None:
 
 
 def wrong_concentration(now: Situation) -> Verdict | None:
-    """The pump counts with another concentration than the order: every IU is wrong by it (H08).
+    """The pump counts with another concentration than the order: every IU is wrong by it (H08 [A]).
 
     100 for 50 IU/mL is the classic mix-up, exactly a factor of two (heparin.md §1.5 [S]).
     """
@@ -190,7 +190,7 @@ def wrong_concentration(now: Situation) -> Verdict | None:
 
 
 def wrong_weight(now: Situation) -> Verdict | None:
-    """The pump doses by another weight than the order: pounds for kilograms are 2.2 times (H08)."""
+    """The pump doses by another weight than the order: pounds are 2.2 times kilograms (H08 [A])."""
     edge, prescription = now.telemetry, now.prescription
     if edge is None or prescription is None or not now.delivering:
         return None
@@ -206,7 +206,7 @@ def wrong_weight(now: Situation) -> Verdict | None:
 
 
 def outside_limits(now: Situation) -> Verdict | None:
-    """What was ordered is outside the hard limits of the site's library (H09).
+    """What was ordered is outside the hard limits of the site's library (H09 [A]).
 
     A pump that runs outside of them against its order is `rate_not_as_ordered`, at once and HIGH.
     """
@@ -242,7 +242,10 @@ def _breach(now: Situation) -> Evidence | None:
 
 
 def library_bypassed(now: Situation) -> Verdict | None:
-    """What runs was programmed past the drug library: no limit guards it (H09; ISMP ≥ 95 % [S])."""
+    """What runs was programmed past the drug library: no limit guards it (H09 [A]).
+
+    ISMP wants at least 95 % of infusions inside the library (heparin.md §1.6 [S]).
+    """
     edge = now.telemetry
     if edge is None or not now.delivering:
         return None
@@ -252,9 +255,10 @@ def library_bypassed(now: Situation) -> Verdict | None:
 
 
 def double_check_missing(now: Situation) -> Verdict | None:
-    """A start, change or bag without two people who checked it independently (M12 [A]).
+    """A changed rate or strength without two people who checked it independently (M12 [A]).
 
-    Only where the site has its pumps ask for it; ten minutes are allowed.
+    Only where the site has its pumps ask for it; ten minutes are allowed. A start or a bag that
+    changes neither is left to the pump, which asks for the check itself.
     """
     keypad = now.state.keypad
     if not now.limits.double_check_required or keypad.changed_ms is None or not now.delivering:
@@ -280,7 +284,7 @@ def override_pattern(now: Situation) -> Verdict | None:
 
 
 def unknown_therapy(now: Situation) -> Verdict | None:
-    """A pump with an order names a therapy that is not known, or delivers without naming one."""
+    """A pump with an order names a therapy that is not known, or delivers without one [A]."""
     edge = now.edge
     if edge is None or not now.ordered or (edge.therapy is None and not now.delivering):
         return None
