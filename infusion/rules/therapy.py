@@ -31,7 +31,8 @@ def _is_wrong(now: Situation) -> float | None:
         return None
     giving = now.state.giving
     if giving is not None:
-        longest_ms = (giving.end_ms - giving.begin_ms) * BOLUS_STRETCH + MS_PER_MINUTE
+        slower = max(1.0, giving.rate_iu_h / programmed) if programmed else 1.0
+        longest_ms = (giving.end_ms - giving.begin_ms) * slower * BOLUS_STRETCH + MS_PER_MINUTE
         # In a silence nobody knows whether it went on.
         if now.heard_ms - now.state.keypad.rate_ms <= longest_ms:
             return None

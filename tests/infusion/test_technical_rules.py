@@ -117,9 +117,9 @@ def stood(seconds: int, step_nl: int = 0, rate_ml_h: float = 14.4) -> list[str]:
 @pytest.mark.parametrize(
     ("seconds", "step_nl", "rate_ml_h", "is_told"),
     [
-        # 0.1 mL at 14.4 mL/h takes 25 s, at 1.2 mL/h five minutes.
-        (25, 0, 14.4, False),
-        (26, 0, 14.4, True),
+        # 0.1 mL at 14.4 mL/h takes 25 s, but less than a minute is not said; at 1.2 mL/h it is 300 s.
+        (59, 0, 14.4, False),
+        (60, 0, 14.4, True),
         (200, 0, 1.2, False),
         # Two strokes of 0.2 mL at 14.4 mL/h take 100 s; the next stroke is 50 s after the stand.
         (50, 200_000, 14.4, False),
@@ -135,10 +135,10 @@ def test_counter_frozen_at_its_edge(
 
 
 def test_counter_frozen_in_time() -> None:
-    """Said with the first message beyond 0.1 mL, gone with the first that shows a stroke."""
-    assert stood(60) == [
-        "00:10:26 raised counter-frozen medium",
-        "00:11:01 cleared counter-frozen medium",
+    """Said after a minute, once it is beyond 0.1 mL; gone with the first that shows a stroke."""
+    assert stood(90) == [
+        "00:11:00 raised counter-frozen medium",
+        "00:11:31 cleared counter-frozen medium",
     ]
 
 
