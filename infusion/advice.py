@@ -7,12 +7,20 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
+from infusion.care_calendar import (
+    OUT_MS,
+    level_due,
+    platelets_due,
+    therapeutic_due,
+    visit_due,
+)
 from infusion.nomogram import Nomogram, advise
 from infusion.prescription import Timeline
 from infusion.record import Record, results_of
 from infusion.rules import Rule
 from infusion.situation import Verdict
 from infusion.thresholds import Thresholds
+from infusion.units import MS_PER_HOUR
 
 TEST_OF_NOMOGRAM = {"anti_xa_iu_ml": "anti-xa", "aptt_s": "aptt", "aptt_ratio": "aptt"}
 
@@ -46,6 +54,29 @@ def protocol_says(record: Record, nomogram: Nomogram, limits: Thresholds) -> str
         f"{nomogram.title}: {advice.words}{bolus}. What the table says, no order;"
         f" source: {nomogram.source}"
     )
+
+
+def next_care_ms(record: Record, limits: Thresholds, at_ms: int) -> int | None:
+    """The next instant after `at_ms`, on the order's clock, at which time alone changes what the
+    rules on laboratory and care say; None when only a message can."""
+    instants: list[int] = []
+    for due in (
+        level_due(record, limits, at_ms),
+        platelets_due(record, limits, at_ms),
+        visit_due(record, limits),
+        therapeutic_due(record, limits),
+    ):
+        if due is not None:
+            instants.append(due.overdue_ms)
+            if due.bad_ms is not None:
+                instants.append(due.bad_ms)
+    complaint_ms = round(limits.complaint_h * MS_PER_HOUR)
+    instants += [report.time_ms + complaint_ms for report in record.reports]
+    if record.order is not None:
+        # The calendar hangs on the rate in force, and the end of a therapy counts an hour later.
+        times = record.order.timeline.times_ms
+        instants += [instant for time in times for instant in (time, time + OUT_MS)]
+    return min((instant for instant in instants if instant > at_ms), default=None)
 
 
 def _rate_iu_h(timeline: Timeline, at_ms: int) -> float | None:

@@ -49,8 +49,8 @@ def is_live(state: PumpState, message: PumpMessage, pump_ms: int, clock_ms: int)
 
     `pump_ms` is the pump's clock and `clock_ms` the partition clock.
     """
-    age_ms = pump_ms - message.time_ms if state.edge is not None else 0
-    if age_ms <= LATE_MS_MAX:
+    age_ms = pump_ms - message.time_ms
+    if age_ms <= LATE_MS_MAX or state.edge is None:
         state.lag_clock_ms = None
         return True
     if state.lag_clock_ms is None or abs(age_ms - state.lag_ms) > RELIVE_DRIFT_MS:
@@ -131,7 +131,9 @@ def take(state: PumpState, message: PumpMessage, key: int, held_iu: float, clock
         assert isinstance(message, Event), "a pump sends telemetry and events"
         state.event = message
     state.held_iu = held_iu
-    state.edge_iu = state.account.pumped_iu - held_iu
+    newest = state.account.recent[-1]
+    pumped_iu = newest.pumped_iu if newest.key == key else state.account.pumped_iu
+    state.edge_iu = pumped_iu - held_iu
     state.edge_key = key
     state.heard_clock_ms = clock_ms
     return is_new

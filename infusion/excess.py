@@ -36,22 +36,24 @@ class Excess(Struct, gc=False, array_like=True):
 
     def begin(self, at_ms: int) -> None:
         """Forget what was, and count from an instant on."""
+        if self.to_ms != self.since_ms:
+            # Before the first interval there is nothing to forget.
+            self.total_iu = self.peak_iu = self.delivered_iu = self.ordered_iu = 0.0
+            self.samples = 0
         self.since_ms = self.to_ms = at_ms
-        self.total_iu = self.peak_iu = self.delivered_iu = self.ordered_iu = 0.0
-        self.samples = 0
 
     def add(self, interval: Interval, ordered_iu: float, gain_iu: float, step_iu: float) -> None:
         """Take one more interval into account, in which the sum grew by `gain_iu`."""
         if self.to_ms == self.since_ms:
             # The first since it began: what lies between, a gap for example, proves nothing.
             self.since_ms = interval.from_ms
+        self.to_ms = interval.to_ms
         self.total_iu += gain_iu
         self.peak_iu = max(self.peak_iu, self.total_iu)
         is_over = gain_iu <= 0 if step_iu == 0 else self.peak_iu - self.total_iu > step_iu
         if is_over or self.total_iu < 0:
             self.begin(interval.to_ms)
             return
-        self.to_ms = interval.to_ms
         self.delivered_iu += interval.delivered_iu
         self.ordered_iu += ordered_iu
         self.samples += interval.samples or 0
@@ -117,8 +119,17 @@ def add(
     """
     delivered_iu, step_iu = interval.delivered_iu, watch.step_iu
     over, under = watch.over, watch.under
-    over.add(interval, most_iu, delivered_iu - (1 + tolerance) * most_iu, step_iu)
-    under.add(interval, least_iu, (1 - tolerance) * least_iu - delivered_iu, step_iu)
+    more_iu = delivered_iu - (1 + tolerance) * most_iu
+    less_iu = (1 - tolerance) * least_iu - delivered_iu
+    # With a flow as ordered both sums are at a new low at each stretch, and this is all.
+    if over.total_iu + more_iu < 0:
+        over.begin(interval.to_ms)
+    else:
+        over.add(interval, most_iu, more_iu, step_iu)
+    if under.total_iu + less_iu < 0:
+        under.begin(interval.to_ms)
+    else:
+        under.add(interval, least_iu, less_iu, step_iu)
     return over.total_iu > step_iu or under.total_iu > step_iu
 
 

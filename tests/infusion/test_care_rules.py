@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from infusion.advice import next_care_ms
 from infusion.care_calendar import (
     level_due,
     platelets_due,
     protocol_test,
     side_of,
+    therapeutic_due,
     visit_due,
 )
 from infusion.prescription import Hold, RateChange, Start, Stop
@@ -260,3 +262,47 @@ def test_a_visit_is_missed_a_day_after_its_week() -> None:
 def test_without_a_first_visit_nobody_waits_for_the_next() -> None:
     assert visit_due(record(report("fever", "01:00")), DEFAULTS) is None
     assert clinical(begin(START, interval_ms=3_600_000).run("300:00")) == []
+
+
+# --- when the calendar is looked at ---------------------------------------------------------------
+
+
+def test_the_next_instant_of_the_calendar() -> None:
+    kept = record(level(0.8, "06:00", "07:00"), report("visit", "02:00"), report("fever", "03:00"))
+    expected = ["16:30", "18:30", "26:30", "75:00", "108:00", "194:00"]
+    at_ms = T0 + clock("08:00")
+    found = []
+    while (due := next_care_ms(kept, DEFAULTS, at_ms)) is not None:
+        found.append(due - T0)
+        at_ms = due
+    # The visit's and the fever's time as complaints, too: an instant too many costs a look.
+    assert set(found) >= {clock(each) for each in expected}
+    assert found == sorted(found)
+    assert next_care_ms(Record("T-01"), DEFAULTS, T0) is None
+
+
+@pytest.mark.parametrize("hours", range(1, 120, 7))
+def test_nothing_changes_between_two_instants_of_the_calendar(hours: int) -> None:
+    """Whatever is due or missed just after one instant is so just before the next."""
+    stop = Stop(at_ms=T0 + clock("100:00"))
+    kept = record(
+        level(0.8, "06:00", "07:00"), report("visit", "02:00"), order=compiled(START, stop)
+    )
+    at_ms = T0 + hours * MS_PER_HOUR + 1
+    next_ms = next_care_ms(kept, DEFAULTS, at_ms)
+    assert next_ms is not None
+    assert missed(kept, at_ms) == missed(kept, next_ms - 1)
+
+
+def missed(kept: Record, at_ms: int) -> list[bool]:
+    """What is overdue and badly overdue at an instant."""
+    dues = (
+        level_due(kept, DEFAULTS, at_ms),
+        platelets_due(kept, DEFAULTS, at_ms),
+        visit_due(kept, DEFAULTS),
+        therapeutic_due(kept, DEFAULTS),
+    )
+    said = [due is not None and at_ms >= due.overdue_ms for due in dues]
+    return said + [
+        due is not None and due.bad_ms is not None and at_ms >= due.bad_ms for due in dues
+    ]
