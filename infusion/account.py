@@ -132,8 +132,7 @@ def book(account: Account, sample: Sample, rate_max_ml_h: float) -> bool:
 
     `rate_max_ml_h` is the pump's highest rate: a counter that gains faster is not believed.
     """
-    runs = account.runs
-    key = sample.key
+    runs, key = account.runs, sample.key
     if account.floor is not None and key <= account.floor.last_key:
         account.too_late += 1
         return False
@@ -398,5 +397,4 @@ def _mark(account: Account, mark: Mark) -> None:
         ):
             account.still = mark
         recent.append(mark)
-    if len(recent) > RECENT_MAX:
-        del recent[0]
+    del recent[:-RECENT_MAX]
