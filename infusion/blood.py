@@ -36,9 +36,9 @@ def carry_on(state: PumpState, record: Record | None) -> None:
         for result in record.results:
             level.observe(watch, result)
     elif to_ms - watch.at_ms >= STEP_MS:
-        ordered_iu = _ordered_iu(state, timeline, watch.at_ms, to_ms)
+        due_iu = ordered_iu(state, timeline, watch.at_ms, to_ms)
         gained_iu = max(0.0, delivered_iu - state.level_iu)
-        level.advance(watch, gained_iu, ordered_iu, to_ms, weight_kg)
+        level.advance(watch, gained_iu, due_iu, to_ms, weight_kg)
     else:
         return
     state.level_iu, state.level_boot = delivered_iu, edge.boot
@@ -56,7 +56,7 @@ def fill_in(state: PumpState, late_iu: float) -> None:
         state.level, state.late_iu = LevelWatch(), 0.0
 
 
-def _ordered_iu(state: PumpState, timeline: Timeline, from_ms: int, to_ms: int) -> float:
+def ordered_iu(state: PumpState, timeline: Timeline, from_ms: int, to_ms: int) -> float:
     """The dose ordered in an interval, with its boluses where they are given."""
     dose = timeline.dose_iu(from_ms, to_ms)
     for begin_ms, end_ms, rate_iu_h in timeline.boluses:

@@ -55,6 +55,24 @@ def test_a_bolus_stays_given_when_the_clock_is_set() -> None:
     assert [line for line in lines if "order-not-applied" in line] == []
 
 
+def test_a_bolus_that_was_given_unheard_is_known_from_what_comes_late() -> None:
+    """Offline from 00:40 to 01:30; the bolus of 01:00 is in the messages that come afterwards."""
+    bolus = Bolus(at_ms=T0 + clock("01:00"), dose_iu=1_000, duration_s=600)
+    paper = begin(START, bolus).run("00:40")
+    before = len(paper.stream)
+    paper.run("01:02").program(60.0).run("01:12").program(RATE_ML_H).run("01:30")
+    late = paper.stream[before:]
+    del paper.stream[before:]
+    paper.run("01:31")
+    now_ms = paper.now_ms
+    paper.stream += [(now_ms, message) for _, message in late]
+    paper.run("02:30")
+    assert not [line for line in says(paper) if "order-not-applied" in line]
+    # Whoever gives it now gives it twice.
+    paper.program(60.0).run("02:40").program(RATE_ML_H).run("02:45")
+    assert any("rate-not-as-ordered high" in line for line in says(paper))
+
+
 def test_a_pump_whose_therapy_went_to_another_is_not_asked_to_deliver() -> None:
     paper = begin(START).run("00:10").stop()
     paper.say(order(START, version=2, pump="P-02")).run("01:00")
