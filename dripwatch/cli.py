@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import sys
+import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,14 +33,17 @@ from host.process import (
     until_signal,
 )
 from infusion.errors import DripwatchError
+from infusion.policy_words import describe as describe_policy
 from infusion.settings import Resolved, describe
 from link import EmbeddedBroker
 from link.address import LinkOptions
 from monitor.cli import MonitorProcess, MonitorSection
+from monitor.references import read_references
 from simulator.setup import SimulatorSettings, read_setup
 
 UP_FILE = "up.toml"
 EMBEDDED_PORT = 1883
+LINE_COLUMNS = 100
 
 
 class UpProcess(Struct, frozen=True, kw_only=True):
@@ -178,15 +183,29 @@ _KINDS: dict[str, Callable[..., Resolved[Any]]] = {
 @click.argument("kind", type=click.Choice(sorted(_KINDS)), required=False)
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file, with a KIND")
 def check_config(*, kind: str | None, config: Path | None) -> None:
-    """Check the settings of a KIND of process (all), and tell where each value comes from."""
+    """Check the settings of a KIND of process (all), and tell where each value comes from.
+
+    For the monitor also how alerts are handled, in plain sentences.
+    """
     if config is not None and kind is None:
         raise click.UsageError("--config belongs to one KIND; say which: " + ", ".join(_KINDS))
     try:
         for name in [kind] if kind is not None else sorted(_KINDS):
-            rows = describe(_KINDS[name](config))
+            resolved = _KINDS[name](config)
+            rows = describe(resolved)
             width = max(len(f"{key} = {value}") for key, value, _ in rows)
             click.echo(f"{name}:")
             for key, value, origin in rows:
                 click.echo(f"  {f'{key} = {value}':<{width}}  # {origin}")
+            if name == "monitor":
+                _tell_policy(resolved.value)
     except DripwatchError as error:
         sys.exit(report(error))
+
+
+def _tell_policy(process: MonitorProcess) -> None:
+    """How alerts are handled, in sentences. Raises ConfigError for a policy that is no good."""
+    references = read_references(process.monitor.alerts)
+    click.echo(f"alerts, by {references.alerts}:")
+    for line in describe_policy(references.policy, time.time_ns() // 1_000_000):
+        click.echo(textwrap.fill(line, LINE_COLUMNS, initial_indent="  ", subsequent_indent="    "))

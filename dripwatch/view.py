@@ -14,10 +14,10 @@ from rich.text import Text
 
 from infusion.alarms import Priority
 from infusion.alert import CLOSING
-from infusion.alerts import explain
 from infusion.dose import Dose
 from infusion.messages import Alert, AlertChange, Audit
 from infusion.units import MS_PER_MINUTE
+from infusion.words import explain
 from monitor.service import PumpView, Status
 
 NOTICE = "For testing and training. Not a medical device."
@@ -36,6 +36,7 @@ STYLES = {
 # The changes at which somebody should be told what to look at first.
 _NEWS = frozenset({"raised", "escalated", "returned"})
 _INDENT = " " * 8
+_QUIET = frozenset({"called", "updated"})
 OUTCOME_STYLES = {"done": "green", "late": "yellow", "refused": "red"}
 # A pump that has not been heard for so long is shown as silent, whatever it last said.
 SILENT_MS = MS_PER_MINUTE
@@ -65,7 +66,7 @@ def render(frame: Frame, *, height: int) -> RenderableType:
     """The whole picture for a terminal of so many lines."""
     # A small screen shows fewer of the last alerts rather than fewer of the pumps.
     lines = min(ALERT_LINES_MAX, max(3, height // 5))
-    alerts = frame.told[-lines:]
+    alerts = [change for change in frame.told if is_news(change)][-lines:]
     room = max(3, height - HEAD_LINES - lines - 4)
     return Group(
         _head(frame),
@@ -75,6 +76,14 @@ def render(frame: Frame, *, height: int) -> RenderableType:
         Text("Alerts as they come", style="bold"),
         *(told_line(change, frame.start_ms) for change in alerts),
     )
+
+
+def is_news(change: AlertChange) -> bool:
+    """Whether a change is worth a line of a small picture: no notices, and no calls.
+
+    Who is called, and what else hides behind an alert, is in the alert log.
+    """
+    return change.alert.priority is not Priority.NOTICE and change.change not in _QUIET
 
 
 def told_line(change: AlertChange, start_ms: int | None) -> Text:

@@ -71,7 +71,7 @@ def load_settings(
 def read_named(name: str, folder: str) -> tuple[bytes, str]:
     """A TOML file by its path, or by its name in a folder of config/: its bytes, and its name.
 
-    Raises ConfigError that lists the names there are.
+    The folder "" is config/ itself. Raises ConfigError that lists the names there are.
     """
     path, shown = Path(name), name
     if not name.endswith(".toml"):
@@ -79,11 +79,13 @@ def read_named(name: str, folder: str) -> tuple[bytes, str]:
         if name not in known:
             nearest = get_close_matches(name, known, n=1)
             hint = f"; the nearest is {nearest[0]}" if nearest else ""
+            place = f"config/{folder}".rstrip("/")
             raise ConfigError(
-                f"{name!r} is not in config/{folder}{hint}; known: {', '.join(known)};"
+                f"{name!r} is not in {place}{hint}; known: {', '.join(known)};"
                 " a file of your own ends in .toml"
             )
-        path, shown = config_path(f"{folder}/{name}.toml"), f"config/{folder}/{name}.toml"
+        inside = f"{folder}/{name}.toml".lstrip("/")
+        path, shown = config_path(inside), f"config/{inside}"
     try:
         return path.read_bytes(), shown
     except OSError as error:

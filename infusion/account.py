@@ -17,11 +17,13 @@ Volumes are whole nanolitres, so totals are exact. While pressure shows an occlu
 into the line's compliance is *held*: pumped, but not yet delivered.
 """
 
-from typing import NamedTuple
+from itertools import pairwise
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from infusion.counter import (
+    GAIN_SLACK_NL,
     CounterFault,
     Run,
     Sample,
@@ -53,8 +55,11 @@ RINGS = (
 )
 
 
-class Mark(NamedTuple):
-    """The account as it stood at one sample: everything pumped up to it, and what was held."""
+class Mark(Struct, frozen=True, order=True, array_like=True, gc=False):
+    """The account as it stood at one sample: everything pumped up to it, and what was held.
+
+    Marks are ordered by the key of their sample.
+    """
 
     key: int
     time_ms: int
@@ -63,7 +68,7 @@ class Mark(NamedTuple):
     held_iu: float
 
 
-class Interval(NamedTuple):
+class Interval(Struct, frozen=True, array_like=True, gc=False):
     """What was delivered between two samples: IU, pumped less held.
 
     `samples` counts the messages that the pump sent in it; None across a restart of the pump.
@@ -127,8 +132,7 @@ def book(account: Account, sample: Sample, rate_max_ml_h: float) -> bool:
 
     `rate_max_ml_h` is the pump's highest rate: a counter that gains faster is not believed.
     """
-    runs = account.runs
-    key = sample.key
+    runs, key = account.runs, sample.key
     if account.floor is not None and key <= account.floor.last_key:
         account.too_late += 1
         return False
@@ -138,13 +142,55 @@ def book(account: Account, sample: Sample, rate_max_ml_h: float) -> bool:
             return False
         _book_late(account, sample, rate_max_ml_h)
         account.late += 1
-    elif runs and extends(runs[-1], sample, rate_max_ml_h):
-        last = runs[-1]
-        last.last_key, last.last_ms, last.last_nl = key, sample.time_ms, sample.volume_nl
-        _mark(account, sample, account.pumped_nl, account.pumped_iu)
     else:
-        _book_apart(account, sample, rate_max_ml_h)
-        _mark(account, sample, account.pumped_nl, account.pumped_iu)
+        if runs and extends(runs[-1], sample, rate_max_ml_h):
+            last = runs[-1]
+            last.last_key, last.last_ms, last.last_nl = key, sample.time_ms, sample.volume_nl
+        else:
+            _book_apart(account, sample, rate_max_ml_h)
+        _mark(account, _mark_of(sample, account.pumped_nl, account.pumped_iu))
+    account.accepted += 1
+    return True
+
+
+def book_next(
+    account: Account,
+    key: int,
+    time_ms: int,
+    volume_nl: int,
+    concentration_iu_ml: float,
+    held_iu: float,
+) -> bool:
+    """Book a sample that follows the newest one with nothing to explain, as nearly all do.
+
+    False where there may be something to explain: it is for `book` then, which would do the same
+    with this one. The fields are those of a `Sample`, not cleared.
+    """
+    runs, recent = account.runs, account.recent
+    if not runs or not recent:
+        return False
+    last, before = runs[-1], recent[-1]
+    if (
+        key != last.last_key + 1
+        or concentration_iu_ml != last.concentration_iu_ml
+        or not 0 <= volume_nl - last.last_nl <= GAIN_SLACK_NL
+        or before.key != last.last_key
+    ):
+        return False
+    last.last_key, last.last_ms, last.last_nl = key, time_ms, volume_nl
+    run_nl = volume_nl - last.first_nl
+    pumped_nl = account.settled_nl + run_nl
+    pumped_iu = account.settled_iu + dose_iu(run_nl, concentration_iu_ml)
+    mark = Mark(key, time_ms, pumped_nl, pumped_iu, held_iu)
+    known = account.rings[0].get(time_ms // RINGS[0][0])
+    if known is None or key < known.key:
+        _mark(account, mark)
+    else:
+        if before.pumped_nl != pumped_nl:
+            account.still = mark
+        recent.append(mark)
+        if len(recent) > RECENT_MAX:
+            del recent[0]
     account.accepted += 1
     return True
 
@@ -168,7 +214,6 @@ def window(account: Account, length_ms: int) -> Interval | None:
     begins = [mark for mark in ring.values() if mark.time_ms <= target_ms]
     if account.origin is not None:
         begins.append(account.origin)
-    # Marks are ordered by the key of their sample.
     begin = max(begins, default=edge)
     return between(begin, edge) if begin.key < edge.key else None
 
@@ -179,7 +224,7 @@ def therapy(account: Account) -> Interval | None:
         return None
     begin = account.origin
     if account.first_therapy:
-        begin = begin._replace(pumped_nl=0, pumped_iu=0.0, held_iu=0.0)
+        begin = replace(begin, pumped_nl=0, pumped_iu=0.0, held_iu=0.0)
     return between(begin, account.edge)
 
 
@@ -204,7 +249,7 @@ def shift_times(account: Account, delta_ms: int, last_key: int) -> None:
     """Move the times of all samples up to `last_key`: the pump's clock was set by so much."""
 
     def moved(mark: Mark) -> Mark:
-        return mark._replace(time_ms=mark.time_ms + delta_ms) if mark.key <= last_key else mark
+        return replace(mark, time_ms=mark.time_ms + delta_ms) if mark.key <= last_key else mark
 
     for run in account.runs:
         if run.last_key <= last_key:
@@ -296,7 +341,11 @@ def _book_late(account: Account, sample: Sample, rate_max_ml_h: float) -> None:
     _fold(account, rate_max_ml_h)
     account.settled_nl, account.settled_iu = _sum_before(account, runs[-1].first_key, rate_max_ml_h)
     _shift(account, sample.key, account.pumped_nl - was_nl, account.pumped_iu - was_iu)
-    _mark(account, sample, own_nl, own_iu)
+    _mark(account, _mark_of(sample, own_nl, own_iu))
+    # A late message may tell that a counter moved which seemed to stand.
+    for one, other in pairwise(account.recent):
+        if one.pumped_nl != other.pumped_nl or not same_boot(one.key, other.key):
+            account.still = other
 
 
 def _shift(account: Account, key: int, volume_nl: int, dose: float) -> None:
@@ -307,7 +356,7 @@ def _shift(account: Account, key: int, volume_nl: int, dose: float) -> None:
     def moved(mark: Mark) -> Mark:
         if mark.key <= key:
             return mark
-        return mark._replace(pumped_nl=mark.pumped_nl + volume_nl, pumped_iu=mark.pumped_iu + dose)
+        return replace(mark, pumped_nl=mark.pumped_nl + volume_nl, pumped_iu=mark.pumped_iu + dose)
 
     for ring in account.rings:
         for cell, mark in ring.items():
@@ -317,13 +366,16 @@ def _shift(account: Account, key: int, volume_nl: int, dose: float) -> None:
         account.origin = moved(account.origin)
 
 
-def _mark(account: Account, sample: Sample, pumped_nl: int, pumped_iu: float) -> None:
+def _mark_of(sample: Sample, pumped_nl: int, pumped_iu: float) -> Mark:
+    return Mark(sample.key, sample.time_ms, pumped_nl, pumped_iu, sample.held_iu)
+
+
+def _mark(account: Account, mark: Mark) -> None:
     """Remember the account as it stands at a sample: the oldest of each cell stays."""
-    mark = Mark(sample.key, sample.time_ms, pumped_nl, pumped_iu, sample.held_iu)
     recent = account.recent
     is_newest = not recent or mark.key > recent[-1].key
     for (spacing_ms, kept), ring in zip(RINGS, account.rings, strict=True):
-        cell = sample.time_ms // spacing_ms
+        cell = mark.time_ms // spacing_ms
         known = ring.get(cell)
         if known is None or mark.key < known.key:
             ring[cell] = mark
@@ -338,8 +390,11 @@ def _mark(account: Account, sample: Sample, pumped_nl: int, pumped_iu: float) ->
         recent.sort()
     else:
         before = recent[-1] if recent else None
-        if before is None or before.pumped_nl != pumped_nl or not same_boot(before.key, mark.key):
+        if (
+            before is None
+            or before.pumped_nl != mark.pumped_nl
+            or not same_boot(before.key, mark.key)
+        ):
             account.still = mark
         recent.append(mark)
-    if len(recent) > RECENT_MAX:
-        del recent[0]
+    del recent[:-RECENT_MAX]

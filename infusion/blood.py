@@ -27,7 +27,7 @@ def carry_on(state: PumpState, record: Record | None) -> None:
         return
     timeline, weight_kg = record.order.timeline, record.order.prescription.weight_kg
     to_ms = edge.time_ms - state.clock_shift_ms
-    delivered_iu = state.account.pumped_iu - state.held_iu
+    delivered_iu = state.edge_iu
     is_gap = edge.boot != state.level_boot and to_ms - watch.at_ms > GAP_MS
     if not watch.has_begun or is_gap:
         # What a pump gave before it restarted unseen is not known: taken to be as ordered.
@@ -50,6 +50,7 @@ def fill_in(state: PumpState, late_iu: float) -> None:
     What many tell one by one is as much as what one tells at once.
     """
     state.level_iu += late_iu
+    state.edge_iu += late_iu
     state.late_iu += late_iu
     if abs(state.late_iu) > LATE_IU_MAX:
         state.level, state.late_iu = LevelWatch(), 0.0

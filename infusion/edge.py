@@ -10,6 +10,7 @@ clock has seen the hour go by.
 
 from infusion import alerts, excess, pressure
 from infusion.account import begin_therapy, shift_times
+from infusion.allowed import Bolus
 from infusion.counter import same_boot
 from infusion.level_grid import LevelWatch
 from infusion.messages import Event, PumpMessage, Telemetry
@@ -48,8 +49,8 @@ def is_live(state: PumpState, message: PumpMessage, pump_ms: int, clock_ms: int)
 
     `pump_ms` is the pump's clock and `clock_ms` the partition clock.
     """
-    age_ms = pump_ms - message.time_ms if state.edge is not None else 0
-    if age_ms <= LATE_MS_MAX:
+    age_ms = pump_ms - message.time_ms
+    if age_ms <= LATE_MS_MAX or state.edge is None:
         state.lag_clock_ms = None
         return True
     if state.lag_clock_ms is None or abs(age_ms - state.lag_ms) > RELIVE_DRIFT_MS:
@@ -84,7 +85,9 @@ def set_clock(state: PumpState, time_ms: int, pump_ms: int, received_ms: int) ->
         note(state, "clock", pump_ms, words)
         # A clock that tells the time of everybody else again is right, whatever it was before.
         is_right = abs(time_ms - received_ms) <= LATE_MS_MAX
-        state.clock_shift_ms = 0 if is_right else state.clock_shift_ms + delta_ms
+        before_ms = state.clock_shift_ms
+        state.clock_shift_ms = 0 if is_right else before_ms + delta_ms
+        _shift_boluses(state, state.clock_shift_ms - before_ms)
     alerts.shift(state.board, delta_ms)
     excess.shift(state.flow, delta_ms)
     pressure.shift(state.pressure, delta_ms)
@@ -123,11 +126,14 @@ def take(state: PumpState, message: PumpMessage, key: int, held_iu: float, clock
         state.faster_until_ms = message.time_ms
     if type(message) is Telemetry:
         _note_supply(state, edge, message)
-        state.telemetry = None
-    elif type(edge) is Telemetry:
-        state.telemetry = edge
+        state.telemetry, state.event = message, None
+    else:
+        assert isinstance(message, Event), "a pump sends telemetry and events"
+        state.event = message
     state.held_iu = held_iu
-    state.edge = message
+    newest = state.account.recent[-1]
+    pumped_iu = newest.pumped_iu if newest.key == key else state.account.pumped_iu
+    state.edge_iu = pumped_iu - held_iu
     state.edge_key = key
     state.heard_clock_ms = clock_ms
     return is_new
@@ -164,6 +170,8 @@ def _note_changes(state: PumpState, edge: PumpMessage | None, message: PumpMessa
     delivers = is_delivering(message)
     if edge is None or is_delivering(edge) != delivers:
         state.standing_ms = at_ms
+        # A flow begins and ends with delivery.
+        excess.begin(state.flow, state.account)
     if edge is None or edge.rate_ml_h != message.rate_ml_h:
         keypad.rate_ms = at_ms
     if edge is not None and (
@@ -211,6 +219,17 @@ def _note_supply(state: PumpState, edge: PumpMessage | None, message: Telemetry)
         supply.unplugged_ms = None
     elif supply.unplugged_ms is None:
         supply.unplugged_ms, supply.charge = message.time_ms, message.battery
+
+
+def _shift_boluses(state: PumpState, delta_ms: int) -> None:
+    """Boluses stand on the clock on which the order is read: a bolus that was given stays given."""
+
+    def moved(bolus: Bolus) -> Bolus:
+        return Bolus(bolus.begin_ms + delta_ms, bolus.end_ms + delta_ms, bolus.rate_iu_h)
+
+    state.given = [(moved(bolus), at_ms + delta_ms) for bolus, at_ms in state.given]
+    if state.giving is not None:
+        state.giving = moved(state.giving)
 
 
 def _shift_keypad_and_supply(state: PumpState, delta_ms: int) -> None:

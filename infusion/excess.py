@@ -17,6 +17,7 @@ memory.
 from msgspec import Struct, field
 
 from infusion.account import FLOW_MS_MIN, Account, Interval, between
+from infusion.counter import same_boot
 
 
 class Excess(Struct, gc=False, array_like=True):
@@ -35,22 +36,24 @@ class Excess(Struct, gc=False, array_like=True):
 
     def begin(self, at_ms: int) -> None:
         """Forget what was, and count from an instant on."""
+        if self.to_ms != self.since_ms:
+            # Before the first interval there is nothing to forget.
+            self.total_iu = self.peak_iu = self.delivered_iu = self.ordered_iu = 0.0
+            self.samples = 0
         self.since_ms = self.to_ms = at_ms
-        self.total_iu = self.peak_iu = self.delivered_iu = self.ordered_iu = 0.0
-        self.samples = 0
 
     def add(self, interval: Interval, ordered_iu: float, gain_iu: float, step_iu: float) -> None:
         """Take one more interval into account, in which the sum grew by `gain_iu`."""
         if self.to_ms == self.since_ms:
             # The first since it began: what lies between, a gap for example, proves nothing.
             self.since_ms = interval.from_ms
+        self.to_ms = interval.to_ms
         self.total_iu += gain_iu
         self.peak_iu = max(self.peak_iu, self.total_iu)
         is_over = gain_iu <= 0 if step_iu == 0 else self.peak_iu - self.total_iu > step_iu
         if is_over or self.total_iu < 0:
             self.begin(interval.to_ms)
             return
-        self.to_ms = interval.to_ms
         self.delivered_iu += interval.delivered_iu
         self.ordered_iu += ordered_iu
         self.samples += interval.samples or 0
@@ -93,8 +96,10 @@ def stretch(watch: FlowWatch, account: Account, longest_ms: int) -> Interval | N
     last = recent[-2] if len(recent) > 1 else None
     if last is not None and last.key != key:
         last = next((mark for mark in reversed(recent) if mark.key == key), None)
-    if not watch.has_begun or last is None or edge.time_ms < last.time_ms:
-        # So many came in late that the last one is not at hand, or the clock was set.
+    is_new_run = last is None or edge.time_ms < last.time_ms or not same_boot(last.key, edge.key)
+    if not watch.has_begun or last is None or is_new_run:
+        # So many came in late that the last one is not at hand, or the clock was set, or the pump
+        # was off: what it gave before tells nothing of the flow since.
         begin(watch, account)
         return None
     length_ms = edge.time_ms - last.time_ms
@@ -114,8 +119,17 @@ def add(
     """
     delivered_iu, step_iu = interval.delivered_iu, watch.step_iu
     over, under = watch.over, watch.under
-    over.add(interval, most_iu, delivered_iu - (1 + tolerance) * most_iu, step_iu)
-    under.add(interval, least_iu, (1 - tolerance) * least_iu - delivered_iu, step_iu)
+    more_iu = delivered_iu - (1 + tolerance) * most_iu
+    less_iu = (1 - tolerance) * least_iu - delivered_iu
+    # With a flow as ordered both sums are at a new low at each stretch, and this is all.
+    if over.total_iu + more_iu < 0:
+        over.begin(interval.to_ms)
+    else:
+        over.add(interval, most_iu, more_iu, step_iu)
+    if under.total_iu + less_iu < 0:
+        under.begin(interval.to_ms)
+    else:
+        under.add(interval, least_iu, less_iu, step_iu)
     return over.total_iu > step_iu or under.total_iu > step_iu
 
 

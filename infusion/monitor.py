@@ -16,10 +16,11 @@
 Deadlines fire at their own instant, in order, before whatever comes after them is looked at. So
 alerts do not depend on how the stream was cut into batches, nor on how often `tick` is called.
 
-A pump is *looked at*, by all rules, when anything but the numbers in its messages changes, at each
-of its deadlines, and at least once a minute; at every message while one of the watches (flow,
-pressure, counter) sees something, or while an alert brews, recovers, or hangs on the numbers. All
-other messages only go into the account and the watches: they are nearly all there are.
+A pump is *looked at* when anything but the numbers in its messages changes, at each of its
+deadlines, and at least once a minute; at every message while one of the watches (flow, pressure,
+counter) sees something, or while an alert brews, recovers, or hangs on the numbers. All other
+messages only go into the account and the watches: they are nearly all there are. A look without
+news is at what numbers and time can bring (infusion/looks.py).
 
 What is live and what is back-fill, and whose clock was set, is told in infusion/edge.py.
 """
@@ -28,7 +29,7 @@ from collections.abc import Mapping
 from heapq import heappop, heappush
 
 from infusion import level
-from infusion.account import Account, book
+from infusion.account import Account
 from infusion.acts import perform, refusal
 from infusion.advice import advised
 from infusion.alerts import is_restless, next_look_ms, open_alerts, unseen_alerts, update
@@ -36,22 +37,13 @@ from infusion.allowed import FOREVER_MS
 from infusion.blood import carry_on, fill_in
 from infusion.board import Board, Look
 from infusion.clinical import LabResult, Report
-from infusion.counter import Sample, sample_key
+from infusion.counter import sample_key
 from infusion.edge import LATE_MS_MAX, is_live, is_stranger, leaps, note, set_clock, take
 from infusion.errors import MessageError
 from infusion.handling import Handling
 from infusion.handlings import Handlings
-from infusion.messages import (
-    Act,
-    AlertChange,
-    Audit,
-    Event,
-    Message,
-    OpenAlerts,
-    Presence,
-    PumpMessage,
-    Telemetry,
-)
+from infusion.looks import Looks
+from infusion.messages import Act, AlertChange, Audit, Message, OpenAlerts, Presence, PumpMessage
 from infusion.nomogram import Nomogram
 from infusion.pacing import is_delivering, longest_judged_ms, silence_ms
 from infusion.policy import Policy
@@ -61,14 +53,13 @@ from infusion.rules import verdicts
 from infusion.situation import Situation
 from infusion.state import Clock, MonitorSettings, PumpState
 from infusion.therapies import Therapies
-from infusion.units import MS_PER_MINUTE, nanolitres
-from infusion.watches import held_dose_iu, watch
+from infusion.units import MS_PER_MINUTE
+from infusion.watches import COUNTERS_CLEARED, enter, held_dose_iu, watch
 
 # The values that the verbs work on are named here too, so that a caller needs this module only.
 __all__ = ["COUNTERS_CLEARED", "Clock", "Monitor", "MonitorSettings", "PumpState"]
 
 PUMPS_MAX = 200_000
-COUNTERS_CLEARED = "MDC_EVT_PUMP_VOL_COUNTERS_CLEARED"
 # Messages are counted at instants so far apart, and so many of them are kept.
 TALLY_MS = 15 * MS_PER_MINUTE
 TALLIES_KEPT = 7
@@ -93,16 +84,21 @@ class Monitor:
         self.refused: dict[str, int] = {}
         # What became of acts, since the caller last emptied this list.
         self.audits: list[Audit] = []
-        # Pumps whose state changed since the caller last emptied this set.
+        # Pumps whose state changed since it was last emptied.
         self.touched: set[str] = set()
+        self._looks = Looks()
         self._deadlines: list[tuple[int, str]] = []
         self._scheduled: dict[str, int] = {}
 
     def receive(self, message: Message, site: str, now_ms: int) -> list[AlertChange]:
         """Take a message. Raises `MessageError` where it makes no sense; nothing then changes."""
         if isinstance(message, PumpMessage):
-            self._admit(site, message.pump)
-            return self.tick(now_ms) + self._pump_message(message, site)
+            name = f"{site}/{message.pump}"
+            if name not in self.pumps:
+                self._admit(site, message.pump)
+            passed = self.tick(now_ms)
+            changes = self._pump_message(name, message, site)
+            return passed + changes if passed else changes
         if isinstance(message, Prescription):
             self._admit(site, message.pump)
             order = self.therapies.compiled(message, site)
@@ -131,7 +127,7 @@ class Monitor:
 
     def tick(self, now_ms: int) -> list[AlertChange]:
         """Let time pass up to a time of receipt; every deadline before it fires at its instant."""
-        clock = self.clock
+        clock, deadlines = self.clock, self._deadlines
         if not clock.received_ms:
             clock.received_ms = clock.clock_ms = now_ms
             return []
@@ -142,15 +138,16 @@ class Monitor:
             step_ms = self.settings.stall_ms
         end_ms = clock.clock_ms + step_ms
         changes: list[AlertChange] = []
-        while self._deadlines and self._deadlines[0][0] < end_ms:
-            due_ms, key = heappop(self._deadlines)
+        while deadlines and deadlines[0][0] < end_ms:
+            due_ms, key = heappop(deadlines)
             if self._scheduled.get(key) != due_ms:
                 continue
             del self._scheduled[key]
             state = self.pumps[key]
             if self._due_ms(state) == due_ms:
                 clock.clock_ms = max(clock.clock_ms, due_ms)
-                changes += self._evaluate(state, self.pump_ms(state))
+                # At its own instant, however late that is noticed.
+                changes += self._evaluate(state, state.due_ms, has_news=False)
             else:
                 # The pump was heard since, and that moved the deadline.
                 self._schedule(state)
@@ -203,46 +200,35 @@ class Monitor:
             self.pumps[key] = state
         return state
 
-    def _pump_message(self, message: PumpMessage, site: str) -> list[AlertChange]:
-        name = f"{site}/{message.pump}"
+    def _pump_message(self, name: str, message: PumpMessage, site: str) -> list[AlertChange]:
         state = self.pumps.get(name) or self._state(site, message.pump)
         key = sample_key(message.boot, message.seq)
         held_iu = held_dose_iu(self.settings, state, message)
-        sample = Sample(
-            key,
-            message.time_ms,
-            nanolitres(message.volume_ml),
-            message.concentration_iu_ml,
-            held_iu,
-            isinstance(message, Event) and message.event == COUNTERS_CLEARED,
-        )
-        is_late = key <= state.edge_key
-        before_iu = state.account.pumped_iu if is_late else 0.0
-        is_new = book(state.account, sample, (state.presence or self.settings).rate_max_ml_h)
+        is_new, is_late, late_iu = enter(self.settings, state, message, key, held_iu)
         if not is_new or is_late:
             if is_late and is_new:
-                fill_in(state, state.account.pumped_iu - before_iu)
+                fill_in(state, late_iu)
             return self._old_message(name, state, message, key, is_new)
         self.touched.add(name)
-        clock = self.clock
-        pump_ms = self.pump_ms(state)
-        if not is_live(state, message, pump_ms, clock.clock_ms):
+        clock, edge, time_ms = self.clock, state.edge, message.time_ms
+        clock_ms = clock.clock_ms
+        pump_ms = clock_ms if edge is None else edge.time_ms + clock_ms - state.heard_clock_ms
+        if not is_live(state, message, pump_ms, clock_ms):
             state.backfilled += 1
             return []
-        is_other = state.edge is None or state.lag_clock_ms is not None
-        if is_other or leaps(state, message, key, clock.clock_ms):
-            set_clock(state, message.time_ms, pump_ms, clock.received_ms)
-        changes: list[AlertChange] = []
-        if message.time_ms > state.due_ms:
-            changes += self._run_up_to(state, message.time_ms)
-        is_new = take(state, message, key, held_iu, clock.clock_ms)
-        if is_new:
-            limits = self._handling(name, state, message.time_ms).thresholds
-            self.therapies.refresh(name, state, message.time_ms, limits)
+        is_other = edge is None or state.lag_clock_ms is not None
+        if is_other or leaps(state, message, key, clock_ms):
+            set_clock(state, time_ms, pump_ms, clock.received_ms)
+            self._looks.forget(name)
+        changes = self._run_up_to(state, time_ms) if time_ms > state.due_ms else []
+        has_news = take(state, message, key, held_iu, clock_ms)
+        if has_news:
+            limits = self._handling(name, state, time_ms).thresholds
+            self.therapies.refresh(name, state, time_ms, limits)
         limits = self.handlings.last(name).thresholds
         sees = watch(state, self.therapies.ordered(name), message, limits)
-        if sees or is_new or state.is_restless:
-            changes += self._evaluate(state, message.time_ms)
+        if sees or has_news or state.is_restless:
+            changes += self._evaluate(state, time_ms, has_news)
         return changes
 
     def _old_message(
@@ -265,7 +251,7 @@ class Monitor:
         """Fire the deadlines that lie between what is known of a pump and its next message."""
         changes: list[AlertChange] = []
         while state.edge is not None and state.evaluated_ms < state.due_ms < time_ms:
-            changes += self._evaluate(state, state.due_ms)
+            changes += self._evaluate(state, state.due_ms, has_news=False)
         return changes
 
     def _presence(self, presence: Presence, site: str) -> list[AlertChange]:
@@ -309,32 +295,39 @@ class Monitor:
         at_ms = max(self.pump_ms(state), state.evaluated_ms)
         look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
         done = perform(state.board, act, look, self._handling(name, state, at_ms))
-        if done.audit is not None:
-            self.audits.append(done.audit)
+        if done.audit is None:
+            # It was known: not even the pump is looked at anew.
+            return []
+        self.audits.append(done.audit)
         return done.changes + self._evaluate(state, at_ms)
 
     def _minute(self, state: PumpState, record: Record | None, at_ms: int) -> None:
         """What only comes with time, once a minute of the pump's clock."""
-        state.minute_ms = at_ms + MS_PER_MINUTE
+        state.minute_ms += ((at_ms - state.minute_ms) // MS_PER_MINUTE + 1) * MS_PER_MINUTE
         carry_on(state, record)
         tally = state.tally
         if state.edge is not None and (not tally or at_ms - tally[-1][0] >= TALLY_MS):
             tally.append((at_ms, state.edge_key, state.account.accepted))
             del tally[:-TALLIES_KEPT]
 
-    def _evaluate(self, state: PumpState, at_ms: int) -> list[AlertChange]:
-        """Look at one pump at one instant of its clock, never before the last look."""
+    def _evaluate(self, state: PumpState, at_ms: int, has_news: bool = True) -> list[AlertChange]:
+        """Look at one pump at one instant of its clock, never before the last look.
+
+        `has_news` False: nothing but numbers has changed, and time has passed.
+        """
         name = f"{state.site}/{state.pump}"
         self.touched.add(name)
-        edge = state.edge
+        edge, therapies, looks = state.edge, self.therapies, self._looks
         at_ms = state.evaluated_ms = max(at_ms, state.evaluated_ms)
         heard_ms = edge.time_ms if edge is not None else state.awaited_ms
-        handling = self._handling(name, state, at_ms)
+        therapy = therapies.therapy_of(name, state)
+        handling = self.handlings.now(name, state.site, therapy, at_ms)
         limits = handling.thresholds
-        ordered = self.therapies.ordered(name)
+        ordered = therapies.ordered(name)
         if ordered is None or at_ms >= ordered.allowed.until_ms:
-            ordered = self.therapies.refresh(name, state, at_ms, limits)
-        record = self.therapies.record_of(name, state)
+            ordered = therapies.refresh(name, state, at_ms, limits)
+            has_news |= ordered is not None
+        record = therapies.record_of(name, state)
         if at_ms >= state.minute_ms:
             self._minute(state, record, at_ms)
         order = record.order if record is not None else None
@@ -343,19 +336,26 @@ class Monitor:
             at_ms=at_ms,
             heard_ms=heard_ms,
             edge=edge,
-            telemetry=edge if isinstance(edge, Telemetry) else state.telemetry,
+            telemetry=state.telemetry,
             delivering=edge is not None and is_delivering(edge),
             record=record,
             prescription=order.prescription if order is not None else None,
             timeline=ordered.timeline if ordered is not None else None,
             allowed=ordered.allowed if ordered is not None else None,
             order_ms=at_ms - state.clock_shift_ms,
-            ordered=self.therapies.are_ordered(name),
+            ordered=therapies.are_ordered(name),
             limits=limits,
         )
-        look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
-        found = advised(verdicts(situation), record, self.nomograms, limits)
+        has_news, clinic_news = looks.news(name, situation, handling, has_news)
+        found = verdicts(situation, has_news=has_news, clinic_has_news=clinic_news)
+        if clinic_news:
+            looks.keep(name, situation, handling)
+        if found:
+            found = advised(found, record, self.nomograms, limits)
+        ordered_iu_h = ordered.allowed.ordered_iu_h if ordered is not None else None
+        look = Look(at_ms, heard_ms, therapy, ordered_iu_h)
         changes = update(state.board, look, found, handling)
+        looks.settle(name, found, state.board.tracks, handling)
         state.is_restless = is_restless(state.board)
         until_ms = ordered.allowed.until_ms if ordered is not None else FOREVER_MS
         self._plan(state, min(until_ms, handling.until_ms or FOREVER_MS), handling)
@@ -372,7 +372,8 @@ class Monitor:
         board_ms = next_look_ms(state.board, handling)
         if board_ms is not None and board_ms < due_ms:
             due_ms = board_ms
-        if "no-telemetry" not in state.board.tracks:
+        # A policy without the rule never has its track, and would be looked at for ever.
+        if "no-telemetry" in handling.rules and "no-telemetry" not in state.board.tracks:
             heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
             due_ms = min(due_ms, heard_ms + state.silence_ms)
         state.due_ms = due_ms

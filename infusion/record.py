@@ -25,7 +25,8 @@ class Order(Struct, frozen=True):
 
 
 class Record(Struct):
-    """One therapy. Results and reports are in order of `drawn_ms` and `time_ms`, oldest first.
+    """One therapy. Results and reports are in order of `drawn_ms` and `time_ms`, oldest first;
+    both are other lists after each change, so that who has looked at one knows it again.
 
     `peaks` are the highest values of results that are no longer kept, by test; `first_drawn_ms` is
     of the first specimen ever heard of.
@@ -44,7 +45,7 @@ def add_result(record: Record, result: LabResult) -> bool:
 
     Of two with the same specimen and test the later one (`resulted_ms`) holds.
     """
-    results = record.results
+    results = list(record.results)
     for index, known in enumerate(results):
         if known.specimen == result.specimen and known.test == result.test:
             if result.resulted_ms < known.resulted_ms or result == known:
@@ -62,6 +63,7 @@ def add_result(record: Record, result: LabResult) -> bool:
                 record.peaks[oldest.test] = max(record.peaks.get(oldest.test, 0.0), oldest.value)
         results.append(result)
     results.sort(key=lambda each: (each.drawn_ms, each.resulted_ms))
+    record.results = results
     first_ms = record.first_drawn_ms
     if first_ms is None or result.drawn_ms < first_ms:
         record.first_drawn_ms = result.drawn_ms
@@ -73,7 +75,7 @@ def add_report(record: Record, report: Report) -> bool:
 
     When there are too many, the oldest goes of which a newer one says the same.
     """
-    reports = record.reports
+    reports = list(record.reports)
     if any(known.report == report.report for known in reports):
         return False
     if len(reports) >= REPORTS_MAX and report.time_ms < reports[0].time_ms:
@@ -84,6 +86,7 @@ def add_report(record: Record, report: Report) -> bool:
         words = [read_words(each.what) for each in reports]
         said_again = (index for index, word in enumerate(words) if word in words[index + 1 :])
         del reports[next(said_again, 0)]
+    record.reports = reports
     return True
 
 

@@ -7,7 +7,7 @@ from infusion.allowed import Bolus
 from infusion.board import Board
 from infusion.excess import FlowWatch
 from infusion.level_grid import LevelWatch
-from infusion.messages import Presence, PumpMessage, Telemetry
+from infusion.messages import Event, Presence, PumpMessage, Telemetry
 from infusion.pacing import FLOW_INTERVAL_MS_MAX
 from infusion.pressure import PressureWatch
 from infusion.thresholds import SILENT_MS
@@ -79,11 +79,11 @@ class PumpState(Struct, array_like=True):
     awaited_ms: int
     # The therapy that the account's window "therapy" counts: the last one that the pump named.
     therapy: str | None = None
-    # The newest live message, and the newest stretch up to one that shows a flow.
-    edge: PumpMessage | None = None
-    edge_key: int = -1
-    # The newest telemetry, where the edge is an event: it has what events do not tell.
+    # The newest live telemetry, and the newest live event where that is newer.
     telemetry: Telemetry | None = None
+    event: Event | None = None
+    edge_key: int = -1
+    # The newest stretch up to a live message that shows a flow.
     interval: Interval | None = None
     # A higher rate that the pump was programmed to before, and until when.
     faster_ml_h: float = 0.0
@@ -99,6 +99,8 @@ class PumpState(Struct, array_like=True):
     # The level in the blood, and the account's delivered IU up to which it goes.
     level: LevelWatch = field(default_factory=LevelWatch)
     level_iu: float = 0.0
+    # What was delivered up to the newest live message: the account may be ahead of it by one.
+    edge_iu: float = 0.0
     level_boot: int = 0
     heard_clock_ms: int = 0
     evaluated_ms: int = 0
@@ -126,6 +128,11 @@ class PumpState(Struct, array_like=True):
     tally: list[tuple[int, int, int]] = field(default_factory=list)
     # What late messages told of since the level in the blood was begun, in IU.
     late_iu: float = 0.0
+
+    @property
+    def edge(self) -> PumpMessage | None:
+        """The newest live message."""
+        return self.telemetry if self.event is None else self.event
 
 
 class Clock(Struct):

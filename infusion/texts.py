@@ -534,7 +534,7 @@ _DELIVERY = {
     "occlusion-forming": Text(
         title="line is closing",
         what="The pressure in the line has been rising[ for {lasted}] as it does when a line "
-        "closes[: {observed}, before at most {expected}]. The pump itself has not alarmed yet.",
+        "closes[: {observed}, before at most {expected}].",
         first="Look for clamps and kinks from the pump to the catheter, and how the arm lies. "
         "Before a closed line is opened, let the pressure off as you were taught: what is held "
         "back comes as a bolus.",
@@ -639,7 +639,7 @@ _LABORATORY = {
         source="A fall of 30 to 50 % (4Ts, ASH 2018 [V]) or below 100 × 10⁹/L, where all protocols "
         "that were read call the prescriber [V].",
         clears="When the next count is no longer low.",
-        limits=("platelets_fall_medium", "platelets_low_g_l"),
+        limits=("platelets_fall_medium", "platelets_low_g_l", "critical_platelets_g_l"),
     ),
     "haemoglobin-falling": Text(
         title="haemoglobin is falling",

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from infusion.allowed import Allowed, allowed, near
+from infusion.allowed import Allowed, Bolus, allowed, near
 from infusion.clinical import LabResult, Report
 from infusion.errors import MessageError
 from infusion.pacing import is_delivering
@@ -153,22 +153,25 @@ def was_given(state: PumpState, begin_ms: int) -> bool:
 def _note_bolus(state: PumpState, now: Allowed, limits: Thresholds) -> None:
     """Note that an ordered bolus is being given, or is over: each is given once.
 
-    A pump gives a bolus on top of its rate, or alone.
+    A pump gives a bolus on top of its rate, or alone; one that is ordered faster than the pump can
+    run comes as fast as it can.
     """
     edge = state.edge
     assert edge is not None, "a pump that has said nothing gives no bolus"
     programmed = edge.rate_ml_h * edge.concentration_iu_ml
-    giving = state.giving
+    presence = state.presence
+    fastest = presence.rate_max_ml_h * edge.concentration_iu_ml if presence else float("inf")
     bases = (0.0, *now.rates_iu_h)
-    if giving is not None and any(
-        near(programmed, base + giving.rate_iu_h, limits.rate_tolerance) for base in bases
-    ):
+
+    def gives(bolus: Bolus) -> bool:
+        rates = (min(base + bolus.rate_iu_h, fastest) for base in bases)
+        return any(near(programmed, rate, limits.rate_tolerance) for rate in rates)
+
+    if state.giving is not None and gives(state.giving):
         return
     state.giving = None
     for bolus in now.boluses:
-        if not was_given(state, bolus.begin_ms) and any(
-            near(programmed, base + bolus.rate_iu_h, limits.rate_tolerance) for base in bases
-        ):
+        if not was_given(state, bolus.begin_ms) and gives(bolus):
             state.giving = bolus
             state.given.append((bolus, edge.time_ms))
             del state.given[:-BOLUSES_KEPT]

@@ -135,8 +135,8 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # and, where it is twice the dose or more, at high priority [A].
     disagreement_chance: Share = 0.003
     disagreement_chance_off_scale: Share = 0.02
-    strength_likelihood: Factor = 15.0
-    strength_likelihood_high: Factor = 20.0
+    strength_likelihood: Factor = 25.0
+    strength_likelihood_high: Factor = 100.0
     therapeutic_within_h: Hours = 24.0
     # The level that is foreseen: how far, how surely, and how fresh a result must bear it [A].
     forecast_h: Hours = 2.0

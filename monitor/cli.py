@@ -24,6 +24,7 @@ from infusion.monitor import MonitorSettings
 from infusion.prescription import Name
 from infusion.settings import Resolved
 from link.address import DEFAULT_URL, LinkOptions, link_settings
+from monitor.references import read_references
 from monitor.service import MonitorService, ServiceSettings
 from monitor.store import alive_ms
 
@@ -40,6 +41,7 @@ class MonitorSection(Struct, frozen=True, kw_only=True):
 
     instance: Name = "monitor-1"
     store: str | None = "dripwatch-monitor.sqlite3"
+    alerts: Annotated[str, Meta(min_length=1, max_length=4_096)] = "alerts"
     rate_max_ml_h: Positive = MonitorSettings().rate_max_ml_h
     line_compliance_ml_mmhg: Annotated[float, Meta(ge=0, le=1)] = (
         MonitorSettings().line_compliance_ml_mmhg
@@ -65,13 +67,17 @@ def settings(file: Path | None, **flags: object) -> Resolved[MonitorProcess]:
 
 
 def service_settings(process: MonitorProcess) -> ServiceSettings:
-    """What the service must be told. Raises ConfigError for a broker that cannot be meant."""
+    """What the service must be told.
+
+    Raises ConfigError for a broker that cannot be meant, and for a policy that cannot be followed.
+    """
     section = process.monitor
     return ServiceSettings(
         link=link_settings(process.broker, process.mqtt, process.link, read_text),
         instance=section.instance,
         store=Path(section.store) if section.store is not None else None,
         speed=process.speed,
+        references=read_references(section.alerts),
         core=MonitorSettings(
             rate_max_ml_h=section.rate_max_ml_h,
             line_compliance_ml_mmhg=section.line_compliance_ml_mmhg,
@@ -86,6 +92,7 @@ def service_settings(process: MonitorProcess) -> ServiceSettings:
 @click.option("--broker", metavar="URL", help=f"mqtt://[user@]host[:port] ({DEFAULT_URL})")
 @click.option("--mqtt", metavar="VERSION", help="5, or 3.1.1 for brokers that need it (5)")
 @click.option("--store", metavar="FILE", help="SQLite file with the monitor's state")
+@click.option("--alerts", metavar="NAME|FILE", help="how alerts are handled (config/alerts.toml)")
 @click.option("--instance", metavar="NAME", help="name of this monitor (monitor-1)")
 @click.option("--speed", metavar="X", help="how fast the pumps' time runs, as for the simulator")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (info)")
@@ -96,6 +103,7 @@ def command(
     broker: str | None,
     mqtt: str | None,
     store: str | None,
+    alerts: str | None,
     instance: str | None,
     speed: str | None,
     log_level: str | None,
@@ -111,6 +119,7 @@ def command(
         "speed": speed,
         "log_level": log_level,
         "monitor.store": store,
+        "monitor.alerts": alerts,
         "monitor.instance": instance,
     }
     try:

@@ -3,6 +3,9 @@
 A batch goes through in one order, always: take what has arrived, step the core, commit once, then
 acknowledge, then say the alerts. A crash at any point repeats a batch or a publication; the
 identity of a message `(pump, boot, seq)` and of a change `(alert, version)` make that harmless.
+What was committed just before a crash, and comes again because its acknowledgement did not reach
+the broker, is known word for word: it is acknowledged and otherwise passed over, or it would look
+like somebody who says old messages again.
 
 The state after a batch is the snapshot before it plus the batch, so that a restart loads the last
 snapshot, steps the core over the batches since (with the times of receipt they had), and stands
@@ -11,6 +14,7 @@ exactly where the process stood that was killed. On one machine there is one par
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -26,11 +30,15 @@ from infusion.messages import (
     decode,
     parse_topic,
 )
-from infusion.monitor import Clock, Monitor, MonitorSettings, PumpState
+from infusion.monitor import Clock, Monitor, PumpState
 from infusion.record import Record
 
 log = structlog.get_logger()
 
+# What can be unacknowledged at once, and may therefore come again: the newest of the log.
+AGAIN_MAX = 2_000
+# A broker gives them before anything else; after so many messages nothing comes again.
+AGAIN_WITHIN = 10 * AGAIN_MAX
 # A snapshot is written this often, and whenever this many messages wait to be covered by one: it
 # costs about as much as a message for each pump, and a restart steps over what it does not cover.
 SNAPSHOT_MS = 60_000
@@ -98,13 +106,17 @@ class Commit(Struct, frozen=True):
 
 
 class Stored(Struct):
-    """What a store gives back: the last snapshot, the batches since, what is not yet said aloud."""
+    """What a store gives back: the last snapshot, the batches since, what is not yet said aloud.
+
+    `newest` is the end of the log, at most `AGAIN_MAX` messages, covered by a snapshot or not.
+    """
 
     position: int = 0
     clock: Clock = field(default_factory=Clock)
     pumps: list[PumpState] = field(default_factory=list)
     records: dict[str, Record] = field(default_factory=dict)
     batches: list[tuple[int, tuple[Entry, ...]]] = field(default_factory=list)
+    newest: list[Entry] = field(default_factory=list)
     unsaid: list[Numbered] = field(default_factory=list)
     next_number: int = 1
     said_number: int = 0
@@ -187,6 +199,8 @@ class Totals(Struct):
     batches: int = 0
     changes: int = 0
     refused: int = 0
+    # Messages that came again because a crash was faster than their acknowledgement.
+    again: int = 0
     snapshots: int = 0
     # What people did: carried out, too late because somebody was first, or refused.
     acts_done: int = 0
@@ -197,10 +211,8 @@ class Totals(Struct):
 class PartitionRunner:
     """One partition: one core, one event log, one store, one sink."""
 
-    def __init__(
-        self, settings: MonitorSettings, source: EventLog, store: Store, sink: AlertSink
-    ) -> None:
-        self.monitor = Monitor(settings)
+    def __init__(self, monitor: Monitor, source: EventLog, store: Store, sink: AlertSink) -> None:
+        self.monitor = monitor
         self.totals = Totals()
         # Set when the broker may have forgotten the open lists: all are said with the next batch.
         self.relist = False
@@ -211,6 +223,8 @@ class PartitionRunner:
         self._next_number = 1
         self._snapshot_clock_ms = 0
         self._uncovered = 0
+        self._again: Counter[tuple[str, bytes]] = Counter()
+        self._looked = 0
         self._taking: asyncio.Future[Batch] | None = None
         self._stop = asyncio.Event()
 
@@ -226,6 +240,7 @@ class PartitionRunner:
         self._position = max(self._position, stored.position)
         self._next_number = stored.next_number
         self._uncovered = sum(len(entries) for _, entries in stored.batches)
+        self._again = Counter((entry.topic, entry.payload) for entry in stored.newest)
         self._snapshot_clock_ms = self.monitor.clock.received_ms
         log.info(
             "resumed",
@@ -271,10 +286,14 @@ class PartitionRunner:
 
     async def handle(self, batch: Batch) -> None:
         """Take one batch through: core, commit, acknowledge, say."""
-        said, refused = step(self.monitor, batch.entries)
-        numbered = await self._commit(batch.entries, said, refused, snapshot=self._is_due())
+        entries = self._without_known(batch.entries) if self._again else batch.entries
+        if not entries:
+            self._source.done(batch)
+            return
+        said, refused = step(self.monitor, entries)
+        numbered = await self._commit(entries, said, refused, snapshot=self._is_due())
         self._source.done(batch)
-        self.totals.messages += len(batch.entries)
+        self.totals.messages += len(entries)
         self.totals.batches += 1
         self.totals.refused += len(refused)
         keys = self._count(said)
@@ -283,6 +302,21 @@ class PartitionRunner:
             await self._sink.say(numbered, self.open_lists())
         elif numbered:
             await self._sink.say(numbered, [self.monitor.open_alerts(key) for key in keys])
+
+    def _without_known(self, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        """What was not committed already by the run before this one."""
+        self._looked += len(entries)
+        if self._looked > AGAIN_WITHIN:
+            self._again.clear()
+        news = []
+        for entry in entries:
+            key = entry.topic, entry.payload
+            if self._again[key] > 0:
+                self._again[key] -= 1
+                self.totals.again += 1
+            else:
+                news.append(entry)
+        return tuple(news)
 
     def _count(self, said: Sequence[Said]) -> list[str]:
         """Count what was said, and log each act; the pumps whose open lists changed, in order."""

@@ -32,12 +32,13 @@ from infusion.messages import (
     Topic,
     encode,
 )
-from infusion.monitor import MonitorSettings, PumpState
+from infusion.monitor import Monitor, MonitorSettings, PumpState
 from infusion.record import Record
 from link import Link, LinkSettings, Will, open_link
 from monitor.intake import SUBSCRIPTIONS, LinkIntake
 from monitor.outlets.mqtt import MqttSink
-from monitor.runner import PartitionRunner, Totals
+from monitor.references import References
+from monitor.runner import AGAIN_MAX, PartitionRunner, Totals
 from monitor.store import SqliteStore
 
 log = structlog.get_logger()
@@ -48,7 +49,6 @@ BEAT_S = 0.5
 CONNECT_TIMEOUT_S = 30.0
 # How long the broker keeps messages for a monitor that is away.
 SESSION_EXPIRY_S = 7 * 24 * 3600
-RECEIVE_MAX = 2_000
 STALL_S = 1.0
 
 
@@ -60,6 +60,7 @@ class ServiceSettings(Struct, frozen=True, kw_only=True):
     store: Path | None = None
     speed: float = 1.0
     core: MonitorSettings = MonitorSettings()
+    references: References = References()
 
 
 class PumpView(Struct, frozen=True):
@@ -97,7 +98,7 @@ class AlertCounts(Struct, frozen=True, kw_only=True):
 
 
 class Status(Struct, frozen=True):
-    """The monitor as it stands: its pumps, and its counts since it started."""
+    """The monitor as it stands: its pumps, its counts since it started, the file of its policy."""
 
     connected: bool
     totals: Totals
@@ -107,6 +108,7 @@ class Status(Struct, frozen=True):
     pumps: tuple[PumpView, ...]
     records: RecordCounts = RecordCounts()
     alerts: AlertCounts = AlertCounts()
+    policy: str = ""
 
 
 class MonitorService:
@@ -136,7 +138,7 @@ class MonitorService:
                 settings.link,
                 client_id=f"dripwatch-monitor-{settings.instance}",
                 session_expiry_s=SESSION_EXPIRY_S,
-                receive_max=RECEIVE_MAX,
+                receive_max=AGAIN_MAX,
             ),
             subscriptions=SUBSCRIPTIONS,
             will=Will(
@@ -151,7 +153,13 @@ class MonitorService:
         core = structs.replace(settings.core, stall_ms=round(STALL_S * 1_000 * settings.speed))
         async with SqliteStore(settings.store) as store, link:
             self._link = link
-            runner = PartitionRunner(core, LinkIntake(link, self._now_ms), store, MqttSink(link))
+            references = settings.references
+            runner = PartitionRunner(
+                Monitor(core, references.policy, references.nomograms),
+                LinkIntake(link, self._now_ms),
+                store,
+                MqttSink(link),
+            )
             await self._work(runner, link)
             self._say_presence(link, "offline")
         log.info("stopped", **structs.asdict(runner.totals))
@@ -175,6 +183,7 @@ class MonitorService:
             pumps=tuple(self._view(runner, state) for state in states),
             records=_count_records(runner.monitor.therapies.records.values()),
             alerts=_count_alerts(states),
+            policy=self._settings.references.alerts,
         )
 
     def accounts(self) -> dict[str, Account]:
@@ -208,7 +217,12 @@ class MonitorService:
         await runner.resume()
         self._runner = runner
         self.ready.set()
-        log.info("ready", instance=self._settings.instance, broker=link.settings.address)
+        log.info(
+            "ready",
+            instance=self._settings.instance,
+            broker=link.settings.address,
+            alerts=self._settings.references.alerts or "defaults",
+        )
         await runner.run()
 
     async def _beat(self, link: Link) -> None:

@@ -2,8 +2,9 @@
 
 One commit holds a batch, the changes it led to and, now and then, a snapshot of the pumps that
 changed; it is durable (WAL, `synchronous = FULL`) before anything is acknowledged. Batches that a
-snapshot covers are deleted. The log of changes is kept, up to `CHANGES_MAX` rows, each change once,
-and so is that of what people did, up to `AUDITS_MAX`; the two share one row of numbers.
+snapshot covers are deleted, but for the last few, which the broker may give again. The log of
+changes is kept, up to `CHANGES_MAX` rows, each change once, and so is that of what people did, up
+to `AUDITS_MAX`; the two share one row of numbers.
 
 A store is owned by the process that opened it last: every commit compares the owner's number and
 sets it, so an older process that still lives is refused instead of mixing its state in.
@@ -25,7 +26,7 @@ from infusion.errors import StoreError
 from infusion.messages import AlertChange, Audit
 from infusion.monitor import Clock, PumpState
 from infusion.record import Record
-from monitor.runner import Commit, Entry, Numbered, Refused, Stored
+from monitor.runner import AGAIN_MAX, Commit, Entry, Numbered, Refused, Stored
 
 T = TypeVar("T")
 
@@ -35,6 +36,8 @@ SCHEMA = 2
 BUSY_TIMEOUT_S = 10.0
 CHANGES_MAX = 1_000_000
 AUDITS_MAX = 1_000_000
+# Batches that are kept although a snapshot covers them: more than can be unacknowledged at once.
+BATCHES_KEPT = 8
 REFUSED_MAX = 1_000
 
 _TABLES = """
@@ -155,25 +158,28 @@ class SqliteStore:
         self._set(database, "owner", self._owner)
         database.execute("COMMIT")
         said = self._number(database, "said")
+        position = self._number(database, "position")
+        batches = [
+            (at, _ENTRIES.decode(entries))
+            for at, entries in database.execute(
+                "SELECT position, entries FROM batch ORDER BY position"
+            )
+        ]
         clock = database.execute("SELECT value FROM meta WHERE key = 'clock'").fetchone()
         (last,) = database.execute(
             "SELECT MAX((SELECT COALESCE(MAX(number), 0) FROM change),"
             " (SELECT COALESCE(MAX(number), 0) FROM audit))"
         ).fetchone()
         return Stored(
-            position=self._number(database, "position"),
+            position=position,
             clock=_CLOCK.decode(clock[0]) if clock else Clock(),
             pumps=[_PUMP.decode(row[0]) for row in database.execute("SELECT state FROM pump")],
             records={
                 key: _RECORD.decode(state)
                 for key, state in database.execute("SELECT key, state FROM record")
             },
-            batches=[
-                (position, _ENTRIES.decode(entries))
-                for position, entries in database.execute(
-                    "SELECT position, entries FROM batch ORDER BY position"
-                )
-            ],
+            batches=[(at, entries) for at, entries in batches if at > position],
+            newest=[entry for _, entries in batches for entry in entries][-AGAIN_MAX:],
             unsaid=self._said_after(said),
             next_number=last + 1,
             said_number=said,
@@ -194,8 +200,7 @@ class SqliteStore:
             raise
 
     def _write(self, database: sqlite3.Connection, commit: Commit) -> None:
-        # A snapshot in the same commit says all that the batch would.
-        if commit.entries and commit.snapshot is None:
+        if commit.entries:
             row = (commit.position, msgpack.encode(commit.entries))
             database.execute("INSERT INTO batch VALUES (?, ?)", row)
         for numbered in commit.said:
@@ -216,8 +221,10 @@ class SqliteStore:
         said = numbered.said
         blob = msgpack.encode(said)
         if isinstance(said, AlertChange):
+            # A run with another policy may come to the same version of an alert in another way,
+            # when it goes over what the run before it had no snapshot of: the last word holds.
             database.execute(
-                "INSERT INTO change VALUES (?, ?, ?, ?)",
+                "REPLACE INTO change VALUES (?, ?, ?, ?)",
                 (numbered.number, said.alert.id, said.alert.version, blob),
             )
         else:
@@ -234,7 +241,11 @@ class SqliteStore:
         database.executemany("REPLACE INTO record VALUES (?, ?)", snapshot.records.items())
         self._set(database, "clock", msgpack.encode(snapshot.clock))
         self._set(database, "position", commit.position)
-        database.execute("DELETE FROM batch WHERE position <= ?", (commit.position,))
+        database.execute(
+            "DELETE FROM batch WHERE position <= ? AND position NOT IN"
+            " (SELECT position FROM batch ORDER BY position DESC LIMIT ?)",
+            (commit.position, BATCHES_KEPT),
+        )
         database.execute(
             "DELETE FROM refused WHERE number <= (SELECT MAX(number) FROM refused) - ?",
             (REFUSED_MAX,),

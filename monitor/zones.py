@@ -22,6 +22,7 @@ MINUTE = timedelta(minutes=1)
 def offsets(name: str) -> tuple[Offset, ...]:
     """From which instant (Unix milliseconds) local time is how many minutes ahead of UTC.
 
+    Nothing for UTC itself, and what never differs from it.
     Raises ConfigError for a zone that this machine does not know, with the nearest that it does.
     """
     try:
@@ -36,7 +37,7 @@ def offsets(name: str) -> tuple[Offset, ...]:
             change = _change(zone, at, later)
             found.append((_ms(change), _minutes(zone, change)))
         at = later
-    return tuple(found)
+    return tuple(found) if any(minutes for _, minutes in found) else ()
 
 
 def _change(zone: zoneinfo.ZoneInfo, before: datetime, after: datetime) -> datetime:

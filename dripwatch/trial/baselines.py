@@ -4,7 +4,7 @@
 - `gip`: the same, and the fixed thresholds that the Generic Infusion Pump requirements name, on
   what the order says: more than 10 % over or under it for 15 min, by the counter; a bag that ends
   within 30 min at the programmed rate; no message for 5 min; no delivery for 10 min.
-- `previous`: the rules of the release before this one; a monitor of its own (run.py).
+- `previous`: the table of the release before this one, in a monitor of its own (run.py).
 """
 
 from collections import deque
@@ -15,33 +15,47 @@ from dripwatch.trial.alerts import Ledger
 from infusion.alarms import DEVICE_ALARMS, Priority
 from infusion.messages import Message, PumpMessage, Telemetry
 from infusion.pacing import is_delivering
+from infusion.policy import Layer, Policy, RuleChange, policy_of
 from infusion.prescription import Prescription, Timeline, compile_timeline
+from infusion.rules import RULES
 from infusion.units import MS_PER_MINUTE
 
 # GIP 1.2.2 and 1.2.3 [V2]; the other numbers are those of the alerts' own sources.
 FLOW_SHARE, FLOW_MS = 0.10, 15 * MS_PER_MINUTE
 BAG_MIN, SILENT_MS, STANDS_MS = 30.0, 5 * MS_PER_MINUTE, 10 * MS_PER_MINUTE
 
-# The rules of release 0.1, before the catalogue was whole.
-PREVIOUS_RULES = frozenset(
-    {
-        "pump-offline",
-        "no-telemetry",
-        "counter-frozen",
-        "counter-fault",
-        "identity-mismatch",
-        "unknown-pump",
-        "unknown-therapy",
-        "wrong-concentration",
-        "rate-not-as-ordered",
-        "over-delivery",
-        "under-delivery",
-        "free-flow-seen",
-        "not-delivering",
-        "unknown-device-alarm",
-        *DEVICE_ALARMS,
+# The rows of the release before this one: minutes to each priority. Its pumps' own alarms are the
+# same as today's.
+LOW, MEDIUM, HIGH = Priority.LOW, Priority.MEDIUM, Priority.HIGH
+PREVIOUS_ROWS: dict[str, dict[Priority, float]] = {
+    "pump-offline": {LOW: 1.0, MEDIUM: 15.0, HIGH: 60.0},
+    "no-telemetry": {LOW: 5.0, MEDIUM: 15.0, HIGH: 60.0},
+    "counter-frozen": {MEDIUM: 2.0},
+    "counter-fault": {MEDIUM: 1.0},
+    "identity-mismatch": {MEDIUM: 0.0},
+    "unknown-pump": {MEDIUM: 1.0},
+    "unknown-therapy": {MEDIUM: 1.0},
+    "wrong-concentration": {HIGH: 1.0 / 6.0},
+    "rate-not-as-ordered": {MEDIUM: 0.5},
+    "over-delivery": {HIGH: 15.0},
+    "under-delivery": {MEDIUM: 15.0},
+    "free-flow-seen": {HIGH: 1.0 / 3.0},
+    "not-delivering": {MEDIUM: 10.0, HIGH: 30.0},
+}
+
+
+def previous_table() -> Policy:
+    """A policy that leaves only the rows of the release before, with their levels.
+
+    The rules themselves are today's: where one became more careful since, the old one was worse.
+    """
+    reason = "not in the release before"
+    kept = {*PREVIOUS_ROWS, *DEVICE_ALARMS, "unknown-device-alarm"}
+    rules = {key: RuleChange(enabled=False, reason=reason) for key in RULES if key not in kept} | {
+        key: RuleChange(levels=levels, latches=False, reason=reason)
+        for key, levels in PREVIOUS_ROWS.items()
     }
-)
+    return policy_of(Layer(rules=rules, latching=frozenset()))
 
 
 class _Open:

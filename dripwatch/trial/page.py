@@ -53,7 +53,7 @@ svg .bound{stroke:var(--bad);stroke-dasharray:4 3;stroke-width:1.5}
 svg .faint{fill:var(--monitor);opacity:.28}
 svg .monitor{fill:var(--monitor)}svg .gip{fill:var(--gip)}svg .device{fill:var(--device)}
 svg .previous{fill:var(--previous)}svg .soft{opacity:.4}
-svg .open{fill:var(--card);stroke-width:1.6}svg .open.gip{stroke:var(--gip)}
+svg .open{fill:none;stroke-width:1.6}svg .open.gip{stroke:var(--gip)}
 svg .open.device{stroke:var(--device)}svg .open.previous{stroke:var(--previous)}
 .key{display:flex;flex-wrap:wrap;gap:6px 18px;margin:0 0 12px;padding:0;list-style:none;
 font-size:13px}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from dripwatch.trial.report import NAMES, ordered, plain
-from dripwatch.trial.run import MONITOR
+from dripwatch.trial.run import DEVICE, GIP, MONITOR, PREVIOUS
 from dripwatch.trial.score import FALSE_BOUND, RATIO_BOUND, HazardScore, SystemScore
 
 ROW, HEAD, GAP = 19, 44, 30
@@ -13,6 +13,8 @@ NAME_W, PANEL_W, COUNT_W = 190, 330, 46
 # All pictures are of one width, so that their letters are of one size.
 WIDTH = NAME_W + PANEL_W + GAP + COUNT_W + PANEL_W + 12
 RATIO_FROM, RATIO_TO = 0.1, 100.0
+# Rings of different size, so that none hides another.
+RADII = {PREVIOUS: 9.0, GIP: 7.5, DEVICE: 4.0}
 TICKS = (0.1, 1.0, 10.0, 100.0)
 BAR, BAR_ROW = 12, 22
 
@@ -99,7 +101,8 @@ def _row(
         other = figures.get(one.name)
         if other is not None and other.sensitivity is not None:
             title = f"{NAMES[system]}: {other.found} of {other.visible}"
-            parts.append(_dot(left + PANEL_W * other.sensitivity, y, 4, f"open {system}", title))
+            x = left + PANEL_W * other.sensitivity
+            parts.append(_dot(x, y, RADII[system], f"open {system}", title))
     if one.sensitivity is None:
         parts.append(
             _text(left + PANEL_W / 2, y + 4, "not to be seen in any stream here", "tick", "middle")
@@ -143,7 +146,7 @@ def false_alerts(systems: Sequence[SystemScore]) -> str:
             _bar(y, whole, f"bar {figures.system} soft"),
             _bar(y, high, f"bar {figures.system}"),
             _text(
-                place(figures.false_per_day) + 8,
+                place(max(figures.false_per_day, FALSE_BOUND)) + 8,
                 y + 4,
                 f"{plain(figures.false_per_day, 3)}, high {plain(figures.false_high_per_day, 3)}",
                 "tick",

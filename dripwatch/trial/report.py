@@ -164,6 +164,7 @@ def hazard_row(figure: HazardScore) -> tuple[str, ...]:
 
 SYSTEM_ROWS: tuple[str, ...] = (
     "P1 found",
+    "P1 found at high priority",
     "P2 found",
     "P3 found",
     "P1 delay ÷ earliest",
@@ -182,6 +183,7 @@ def system_cells(figures: SystemScore) -> tuple[str, ...]:
     first, second, third = figures.urgencies
     return (
         percent(first.sensitivity),
+        percent(first.found_high / first.visible if first.visible else None),
         percent(second.sensitivity),
         percent(third.sensitivity),
         plain(first.ratio),

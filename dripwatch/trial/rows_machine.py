@@ -213,7 +213,7 @@ MACHINE: tuple[Hazard, ...] = (
         clinic.clearance_falls,
         LEVELS,
         0.0,
-        "M08 [V pattern]; no pump can know how much the patient gets rid of",
+        "M08 [A]; no pump can know how much the patient gets rid of",
         "lab",
         (780.0, 900.0),
         "clinic",

@@ -5,6 +5,7 @@ results for the truth), then carried, decoded as the monitor's own intake does i
 monitor and the baselines at the time at which it arrived. Truth is read from the fleet itself.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 
 from dripwatch.trial.alerts import Ledger
 from dripwatch.trial.assess import assess, misgiven_iu
-from dripwatch.trial.baselines import PREVIOUS_RULES, DeviceAlone, FixedThresholds
+from dripwatch.trial.baselines import DeviceAlone, FixedThresholds, previous_table
 from dripwatch.trial.conditions import Conditions, conditions
 from dripwatch.trial.draw import DAY_MS, Block, Case, TrialSettings, draw_block, span_ms
 from dripwatch.trial.judge import Sought, SystemCase, judge
@@ -22,9 +23,11 @@ from dripwatch.trial.signs import CLINICAL_SIGNS, Watch, look
 from dripwatch.trial.truth import SAMPLE_MS, Track, TruthLog
 from dripwatch.trial.wire import LossyWire, read_wire
 from host.process import read_named
+from infusion.alert import Act, AlertChange
 from infusion.errors import MessageError
 from infusion.messages import Kind, Message, PumpMessage, decode, parse_topic
 from infusion.monitor import Monitor, MonitorSettings
+from infusion.policy import Policy
 from infusion.units import MS_PER_MINUTE, MS_PER_SECOND
 from simulator.fleet import Fleet
 from simulator.setup import Setup, setup_of
@@ -36,6 +39,8 @@ from simulator.unit import Unit
 START_MS = 1_790_571_600_000
 # Signs are looked for from so long before an onset on, to know what the pump said when it was well.
 BEFORE_MS = 10 * MS_PER_MINUTE
+# A nurse acknowledges what was raised so long ago. [A]
+SEEN_AFTER_MS = 10 * MS_PER_MINUTE
 Baselines = Literal["all", "cheap", "none"]
 MONITOR, DEVICE, GIP, PREVIOUS = "monitor", "device", "gip", "previous"
 SITE = "home"
@@ -55,12 +60,12 @@ class Ward:
 
     def __init__(self, baselines: Baselines, step_ms: int) -> None:
         """Nothing heard yet; `step_ms` is how often time is told."""
-        self._monitors = {MONITOR: (_monitor(step_ms), Ledger())}
+        self._monitors = {MONITOR: _Watched(step_ms)}
         self._simple: list[DeviceAlone | FixedThresholds] = []
-        self.ledgers: dict[str, Ledger] = {MONITOR: self._monitors[MONITOR][1]}
+        self.ledgers: dict[str, Ledger] = {MONITOR: self._monitors[MONITOR].ledger}
         if baselines == "all":
-            self._monitors[PREVIOUS] = previous_monitor(step_ms)
-            self.ledgers[PREVIOUS] = self._monitors[PREVIOUS][1]
+            self._monitors[PREVIOUS] = _Watched(step_ms, previous_table())
+            self.ledgers[PREVIOUS] = self._monitors[PREVIOUS].ledger
         self._gip: FixedThresholds | None = None
         if baselines != "none":
             device, self._gip = DeviceAlone(), FixedThresholds()
@@ -69,37 +74,66 @@ class Ward:
 
     def hear(self, message: Message, site: str, now_ms: int) -> None:
         """A message arrived and was understood. Raises MessageError where it makes no sense."""
-        for monitor, ledger in self._monitors.values():
-            changes = monitor.receive(message, site, now_ms)
+        for watched in self._monitors.values():
+            changes = watched.monitor.receive(message, site, now_ms)
             if changes:
-                ledger.take(changes, now_ms)
+                watched.took(changes, now_ms)
         for simple in self._simple:
             simple.hear(message, now_ms)
 
     def refuse(self, error: MessageError, site: str | None, now_ms: int) -> None:
         """A message arrived that nobody can read."""
-        for monitor, ledger in self._monitors.values():
-            ledger.take(monitor.refuse(error, site, now_ms), now_ms)
+        for watched in self._monitors.values():
+            watched.took(watched.monitor.refuse(error, site, now_ms), now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Time passes."""
-        for monitor, ledger in self._monitors.values():
-            changes = monitor.tick(now_ms)
+        for watched in self._monitors.values():
+            changes = watched.monitor.tick(now_ms)
             if changes:
-                ledger.take(changes, now_ms)
+                watched.took(changes, now_ms)
+            watched.acknowledge(now_ms)
         if self._gip is not None and now_ms % MS_PER_MINUTE == 0:
             self._gip.tick(now_ms)
 
 
-def _monitor(step_ms: int) -> Monitor:
-    settings = MonitorSettings()
-    # A coarse clock must not be taken for one that stood still.
-    return Monitor(replace(settings, stall_ms=max(settings.stall_ms, step_ms)))
+class _Watched:
+    """A monitor, what it said, and the nurse who acknowledges it."""
 
+    def __init__(self, step_ms: int, policy: Policy | None = None) -> None:
+        settings = MonitorSettings()
+        # A coarse clock must not be taken for one that stood still.
+        settings = replace(settings, stall_ms=max(settings.stall_ms, step_ms))
+        self.monitor = Monitor(settings, policy)
+        self.ledger = Ledger()
+        self._due: deque[tuple[int, str]] = deque()
+        self._acts = 0
 
-def previous_monitor(step_ms: int) -> tuple[Monitor, Ledger]:
-    """A monitor that has the rules of the previous release only: of all others nothing is kept."""
-    return _monitor(step_ms), Ledger(PREVIOUS_RULES)
+    def took(self, changes: list[AlertChange], now_ms: int) -> None:
+        """Keep what came out; somebody will come for what is new."""
+        self.ledger.take(changes, now_ms)
+        self._due += [
+            (now_ms + SEEN_AFTER_MS, change.alert.id)
+            for change in changes
+            if change.change == "raised"
+        ]
+
+    def acknowledge(self, now_ms: int) -> None:
+        """The nurse has seen what was raised a while ago, and says so."""
+        while self._due and self._due[0][0] <= now_ms:
+            _, id_ = self._due.popleft()
+            known = self.ledger.alerts[id_]
+            self._acts += 1
+            act = Act(
+                act=f"A{self._acts}",
+                pump=known.pump,
+                alert=id_,
+                version=known.version,
+                what="acknowledge",
+                by="nurse-1",
+                time_ms=now_ms,
+            )
+            self.took(self.monitor.receive(act, SITE, now_ms), now_ms)
 
 
 class BlockRunner:
@@ -228,6 +262,8 @@ class BlockRunner:
             topic = parse_topic(topic_text)
             site = topic.site
             if self._only is not None and not self._concerns(topic.name):
+                # Time passes with every message, whoever sent it.
+                self.ward.tick(at_ms)
                 return
             message = decode(topic, payload, contract=contract)
             self.ward.hear(message, site, at_ms)

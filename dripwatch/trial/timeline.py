@@ -1,8 +1,8 @@
 """One case alone: what happened, what the pump said, and what the monitor said, in order of time.
 
-The pumps before it in its block run too, and the one after it that it may touch, because they share
-the seed's numbering; the monitor hears this pump alone. Nothing that is said of a pump depends on
-another, so the case goes as it went in the whole trial.
+The other pumps of its block run too, because they share its seed and its clock; the monitor hears
+this pump alone. What is said of a pump depends on no other, so the case goes as it went in the
+whole trial.
 """
 
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from dripwatch.trial.pool import pumps_of
 from dripwatch.trial.run import MONITOR, START_MS, BlockRunner
 from dripwatch.trial.score import CaseResult
 from host.process import read_named
-from infusion.alerts import explain
 from infusion.errors import ConfigError, MessageError
 from infusion.messages import AlertChange, Event, Kind, decode, parse_topic
 from infusion.prescription import Prescription
 from infusion.units import MS_PER_SECOND
+from infusion.words import explain
 from simulator.story.actions import ACTIONS
 from simulator.story.entries import Entry
 from simulator.story.faults import FAULTS
@@ -68,8 +68,7 @@ def replay(settings: TrialSettings, number: int) -> CaseRun:
             f"give 0 to {settings.patients - 1}, or more --patients"
         )
     block, index = divmod(number, BLOCK)
-    # One more, because its messages may come on this pump's topics.
-    pumps = min(pumps_of(settings, block), index + 2)
+    pumps = pumps_of(settings, block)
     ward = read_ward(*read_named(settings.cohort, "cohorts"))
     drawn = draw_block(settings, ward, block, pumps)
     case = drawn.cases[index]
@@ -156,7 +155,8 @@ def _verdict(result: CaseResult) -> Iterator[Line]:
         else:
             yield Line(one.onset_ms, "truth", f"{name} could not be seen in the stream")
         if hit is not None:
-            yield Line(hit.at_ms, "truth", f"{name} found by {hit.rule}")
+            teller = f", which {hit.told_by} tells" if hit.told_by else ""
+            yield Line(hit.at_ms, "truth", f"{name} found by {hit.rule}{teller}")
         else:
             yield Line(one.closes_ms, "truth", f"{name} was missed")
         yield Line(one.end_ms, "truth", f"{name} ends")

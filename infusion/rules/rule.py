@@ -32,6 +32,9 @@ class Rule(Struct, frozen=True):
       itself holds until it says otherwise; what its counter did is not assumed to go on in
       silence.
     - `latches`: the alert stays until somebody has acknowledged it, also when the hazard is gone.
+    - `told`: only news can bring the hazard: something said or done, or another rate allowed.
+      Numbers and time alone can only end it, so without news it is not looked for
+      (infusion/looks.py).
     """
 
     key: str
@@ -42,6 +45,7 @@ class Rule(Struct, frozen=True):
     suppressed_by: tuple[str, ...] = ()
     observed: bool = False
     latches: bool = False
+    told: bool = False
 
 
 def levels(*given: tuple[float, Priority]) -> tuple[Level, ...]:

@@ -6,48 +6,33 @@ situation what this one would say. Where two rules name each other, the one that
 speaks for both.
 """
 
-from collections.abc import Iterator
-
 from msgspec.structs import replace
 
-from infusion.rules import (
-    blood,
-    care,
-    counts,
-    delivery,
-    laboratory,
-    line,
-    technical,
-    therapy,
-)
+from infusion.record import Record
+from infusion.rules import delivery, line, technical, therapy
+from infusion.rules.clinic import CARE, LABORATORY
 from infusion.rules.device import DEVICE_RULES, STOPPING, UNKNOWN_DEVICE_ALARM, device_alarms
+from infusion.rules.families import FLOWS, IDENTITY, PROGRAMMED, SILENCE
 from infusion.rules.rule import HIGH, LOW, MEDIUM, NOTICE, Check, Rule, levels
 from infusion.situation import Situation, Verdict
-from infusion.thresholds import SILENT_MS
+from infusion.thresholds import SILENT_MS, Thresholds
 from infusion.units import MS_PER_MINUTE
 
-SILENCE = ("no-telemetry", "pump-offline")
-IDENTITY = ("two-pumps-one-name", "replayed-messages", "identity-mismatch", "clock-step")
-# What is programmed wrong, the grossest first.
-PROGRAMMED = (
-    "wrong-concentration",
-    "wrong-weight",
-    "delivering-on-hold",
-    "rate-not-as-ordered",
-    "order-not-applied",
-    "outside-limits",
-    "library-bypassed",
-)
-FLOWS = ("free-flow-seen", "over-delivery", "under-delivery", "level-off-course")
-
 _TECHNICAL = (
-    Rule("two-pumps-one-name", "technical", levels((0, HIGH)), technical.two_pumps_one_name),
+    Rule(
+        "two-pumps-one-name",
+        "technical",
+        levels((0, HIGH)),
+        technical.two_pumps_one_name,
+        told=True,
+    ),
     Rule(
         "replayed-messages",
         "technical",
         levels((0, LOW)),
         technical.replayed_messages,
         suppressed_by=("two-pumps-one-name",),
+        told=True,
     ),
     Rule(
         "identity-mismatch",
@@ -55,6 +40,7 @@ _TECHNICAL = (
         levels((0, MEDIUM)),
         technical.identity_mismatch,
         suppressed_by=("two-pumps-one-name",),
+        told=True,
     ),
     Rule(
         "clock-step",
@@ -62,6 +48,7 @@ _TECHNICAL = (
         levels((0, LOW)),
         technical.clock_step,
         suppressed_by=("two-pumps-one-name",),
+        told=True,
     ),
     Rule(
         "malformed-messages",
@@ -69,6 +56,7 @@ _TECHNICAL = (
         levels((0, LOW)),
         technical.malformed_messages,
         suppressed_by=("identity-mismatch",),
+        told=True,
     ),
     Rule(
         "pump-offline",
@@ -77,6 +65,7 @@ _TECHNICAL = (
         levels((4, LOW), (15, MEDIUM), (60, HIGH)),
         technical.pump_offline,
         suppressed_by=("two-pumps-one-name", "no-telemetry"),
+        told=True,
     ),
     Rule(
         "no-telemetry",
@@ -96,7 +85,8 @@ _TECHNICAL = (
     Rule(
         "counter-frozen",
         "technical",
-        levels((0, MEDIUM)),
+        # A pump that reports twice a minute may stand for one of them before it alarms.
+        levels((1, MEDIUM)),
         technical.counter_frozen,
         observed=True,
         suppressed_by=("under-delivery", "two-pumps-one-name"),
@@ -116,6 +106,7 @@ _THERAPY = (
         "therapy",
         levels((0, MEDIUM), (10, HIGH)),
         therapy.therapy_on_two_pumps,
+        told=True,
     ),
     Rule(
         "unknown-pump",
@@ -123,17 +114,21 @@ _THERAPY = (
         levels((1, MEDIUM)),
         technical.unknown_pump,
         suppressed_by=("therapy-on-two-pumps",),
+        told=True,
     ),
-    Rule("unknown-therapy", "therapy", levels((1, MEDIUM)), therapy.unknown_therapy),
-    Rule("wrong-concentration", "therapy", levels((0, HIGH)), therapy.wrong_concentration),
+    Rule("unknown-therapy", "therapy", levels((1, MEDIUM)), therapy.unknown_therapy, told=True),
+    Rule(
+        "wrong-concentration", "therapy", levels((0, HIGH)), therapy.wrong_concentration, told=True
+    ),
     Rule(
         "wrong-weight",
         "therapy",
         levels((0, HIGH)),
         therapy.wrong_weight,
         suppressed_by=("rate-not-as-ordered",),
+        told=True,
     ),
-    Rule("delivering-on-hold", "therapy", levels((0, HIGH)), therapy.delivering_on_hold),
+    Rule("delivering-on-hold", "therapy", levels((0, HIGH)), therapy.delivering_on_hold, told=True),
     Rule(
         "rate-not-as-ordered",
         "therapy",
@@ -149,6 +144,8 @@ _THERAPY = (
         levels((1, MEDIUM)),
         therapy.order_not_applied,
         off_delay_ms=3 * MS_PER_MINUTE,
+        # What a pump does that nobody hears, nobody knows.
+        suppressed_by=SILENCE,
     ),
     Rule(
         "outside-limits",
@@ -156,6 +153,7 @@ _THERAPY = (
         levels((0, HIGH)),
         therapy.outside_limits,
         suppressed_by=("rate-not-as-ordered", "order-not-applied", "wrong-concentration"),
+        told=True,
     ),
     Rule(
         "library-bypassed",
@@ -164,6 +162,7 @@ _THERAPY = (
         levels((1 / 6, HIGH)),
         therapy.library_bypassed,
         suppressed_by=PROGRAMMED[:-1],
+        told=True,
     ),
     Rule(
         "double-check-missing",
@@ -171,8 +170,9 @@ _THERAPY = (
         levels((10, MEDIUM)),
         therapy.double_check_missing,
         suppressed_by=PROGRAMMED,
+        told=True,
     ),
-    Rule("override-pattern", "therapy", levels((0, LOW)), therapy.override_pattern),
+    Rule("override-pattern", "therapy", levels((0, LOW)), therapy.override_pattern, told=True),
 )
 _DELIVERY = (
     Rule(
@@ -239,7 +239,7 @@ _DELIVERY = (
     Rule(
         "reservoir-runs-out",
         "delivery",
-        levels((0, NOTICE)),
+        levels((1, NOTICE)),
         line.reservoir_runs_out,
         off_delay_ms=MS_PER_MINUTE,
         suppressed_by=(
@@ -265,6 +265,7 @@ _DELIVERY = (
         levels((10, MEDIUM), (30, HIGH)),
         delivery.hold_overrun,
         suppressed_by=(*STOPPING, "standby-expired", *SILENCE),
+        told=True,
     ),
     Rule(
         "not-delivering",
@@ -302,7 +303,7 @@ _DELIVERY = (
         off_delay_ms=5 * MS_PER_MINUTE,
         suppressed_by=("free-flow-seen", "free-flow", "over-delivery", "counter-fault", *SILENCE),
     ),
-    Rule("repeat-occlusion", "delivery", levels((0, LOW)), line.repeat_occlusion),
+    Rule("repeat-occlusion", "delivery", levels((0, LOW)), line.repeat_occlusion, told=True),
     Rule("bag-beyond-use", "delivery", levels((0, NOTICE)), line.bag_beyond_use),
     Rule(
         "deviation-24h",
@@ -312,74 +313,6 @@ _DELIVERY = (
         off_delay_ms=30 * MS_PER_MINUTE,
         suppressed_by=(*FLOWS, *PROGRAMMED, "not-delivering", "hold-overrun", *SILENCE),
     ),
-)
-# What a pump gives wrongly explains a level that is wrong.
-_GIVEN_WRONG = (*FLOWS, *PROGRAMMED)
-# A level that is low because the pump stands is no news.
-_STANDS = ("not-delivering", "hold-overrun", *STOPPING)
-_LABORATORY = (
-    # The delay lets the anti-Xa of a specimen come after its aPTT.
-    Rule("critical-result", "laboratory", levels((1, HIGH)), laboratory.critical_result),
-    Rule("hit-suspected", "laboratory", levels((0, HIGH)), counts.hit_suspected),
-    Rule(
-        "platelets-falling",
-        "laboratory",
-        levels((0, MEDIUM)),
-        counts.platelets_falling,
-        suppressed_by=("hit-suspected",),
-    ),
-    Rule("haemoglobin-falling", "laboratory", levels((0, HIGH)), counts.haemoglobin_falling),
-    Rule(
-        "concentration-doubt",
-        "laboratory",
-        levels((1, MEDIUM)),
-        blood.concentration_doubt,
-        suppressed_by=_GIVEN_WRONG,
-    ),
-    Rule(
-        "levels-out-of-range",
-        "laboratory",
-        levels((1, MEDIUM)),
-        laboratory.levels_out_of_range,
-        suppressed_by=("critical-result", "concentration-doubt", *_STANDS),
-    ),
-    Rule(
-        "result-disagrees",
-        "laboratory",
-        levels((1, MEDIUM)),
-        blood.result_disagrees,
-        suppressed_by=("critical-result", "concentration-doubt", "levels-out-of-range"),
-    ),
-    Rule(
-        "not-therapeutic",
-        "laboratory",
-        levels((0, MEDIUM)),
-        laboratory.not_therapeutic,
-        suppressed_by=("levels-out-of-range", "concentration-doubt", *_STANDS),
-    ),
-    Rule("discordance", "laboratory", levels((0, NOTICE)), laboratory.discordance),
-    Rule(
-        "level-forecast",
-        "laboratory",
-        levels((5, LOW)),
-        blood.level_forecast,
-        suppressed_by=(
-            "critical-result",
-            "concentration-doubt",
-            "levels-out-of-range",
-            "not-therapeutic",
-            "result-disagrees",
-            *_GIVEN_WRONG,
-        ),
-    ),
-)
-_CARE = (
-    Rule("bleeding", "care", levels((0, MEDIUM)), care.bleeding),
-    Rule("complication-reported", "care", levels((0, LOW)), care.complication_reported),
-    Rule("level-overdue", "care", levels((0, MEDIUM)), care.level_overdue),
-    Rule("platelets-due", "care", levels((0, LOW)), care.platelets_overdue),
-    Rule("visit-overdue", "care", levels((0, LOW)), care.visit_overdue),
-    Rule("supplies-low", "care", levels((0, LOW)), care.supplies_low),
 )
 # Alarms of the pump that one of our rules may have told already.
 _TOLD_BEFORE = {
@@ -398,7 +331,7 @@ _DEVICE = {
     key: replace(rule, suppressed_by=_TOLD_BEFORE.get(key, ()))
     for key, rule in DEVICE_RULES.items()
 }
-HAZARDS = (*_TECHNICAL, *_THERAPY, *_DELIVERY, *_LABORATORY, *_CARE)
+HAZARDS = (*_TECHNICAL, *_THERAPY, *_DELIVERY, *LABORATORY, *CARE)
 
 
 def _checks(*rules: Rule) -> tuple[tuple[Rule, Check], ...]:
@@ -406,26 +339,45 @@ def _checks(*rules: Rule) -> tuple[tuple[Rule, Check], ...]:
 
 
 _PUMP_CHECKS = _checks(*_TECHNICAL, *_THERAPY, *_DELIVERY)
+# What may come without news.
+_SILENT_CHECKS = tuple(each for each in _PUMP_CHECKS if not each[0].told)
 # These have nothing to look at before the clinic has said anything.
-_CLINICAL_CHECKS = _checks(*_LABORATORY, *_CARE)
+_CLINICAL_CHECKS = _checks(*LABORATORY, *CARE)
 RULES: dict[str, Rule] = {
     rule.key: rule for rule in (*_DEVICE.values(), UNKNOWN_DEVICE_ALARM, *HAZARDS)
 }
 
 
-def verdicts(now: Situation) -> Iterator[tuple[Rule, Verdict]]:
-    """Every hazard that is there: the pump's own alarms first, then what the rules see."""
+def verdicts(
+    now: Situation, *, has_news: bool = True, clinic_has_news: bool = True
+) -> list[tuple[Rule, Verdict]]:
+    """Every hazard that is there: the pump's own alarms first, then what the rules see.
+
+    Without news (infusion/looks.py) what only news can bring is looked for only where it was there
+    before.
+    """
+    found: list[tuple[Rule, Verdict]] = []
+    tracks = now.state.board.tracks
     if now.edge is not None and now.edge.alarms:
-        for key, verdict in device_alarms(now.edge):
-            yield RULES[key], verdict
-    for rule, check in _PUMP_CHECKS:
-        found = check(now)
-        if found is not None:
-            yield rule, found
-    record = now.record
-    if record is None or not (record.results or record.reports or now.limits.laboratory_expected):
-        return
+        found += [(RULES[key], verdict) for key, verdict in device_alarms(now.edge)]
+    checks = _PUMP_CHECKS if has_news or tracks else _SILENT_CHECKS
+    for rule, check in checks:
+        if has_news or not rule.told or rule.key in tracks:
+            verdict = check(now)
+            if verdict is not None:
+                found.append((rule, verdict))
+    if not (clinic_has_news or tracks) or not is_clinical(now.record, now.limits):
+        return found
     for rule, check in _CLINICAL_CHECKS:
-        found = check(now)
-        if found is not None:
-            yield rule, found
+        if clinic_has_news or rule.key in tracks:
+            verdict = check(now)
+            if verdict is not None:
+                found.append((rule, verdict))
+    return found
+
+
+def is_clinical(record: Record | None, limits: Thresholds) -> bool:
+    """Whether there is anything for the rules on laboratory and care to look at."""
+    return record is not None and bool(
+        record.results or record.reports or limits.laboratory_expected
+    )

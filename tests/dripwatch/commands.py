@@ -35,6 +35,13 @@ def dripwatch(
     )
 
 
+def readme_lines(command: str) -> list[list[str]]:
+    """The arguments of each line of the README that shows a command."""
+    begin = f".venv/bin/dripwatch {command} "
+    lines = (ROOT / "README.md").read_text().splitlines()
+    return [line.split()[1:] for line in lines if line.startswith(begin)]
+
+
 def start(*arguments: str, folder: Path = ROOT) -> subprocess.Popen[str]:
     """Start a command; the caller ends it."""
     return subprocess.Popen(

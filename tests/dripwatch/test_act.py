@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 from inline_snapshot import snapshot
+from msgspec.structs import replace
 
 from dripwatch.act import WORDS, length_ms, place_of
+from dripwatch.view import audit_line
 from infusion.errors import ConfigError
-from infusion.messages import Kind, OpenAlerts, decode, parse_topic
+from infusion.messages import Act, Alert, Audit, Kind, OpenAlerts, decode, parse_topic
 from link import Link
 from tests.brokers import Mosquitto, free_port
-from tests.dripwatch.commands import dripwatch, start
+from tests.dripwatch.commands import ROOT, dripwatch, readme_lines, start
 from tests.monitor.peers import WAIT_S, collect, peer, play
 from tests.monitor.streams import ward
 
@@ -88,7 +90,8 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 def test_without_a_list_or_a_monitor_it_says_so(mosquitto: Mosquitto) -> None:
     """Nothing retained: exit code 1. Nobody answers: exit code 3, and that it may still be done."""
     url = f"mqtt://127.0.0.1:{mosquitto.port}"
-    done = dripwatch("act", "take", "home/P-03", "--by", "n", "--broker", url)
+    (line,) = readme_lines("act")
+    done = dripwatch(*(url if word.startswith("mqtt://") else word for word in line))
     assert done.returncode == 1
     assert "no monitor has ever told of an alert of home/P-03" in done.stderr
     alert = "home/P-03/free-flow-seen/1790000000000"
@@ -109,15 +112,16 @@ def monitor(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[subprocess.Popen[s
     assert process.returncode == 0, errors
 
 
-async def until_listed(link: Link, pump: str) -> OpenAlerts:
-    """The first list of a pump that is not empty."""
+async def until_listed(link: Link, pump: str, rule: str) -> Alert:
+    """An alert of a pump, as soon as the open list has it."""
     async with asyncio.timeout(WAIT_S):
         while True:
             for message in await collect(link, 1):
                 open_ = decode(parse_topic(message.topic), message.payload)
                 assert isinstance(open_, OpenAlerts)
-                if open_.pump == pump and open_.alerts:
-                    return open_
+                for alert in open_.alerts:
+                    if (alert.pump, alert.rule) == (pump, rule):
+                        return alert
 
 
 async def test_of_two_nurses_one_is_told_who_was_first(
@@ -133,12 +137,11 @@ async def test_of_two_nurses_one_is_told_who_was_first(
         await collect(link, 2)
         await play(link, wire)
     async with peer(mosquitto, Kind.ALERTS, name="lists") as link:
-        open_ = await until_listed(link, "P-02")
-        assert len(open_.alerts) == 1
-        first = dripwatch("act", "take", "home/P-02", "--by", "nurse-1", "--broker", url)
+        alert = await until_listed(link, "P-02", "rate-not-as-ordered")
+        place = "home/P-02/rate-not-as-ordered"
+        first = dripwatch("act", "take", place, "--by", "nurse-1", "--broker", url)
         assert first.returncode == 0, first.stderr
         assert "nurse-1" in first.stdout
-        alert = open_.alerts[0]
         late = dripwatch(
             "act", "take", alert.id, "--by", "nurse-2", "--broker", url,
             "--version", str(alert.version), "--json",
@@ -149,7 +152,8 @@ async def test_of_two_nurses_one_is_told_who_was_first(
         assert "nurse-1" in answer["sentence"]
     none = dripwatch("act", "take", "home/P-02/no-such-rule", "--by", "n", "--broker", url)
     assert none.returncode == 1
-    assert f"open there:\n  {alert.id}  " in none.stderr
+    assert "is not open; open there:\n  " in none.stderr
+    assert f"  {alert.id}  rate is not as ordered\n" in none.stderr
     output, errors = watching.communicate(timeout=30)
     assert watching.returncode == 0, errors
     said = [json.loads(line) for line in output.splitlines()]
@@ -157,3 +161,62 @@ async def test_of_two_nurses_one_is_told_who_was_first(
     assert acts == [("nurse-1", "done"), ("nurse-2", "late")]
     taken = [each["alert"] for each in said if each.get("change") == "taken"]
     assert [each["facts"]["taken"]["by"] for each in taken] == ["nurse-1"]
+
+
+def test_an_act_as_a_line() -> None:
+    """What a person reads in the stream: when, what came of it, where, who did what, and why so."""
+    act = Act(
+        act="A-1",
+        pump="P-03",
+        alert="home/P-03/free-flow-seen/1790000000000",
+        version=1,
+        what="take",
+        by="nurse-2",
+        time_ms=1_790_000_000_000,
+    )
+    audit = Audit(
+        site="home",
+        pump="P-03",
+        act=act,
+        outcome="late",
+        sentence="nurse-1 took it 5 s ago, and has it for another 30 min",
+        at_ms=1_790_000_000_000,
+    )
+    assert audit_line(audit, None).plain == snapshot(
+        "2026-09-21T14:13:20Z  LATE        P-03 free-flow-seen take by nurse-2: nurse-1 took it 5 s ago, and has it for another 30 min"
+    )
+    odd = replace(audit, act=replace(act, alert="x"), outcome="refused", sentence="no such alert")
+    assert audit_line(odd, 1_789_999_940_000).plain == snapshot(
+        "00:01:00  REFUSED     P-03 take by nurse-2: no such alert"
+    )
+
+
+async def test_an_order_from_a_file_leads_to_an_alert_that_a_nurse_takes(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    """send, watch and act as processes: a pump that is ordered and silent is missed and seen to."""
+    url = f"mqtt://127.0.0.1:{mosquitto.port}"
+    store = str(tmp_path / "m.sqlite3")
+    # Five minutes of silence in half a second.
+    process = start("monitor", "--broker", url, "--store", store, "--speed", "600")
+    try:
+        async with peer(mosquitto, Kind.MONITOR_PRESENCE) as link:
+            # The session of the monitor must exist before anybody speaks.
+            await collect(link, 2)
+        example = str(ROOT / "config" / "examples" / "clinic.toml")
+        sent = dripwatch("send", example, "--broker", url, "--watch", "--for", "4")
+        assert sent.returncode == 0, sent.stderr
+        assert any("1 order, 1 lab, 1 report" in line for line in sent.stdout.splitlines())
+        assert "P-99 raised no telemetry" in sent.stdout
+        place = "home/P-99/no-telemetry"
+        taken = dripwatch("act", "take", place, "--by", "nurse-1", "--for", "2h", "--broker", url)
+        assert taken.returncode == 0, taken.stderr
+        assert taken.stdout == "nurse-1 has taken it for 2 h\n"
+        seen = dripwatch("watch", "--broker", url, "--json", "--for", "1")
+        alerts = [json.loads(line)["alert"] for line in seen.stdout.splitlines()]
+        facts = [alert["facts"] for alert in alerts if alert["rule"] == "no-telemetry"]
+        assert facts[0]["taken"]["by"] == "nurse-1"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+    assert process.returncode == 0

@@ -11,7 +11,7 @@ from tests.dripwatch.commands import dripwatch
 
 @pytest.mark.parametrize(
     "command",
-    ["", "up", "simulate", "replay", "monitor", "watch", "send", "check-config", "scenario"],
+    ["", "up", "simulate", "replay", "monitor", "watch", "send", "act", "check-config", "scenario"],
 )
 def test_every_command_explains_itself_and_its_limits(command: str) -> None:
     """--help works everywhere, and says that this is no medical device."""
@@ -26,7 +26,9 @@ def test_check_config_tells_every_value_and_its_origin() -> None:
         "check-config", "monitor", variables={"DRIPWATCH_MONITOR_STORE": "here.sqlite3"}
     )
     assert done.returncode == 0, done.stderr
-    assert re.sub(" +#", "  #", done.stdout) == snapshot("""\
+    settings, _, policy = re.sub(" +#", "  #", done.stdout).partition("alerts, by ")
+    assert policy.startswith("config/alerts.toml:\n  A HIGH alert that nobody takes calls ")
+    assert settings == snapshot("""\
 monitor:
   broker = "mqtt://127.0.0.1:1883"  # file config/monitor.toml
   mqtt = "5"  # file config/monitor.toml
@@ -38,6 +40,7 @@ monitor:
   link.key_file = none  # default
   monitor.instance = "monitor-1"  # file config/monitor.toml
   monitor.store = "here.sqlite3"  # environment DRIPWATCH_MONITOR_STORE
+  monitor.alerts = "alerts"  # file config/monitor.toml
   monitor.rate_max_ml_h = 1200  # file config/monitor.toml
   monitor.line_compliance_ml_mmhg = 0.001  # file config/monitor.toml
   monitor.free_pressure_mmhg = 50  # file config/monitor.toml
@@ -50,7 +53,13 @@ def test_check_config_shows_all_kinds_at_once() -> None:
     done = dripwatch("check-config")
     assert done.returncode == 0, done.stderr
     heads = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
-    assert heads == ["monitor:", "replay:", "simulator:", "up:"]
+    assert heads == [
+        "monitor:",
+        "alerts, by config/alerts.toml:",
+        "replay:",
+        "simulator:",
+        "up:",
+    ]
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_file(
@@ -115,6 +124,13 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
             ["monitor", "--store", "/none/m.sqlite3", "--broker"],
             {},
             snapshot("2: Error: Option '--broker' requires an argument."),
+        ),
+        (
+            ["monitor", "--alerts", "alrts"],
+            {},
+            snapshot(
+                "2: dripwatch: 'alrts' is not in config; the nearest is alerts; known: alerts, monitor, replay, simulator, starts, up; a file of your own ends in .toml"
+            ),
         ),
         (
             ["monitor", "--health", "--store", "none.sqlite3"],

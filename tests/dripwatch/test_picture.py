@@ -10,6 +10,6 @@ def test_the_picture_shows_a_silent_pump_and_an_alert(tmp_path: Path) -> None:
     file = tmp_path / "demo.svg"
     assert main(file) == 0
     svg = file.read_text()
-    for words in ("silent", "unknown", "downstream", "medical"):
+    for words in ("silent", "unknown", "closing", "medical"):
         assert words in svg
     assert "url(" not in svg.replace("url(#", "")

@@ -62,7 +62,7 @@ def test_json_has_all_that_is_told() -> None:
     found = {each["key"]: each for each in json.loads(done.stdout)}
     assert set(found) == set(RULES)
     over = found["over-delivery"]
-    assert over["levels"] == [{"after_s": 900.0, "priority": "high"}]
+    assert over["levels"] == [{"after_s": 900.0, "priority": "medium"}]
     assert over["limits"][0]["name"] == "flow_tolerance"
     assert over["limits"][0]["value"] == DEFAULTS.flow_tolerance
     assert json.loads(rules("--json", "over-delivery").stdout) == over
@@ -85,7 +85,7 @@ wrong-concentration: concentration is not as ordered
   look first  Read the concentration on the label of the bag that hangs, and compare bag, pump
               and order. If the three are not the same, call the pharmacist now.
   why         Bags of 50 and 100 IU/mL look alike, and mixing them up is a factor of two.
-  priority    high after 10 s
+  priority    high at once
   ends        When the pump is set for the ordered concentration.
   class       therapy: what the pump is set to, against the order
   source      Premixed bags of 40, 50 and 100 IU/mL: Hospira, Baxter and B. Braun labels [V];

@@ -16,7 +16,7 @@ from infusion.messages import Kind, decode, parse_topic, subscription
 from infusion.prescription import Hold, Prescription
 from link import LinkSettings, Message, Subscription, open_link
 from tests.brokers import BrokerProcess, Embedded, Mosquitto, free_port
-from tests.dripwatch.commands import ROOT, dripwatch
+from tests.dripwatch.commands import ROOT, dripwatch, readme_lines
 
 NOW_MS = 1_790_000_000_000
 EXAMPLES = ROOT / "config" / "examples"
@@ -147,7 +147,7 @@ f.jsonl: line 13: topic 'infusion/v1/ho me/T-1/report': the site 'ho me' is not 
 f.jsonl: line 15: a topic says site and kind; leave those out
 f.jsonl: line 17: infusion/v1/home/T-2/report: the payload says therapy 'T-1'
 f.jsonl: line 19: the key 'site' is missing or no text; write "site": "home", "kind": "lab", or "topic": "infusion/v1/home/T-01/lab"
-f.jsonl: line 21: 'telemetry' cannot be sent; known are lab, order, report
+f.jsonl: line 21: 'telemetry' cannot be sent; known are act, lab, order, report
 f.jsonl: line 22: Input data was truncated
 f.jsonl: line 23: Expected `object`, got `array`\
 """)
@@ -236,6 +236,17 @@ async def test_the_examples_arrive(broker: BrokerProcess) -> None:
     assert [each.test for each in results] == ["anti-xa", "platelets", "aptt"]
     assert sum(isinstance(each, Prescription) for each in found) == 1
     assert sum(isinstance(each, Report) for each in found) == 1
+
+
+def test_the_readme_shows_it_as_it_is(tmp_path: Path) -> None:
+    """Each line of the README runs as it stands, on a broker of the test's own."""
+    lines = readme_lines("send")
+    assert len(lines) == 2
+    with Mosquitto(tmp_path) as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        for line in lines:
+            done = dripwatch(*(url if word.startswith("mqtt://") else word for word in line))
+            assert done.returncode == 0, (line, done.stderr)
 
 
 def test_nothing_is_sent_unless_all_is_well(tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ pump  state            mL/h  delivered  prescribed IU           open alerts
 P-01  silent 9 min    144.0  720–2,880            504  unknown   *** rate is not as ordered   * no telemetry
 
 Alerts as they come
-00:10:30  *** HIGH    P-01 raised rate is not as ordered: 144 mL/h; expected 14.4; limit ±5%; programmed 1440…
-00:17:00  *   LOW     P-01 raised no telemetry: 5 min without a message; limit 5 min\
+00:10:05  *** HIGH    P-01 raised rate is not as ordered: The pump has been set higher than ordered for 5 s: …
+00:17:00  *   LOW     P-01 raised no telemetry: Nothing has been heard from the pump for 5 min; whether it ru…\
 """)
 
 
@@ -84,8 +84,8 @@ pump  state            mL/h  delivered  prescribe…           open alerts
 P-01  silent 9 min    144.0  720–2,880         504  unknown   *** rate is not as
 
 Alerts as they come
-00:10:30  *** HIGH    P-01 raised rate is not as ordered: 144 mL/h; expected 14…
-00:17:00  *   LOW     P-01 raised no telemetry: 5 min without a message; limit …\
+00:10:05  *** HIGH    P-01 raised rate is not as ordered: The pump has been set…
+00:17:00  *   LOW     P-01 raised no telemetry: Nothing has been heard from the…\
 """)
 
 

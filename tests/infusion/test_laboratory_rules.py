@@ -6,7 +6,6 @@ import pytest
 from msgspec.structs import replace
 
 from infusion.clinical import LabResult, LabTest
-from infusion.messages import Telemetry
 from infusion.prescription import Hold, RateChange, Start, Stop
 from infusion.rules import blood, counts, laboratory
 from infusion.situation import Situation, Verdict
@@ -35,7 +34,7 @@ def situation(paper: Paper, **limits: Any) -> Situation:
         at_ms=state.edge.time_ms,
         heard_ms=state.edge.time_ms,
         edge=state.edge,
-        telemetry=state.edge if isinstance(state.edge, Telemetry) else state.telemetry,
+        telemetry=None,
         delivering=state.edge.delivery == "delivering",
         record=record,
         prescription=record.order.prescription,
@@ -315,10 +314,12 @@ def test_two_results_of_a_bag_of_half_the_strength() -> None:
     assert "the patient clears heparin faster than before" in words
 
 
-def test_two_results_of_a_bag_of_twice_the_strength_are_urgent() -> None:
+def test_two_results_of_a_bag_of_twice_the_strength_are_critical_and_doubted() -> None:
+    """One situation: the critical result speaks, and the doubt is named in it."""
     doubles = (anti_xa(1.45, "18:00", "19:00"), anti_xa(1.45, "24:00", "25:00"))
     said = clinical(infusing("26:00", *AGREED, *doubles))
-    assert "25:01:00 raised concentration-doubt high" in said
+    assert "19:01:00 raised critical-result high" in said
+    assert "25:01:00 updated critical-result high" in said
 
 
 def test_one_odd_result_is_no_doubt_of_the_bag() -> None:

@@ -161,8 +161,8 @@ def bag(full_ml: float, until: str, **more: Any) -> Paper:
 @pytest.mark.parametrize(
     ("accuracy", "lines"),
     [
-        (None, ("00:04:00 raised", "03:47:00 escalated")),
-        (0.02, ("00:14:00 raised", "03:48:00 escalated")),
+        (None, ("00:05:00 raised", "03:47:00 escalated")),
+        (0.02, ("00:15:00 raised", "03:48:00 escalated")),
     ],
 )
 def test_the_end_of_a_bag_is_foreseen(accuracy: float | None, lines: tuple[str, str]) -> None:
@@ -182,14 +182,16 @@ def test_the_volume_to_be_infused_ends_too(vtbi_ml: float, is_told: bool) -> Non
     paper = begin(state={"vtbi_ml": vtbi_ml})
     vary(paper, "00:10", vtbi_remaining_ml=lambda minute: 62.0 - minute * RATE_ML_H / 60)
     found = changes_of(paper, "reservoir-runs-out")
-    assert [each.alert.evidence.detail for each in found] == ["volume to be infused"] * is_told
+    assert [each.alert.evidence.detail for each in found] == [
+        "volume to be infused: 60.8 mL"
+    ] * is_told
 
 
 def test_the_end_that_is_told_is_an_interval() -> None:
     """29.4 mL at 14.4 mL/h are 122.5 min: 115.6 to 130.3 with ±6 % [V manual p.74]."""
-    (change,) = changes_of(begin(state={"reservoir_ml": 29.4}), "reservoir-runs-out")
+    (change,) = changes_of(begin(state={"reservoir_ml": 29.4}).run("00:02"), "reservoir-runs-out")
     evidence = change.alert.evidence
-    assert (evidence.observed, evidence.low, evidence.high) == (29.4, 116, 130)
+    assert (evidence.observed, evidence.low, evidence.high) == (122, 116, 130)
 
 
 def test_a_bolus_does_not_bring_the_end_nearer() -> None:

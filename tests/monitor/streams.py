@@ -76,9 +76,9 @@ def told(therapy: str, at: str, what: str = "bruising") -> Report:
 
 
 def _clinic() -> Stream:
-    """Results and reports among the pumps' messages, one of them for a therapy without an order."""
+    """Results and reports that are no reason for an alert, one for a therapy without an order."""
     said = [result("T-06", "00:09"), result("T-06", "00:21", 0.55, "S-2"), result("T-77", "00:12")]
-    reports = [told("T-01", "00:11"), told("T-06", "00:26", "visit")]
+    reports = [told("T-01", "00:11", "visit"), told("T-06", "00:26", "visit")]
     stream: Stream = [(each.resulted_ms, each) for each in said]
     return stream + [(each.time_ms, each) for each in reports]
 
@@ -107,7 +107,13 @@ def _renamed(stream: Stream, number: int) -> Stream:
 
 
 def with_acts(wire: Wire) -> Wire:
-    """The same, and what nurses do about each alert as soon as it is raised."""
+    """The same, bad news of the clinic, and what nurses do about each alert once it is raised."""
+    level, report = result("T-06", "00:31", 1.4, "S-3"), told("T-05", "00:32", "bleeding")
+    heard = [
+        (level.resulted_ms, topic_of(level), encode(level)),
+        (report.time_ms, topic_of(report), encode(report)),
+    ]
+    wire = sorted(wire + heard, key=lambda entry: entry[0])
     monitor = Monitor(MonitorSettings(stall_ms=60_000))
     acts: Wire = []
     for at_ms, topic, payload in wire:

@@ -106,7 +106,7 @@ def reference() -> tuple[Monitor, list[Said]]:
 async def live(broker: Broker, path: Path) -> PartitionRunner:
     """One life of the process: resume, handle batches to the end; may raise Crash."""
     async with SqliteStore(path) as store:
-        runner = PartitionRunner(CORE, broker, store, broker)
+        runner = PartitionRunner(Monitor(CORE), broker, store, broker)
         await runner.resume()
         while not broker.at_end:
             await runner.handle(await broker.take())
@@ -191,7 +191,7 @@ async def test_the_open_lists_are_said_again_when_the_broker_forgot_them(tmp_pat
     """A broker that lost its retained messages gets every list with the next batch."""
     broker = Broker([len(ENTRIES) - 5, 5])
     async with SqliteStore(tmp_path / "m.sqlite3") as store:
-        runner = PartitionRunner(CORE, broker, store, broker)
+        runner = PartitionRunner(Monitor(CORE), broker, store, broker)
         await runner.resume()
         await runner.handle(await broker.take())
         known = dict(broker.lists)
@@ -199,6 +199,28 @@ async def test_the_open_lists_are_said_again_when_the_broker_forgot_them(tmp_pat
         runner.relist = True
         await runner.handle(await broker.take())
         assert set(broker.lists) == set(known)
+
+
+async def test_what_comes_again_after_a_crash_is_no_replay(tmp_path: Path) -> None:
+    """Half an hour in one batch, killed before its acknowledgement: nothing is said twice or new."""
+    broker = Broker([len(ENTRIES) // 2])
+    path = tmp_path / "m.sqlite3"
+    broker.crash_after = 1
+    with pytest.raises(Crash):
+        await live(broker, path)
+    assert broker.position == 0
+    broker.crash_after = None
+    runner = await live(broker, path)
+    assert runner.totals.again == len(ENTRIES) // 2
+    assert runner.totals.messages == len(ENTRIES) - runner.totals.again
+    assert list(broker.log.values()) == reference()[1]
+    # A message of the log that somebody says once more, later on, is new to the broker.
+    async with SqliteStore(path) as store:
+        runner = PartitionRunner(Monitor(CORE), broker, store, broker)
+        await runner.resume()
+        await runner.handle(Batch(ENTRIES[-5:]))
+        await runner.handle(Batch(ENTRIES[-5:]))
+    assert (runner.totals.again, runner.totals.messages) == (5, 5)
 
 
 async def test_what_is_refused_is_counted_kept_and_changes_nothing(tmp_path: Path) -> None:
@@ -212,7 +234,7 @@ async def test_what_is_refused_is_counted_kept_and_changes_nothing(tmp_path: Pat
     )
     broker = Broker([1])
     async with SqliteStore(tmp_path / "m.sqlite3") as store:
-        runner = PartitionRunner(CORE, broker, store, broker)
+        runner = PartitionRunner(Monitor(CORE), broker, store, broker)
         await runner.resume()
         await runner.handle(Batch(good))
         known = pumped(runner.monitor)

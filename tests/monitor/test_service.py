@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from infusion.board import Board
 from infusion.messages import (
+    Alert,
     AlertChange,
     Kind,
     OpenAlerts,
@@ -51,6 +53,12 @@ def expected(wire: Wire) -> tuple[Monitor, list[AlertChange]]:
     said, refused = step(monitor, entries)
     assert not refused
     return monitor, [each for each in said if isinstance(each, AlertChange)]
+
+
+def as_said(board: Board) -> tuple[int, dict[str, Alert | None], list[Alert]]:
+    """A board as others know it: what is looked at after the last message may see a little more."""
+    alerts = {key: track.alert for key, track in board.tracks.items()}
+    return board.version, alerts, board.unseen
 
 
 def by_pump(changes: list[AlertChange]) -> dict[str, list[AlertChange]]:
@@ -202,4 +210,4 @@ async def test_kill_9_anywhere_says_each_alert_once_and_loses_no_dose(tmp_path: 
     for pump, state in monitor.pumps.items():
         assert pumps[pump].account.pumped_nl == state.account.pumped_nl
         assert pumps[pump].account.pumped_iu == pytest.approx(state.account.pumped_iu, rel=1e-9)
-        assert pumps[pump].board == state.board
+        assert as_said(pumps[pump].board) == as_said(state.board)

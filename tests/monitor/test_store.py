@@ -147,6 +147,32 @@ async def test_what_is_not_said_yet_comes_back_in_order(tmp_path: Path) -> None:
         assert await store.said() == list(rows)
 
 
+async def test_the_newest_messages_stay_beside_a_snapshot(tmp_path: Path) -> None:
+    """A broker may give them again: they are known after a restart, but not gone over anew."""
+    path = tmp_path / "m.sqlite3"
+    async with SqliteStore(path) as store:
+        await store.load()
+        for position in range(1, 21):
+            is_last = position == 20
+            snapshot = Snapshot(Clock(), {}, {}) if is_last else None
+            await store.commit(structs.replace(commit(position), snapshot=snapshot))
+        await store.commit(commit(21))
+    async with SqliteStore(path) as store:
+        stored = await store.load()
+    assert stored.batches == [(21, commit(21).entries)]
+    assert [entry.received_ms for entry in stored.newest] == list(range(13, 22))
+
+
+async def test_the_last_word_on_a_version_of_an_alert_holds(tmp_path: Path) -> None:
+    """A run with another policy goes over the log in another way, and must not be stopped by it."""
+    first, other = row(1), structs.replace(row(1), number=2)
+    async with SqliteStore(tmp_path / "m.sqlite3") as store:
+        await store.load()
+        await store.commit(structs.replace(commit(1), said=(first,)))
+        await store.commit(structs.replace(commit(2), said=(other,)))
+        assert await store.said() == [other]
+
+
 async def test_the_logs_keep_their_newest_rows_and_all_that_is_not_said(tmp_path: Path) -> None:
     """Both have a limit of their own; what nobody has heard yet is never dropped."""
     rows = tuple(row(number) for number in range(1, 41))

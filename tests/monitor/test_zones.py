@@ -32,14 +32,15 @@ def test_the_table_says_what_the_zone_says(name: str, at: datetime) -> None:
     at = at.replace(second=0, microsecond=0, tzinfo=UTC)
     table = TABLES[name]
     place = bisect_right([from_ms for from_ms, _ in table], round(at.timestamp() * 1000)) - 1
-    assert timedelta(minutes=table[place][1]) == at.astimezone(zoneinfo.ZoneInfo(name)).utcoffset()
+    minutes = table[place][1] if table else 0
+    assert timedelta(minutes=minutes) == at.astimezone(zoneinfo.ZoneInfo(name)).utcoffset()
 
 
 def test_summer_time_begins_at_its_very_minute() -> None:
     """Berlin, 29 March 2026, 01:00 UTC: from one hour ahead to two."""
     change_ms = round(datetime(2026, 3, 29, 1, tzinfo=UTC).timestamp() * 1000)
     assert (change_ms, 120) in TABLES["Europe/Berlin"]
-    assert TABLES["UTC"] == ((round(datetime(2020, 1, 1, tzinfo=UTC).timestamp() * 1000), 0),)
+    assert TABLES["UTC"] == ()
 
 
 @pytest.mark.parametrize("name", ["Europe/Berln", "", "../../etc/passwd", "no such zone at all"])

@@ -1,0 +1,57 @@
+"""What the monitor goes by besides its settings: the policy of alerts, and the tables it names.
+
+All of it is read at the start, so that a file which cannot be followed stops the monitor before it
+has taken a message. `check-config` reads it in the same way.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+
+from host.process import read_named
+from infusion.errors import ConfigError
+from infusion.nomogram import Nomogram
+from infusion.nomogram_file import read_nomogram
+from infusion.policy import Policy
+from infusion.policy_file import read_policy
+from infusion.thresholds import DEFAULTS
+from monitor.zones import offsets
+
+
+class References(Struct, frozen=True, kw_only=True):
+    """`alerts` is the file that the policy came from; empty for what the code has by itself."""
+
+    policy: Policy = Policy()
+    alerts: str = ""
+    nomograms: Mapping[str, Nomogram] = {}
+
+
+def read_references(alerts: str) -> References:
+    """Read the policy by its file, or its name in config/, and the nomograms that it names.
+
+    Raises ConfigError that names the file, the table and the key.
+    """
+    data, name = read_named(alerts, "")
+    policy = read_policy(data, name, offsets)
+    nomograms: dict[str, Nomogram] = {}
+    for place, nomogram in _nomograms(policy):
+        if nomogram in nomograms:
+            continue
+        try:
+            nomograms[nomogram] = read_nomogram(*read_named(nomogram, "nomograms"))
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {place}: key 'nomogram': {error}") from None
+    return References(policy=policy, alerts=name, nomograms=nomograms)
+
+
+def _nomograms(policy: Policy) -> Iterator[tuple[str, str]]:
+    """Each name of a nomogram that some pump may be held against, with the table that gives it."""
+    layers = [("[thresholds]", policy.everybody)]
+    layers += [(f"[site.{key}.thresholds]", layer) for key, layer in policy.sites.items()]
+    layers += [(f"[therapy.{key}.thresholds]", layer) for key, layer in policy.therapies.items()]
+    layers += [
+        (f"[override.thresholds] {number}", each.layer)
+        for number, each in enumerate(policy.overrides, start=1)
+    ]
+    for place, layer in layers:
+        yield place, layer.thresholds.get("nomogram", DEFAULTS.nomogram)
