@@ -68,7 +68,7 @@ def watch(
         flow.over.begin(message.time_ms)
         flow.under.begin(message.time_ms)
     if type(message) is Telemetry:
-        sees |= pressure.follow(state.pressure, message.time_ms, message.pressure_mmhg)
+        sees |= pressure.follow(state.pressure, message.time_ms, message.pressure_mmhg, step_ml)
     return sees or stands_still(state, limits)
 
 

@@ -1,7 +1,7 @@
 """Line, bag and battery: what will stop the infusion before the pump says so."""
 
 from infusion.messages import Evidence, PumpMessage
-from infusion.pressure import is_rising, rise_mmhg_s, risen_ms
+from infusion.pressure import rise, rise_mmhg_s, risen_ms
 from infusion.rules.rule import HIGH, LOW, MEDIUM
 from infusion.situation import Situation, Verdict
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, millilitres
@@ -66,11 +66,12 @@ def occlusion_forming(now: Situation) -> Verdict | None:
     # What began as a rise has not ended when the pump stops for it, or the line stays narrow.
     if not now.delivering and not _alarms(edge, "downstream-occlusion"):
         return None
-    if not is_rising(watch):
+    shown = rise(watch)
+    if not shown:
         is_told = "occlusion-forming" in now.state.board.tracks
         return _narrow(now) if is_told else None
     slope = rise_mmhg_s(watch)
-    since_ms, pressure = risen_ms(watch), watch.rising[-1][1]
+    since_ms, (to_ms, pressure) = risen_ms(watch), shown[-1]
     alarm_min = _minutes_to_alarm(now, pressure, slope)
     when = ""
     if alarm_min is not None and now.delivering:
@@ -80,8 +81,8 @@ def occlusion_forming(now: Situation) -> Verdict | None:
         expected=round(watch.ceiling, 1),
         unit="mmHg",
         from_ms=since_ms,
-        to_ms=watch.rising[-1][0],
-        samples=len(watch.rising),
+        to_ms=to_ms,
+        samples=len(shown),
         detail=f"rises by {slope * 60:.0f} mmHg a minute at {edge.rate_ml_h:g} mL/h{when}",
     )
     is_soon = alarm_min is None or alarm_min[0] <= SOON_MIN
