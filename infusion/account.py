@@ -381,7 +381,7 @@ def _mark(account: Account, mark: Mark) -> None:
             ring[cell] = mark
             if len(ring) > kept:
                 # The oldest by its sample: the pump's clock may have been set.
-                del ring[min(ring, key=lambda cell: ring[cell].key)]
+                del ring[min(ring.values()).time_ms // spacing_ms]
         elif is_newest:
             # Whoever finds the smallest cell taken finds the larger ones taken as well.
             break

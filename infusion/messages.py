@@ -259,6 +259,11 @@ _BYTES_MAX = {
     Kind.ALERT_LOG: ORDER_BYTES_MAX,
     Kind.AUDIT: ORDER_BYTES_MAX,
 }
+# All of that in one place, because a look-up by kind is not for nothing: bytes, decoder, name.
+_READ_AS: dict[Kind, tuple[int, Any, str | None]] = {
+    kind: (_BYTES_MAX.get(kind, PAYLOAD_BYTES_MAX), decoder.decode, _NAME_FIELD.get(kind))
+    for kind, decoder in _DECODERS.items()
+}
 _KINDS: dict[str, Kind] = {k.value: k for k in Kind if k is not Kind.MONITOR_PRESENCE}
 _ENCODER = msgspec.json.Encoder()
 
@@ -301,20 +306,19 @@ def decode(topic: Topic, payload: bytes, *, contract: str | None = None) -> Mess
     version), `oversize`, `payload` (not JSON, a field missing or a bad value: the text names the
     field) or `identity` (the payload names another pump, therapy or instance than the topic).
     """
-    if contract is not None and contract.split(".", 1)[0] != CONTRACT:
+    if contract is not None and contract != CONTRACT and contract.split(".", 1)[0] != CONTRACT:
         raise _error("contract", topic, f"contract {contract!r} is unknown; {CONTRACT} is spoken")
-    limit = _BYTES_MAX.get(topic.kind, PAYLOAD_BYTES_MAX)
+    limit, read, field = _READ_AS[topic.kind]
     if len(payload) > limit:
         raise _error("oversize", topic, f"{len(payload)} bytes are more than {limit}")
     try:
-        message: Message = _DECODERS[topic.kind].decode(payload)
+        message: Message = read(payload)
     except msgspec.DecodeError as error:
         raise _error("payload", topic, str(error)) from None
     except UnicodeDecodeError:
         raise _error("payload", topic, "not UTF-8") from None
     except RecursionError:
         raise _error("payload", topic, "nested too deeply") from None
-    field = _NAME_FIELD.get(topic.kind)
     if field is not None and getattr(message, field) != topic.name:
         text = f"the payload says {field} {getattr(message, field)!r}"
         raise _error("identity", topic, text)

@@ -79,29 +79,33 @@ class _Open:
 class DeviceAlone:
     """The pumps' own alarms and nothing else."""
 
-    def __init__(self) -> None:
+    def __init__(self, *more: Ledger) -> None:
+        """`more` are the ledgers of those who hear the pumps' own alarms too."""
         self.ledger = Ledger()
-        self._open = _Open(self.ledger)
-        self._alarms: dict[str, tuple[str, ...]] = {}
-        self._newest: dict[str, tuple[int, int]] = {}
+        self._opens = [_Open(ledger) for ledger in (self.ledger, *more)]
+        # Of each pump: the newest message (boot, number), and the alarms that it told.
+        self._known: dict[str, tuple[int, int, tuple[str, ...]]] = {}
 
     def hear(self, message: Message, now_ms: int) -> None:
         """A message that arrived."""
         if not isinstance(message, PumpMessage):
             return
+        pump, boot, seq, alarms = message.pump, message.boot, message.seq, message.alarms
+        last_boot, last_seq, before = self._known.get(pump, _NOTHING)
         # What was overtaken on its way, or comes again, says nothing of now.
-        place = (message.boot, message.seq)
-        if place <= self._newest.get(message.pump, (-1, -1)):
+        if boot < last_boot or (boot == last_boot and seq <= last_seq):
             return
-        self._newest[message.pump] = place
-        before = self._alarms.get(message.pump, ())
-        if message.alarms == before:
+        self._known[pump] = (boot, seq, alarms)
+        if alarms == before:
             return
-        self._alarms[message.pump] = message.alarms
-        for key in {*before, *message.alarms}:
+        for key in {*before, *alarms}:
             if key in DEVICE_ALARMS:
                 priority = DEVICE_ALARMS[key].priority
-                self._open.set(message.pump, key, priority, now_ms, is_on=key in message.alarms)
+                for open_ in self._opens:
+                    open_.set(pump, key, priority, now_ms, is_on=key in alarms)
+
+
+_NOTHING: tuple[int, int, tuple[str, ...]] = (-1, -1, ())
 
 
 class _Followed(Struct):
@@ -111,14 +115,16 @@ class _Followed(Struct):
     marks: deque[tuple[int, float]] = field(default_factory=deque)
     stands_ms: int | None = None
     is_silent: bool = False
+    # Which of the thresholds that are looked at with every message it is beyond.
+    stands: bool = False
+    is_low: bool = False
 
 
 class FixedThresholds:
-    """The pumps' own alarms and the fixed thresholds of GIP."""
+    """The fixed thresholds of GIP; whoever hears the pumps' own alarms tells its ledger of them."""
 
     def __init__(self) -> None:
-        self._device = DeviceAlone()
-        self.ledger = self._device.ledger
+        self.ledger = Ledger()
         self._open = _Open(self.ledger)
         self._orders: dict[str, tuple[Prescription, Timeline]] = {}
         self._pumps: dict[str, _Followed] = {}
@@ -129,9 +135,7 @@ class FixedThresholds:
             known = self._orders.get(message.pump)
             if known is None or message.version > known[0].version:
                 self._orders[message.pump] = (message, compile_timeline(message))
-            return
-        self._device.hear(message, now_ms)
-        if isinstance(message, Telemetry):
+        elif isinstance(message, Telemetry):
             self._follow(message, now_ms)
 
     def tick(self, now_ms: int) -> None:
@@ -144,22 +148,27 @@ class FixedThresholds:
 
     def _follow(self, message: Telemetry, now_ms: int) -> None:
         pump = message.pump
-        followed = self._pumps.setdefault(pump, _Followed(now_ms))
+        followed = self._pumps.get(pump)
+        if followed is None:
+            followed = self._pumps[pump] = _Followed(now_ms)
         followed.heard_ms = now_ms
         order = self._orders.get(pump)
         if order is None:
             return
         delivers = is_delivering(message)
-        is_ordered = order[1].base_rate_iu_h(now_ms) > 0
-        if delivers or not is_ordered:
+        if delivers or order[1].base_rate_iu_h(now_ms) <= 0:
             followed.stands_ms = None
         elif followed.stands_ms is None:
             followed.stands_ms = now_ms
         stands = followed.stands_ms is not None and now_ms - followed.stands_ms >= STANDS_MS
-        self._open.set(pump, "not-delivering", Priority.MEDIUM, now_ms, is_on=stands)
+        if stands is not followed.stands:
+            followed.stands = stands
+            self._open.set(pump, "not-delivering", Priority.MEDIUM, now_ms, is_on=stands)
         left_min = message.reservoir_ml / max(message.rate_ml_h, 0.1) * 60.0
-        is_low = left_min < BAG_MIN and delivers
-        self._open.set(pump, "reservoir-runs-out", Priority.MEDIUM, now_ms, is_on=is_low)
+        is_low = delivers and left_min < BAG_MIN
+        if is_low is not followed.is_low:
+            followed.is_low = is_low
+            self._open.set(pump, "reservoir-runs-out", Priority.MEDIUM, now_ms, is_on=is_low)
         self._compare(followed, message, order[1], now_ms, delivers=delivers)
 
     def _compare(

@@ -213,16 +213,13 @@ def _rho(given: Any, ordered: Any, weight_kg: float) -> Any:
     )
     hours = SAMPLE_MS / MS_PER_HOUR
     rates = np.maximum(np.diff(np.stack((given, ordered)), axis=1), 0.0) / (hours * weight_kg)
-    levels = np.ones(len(given))
-    level = np.zeros(2)
-    for number in range(rates.shape[1]):
-        level = step(level, rates[:, number], hours, *ways, exp=np.exp)
+    levels = [1.0]
+    mine, due = 0.0, 0.0
+    for rate, ordered_rate in rates.T.tolist():
+        mine, due = step(mine, rate, hours, *ways), step(due, ordered_rate, hours, *ways)
         # Below this both are next to nothing, and their ratio says nothing.
-        if level[1] > 0.02:
-            levels[number + 1] = level[0] / level[1]
-        elif level[0] > 0.1:
-            levels[number + 1] = 10.0
-    return levels
+        levels.append(mine / due if due > 0.02 else 10.0 if mine > 0.1 else 1.0)
+    return np.array(levels)
 
 
 # --- boluses -------------------------------------------------------------------------------------

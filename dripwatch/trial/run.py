@@ -68,7 +68,8 @@ class Ward:
             self.ledgers[PREVIOUS] = self._monitors[PREVIOUS].ledger
         self._gip: FixedThresholds | None = None
         if baselines != "none":
-            device, self._gip = DeviceAlone(), FixedThresholds()
+            self._gip = FixedThresholds()
+            device = DeviceAlone(self._gip.ledger)
             self._simple = [device, self._gip]
             self.ledgers |= {DEVICE: device.ledger, GIP: self._gip.ledger}
 

@@ -7,6 +7,8 @@ retains the first, and whoever publishes the others does so again until they are
 pump draws from a generator of its own, so no pump's loss depends on another's messages.
 """
 
+from bisect import bisect_right
+from operator import itemgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -23,6 +25,7 @@ Seconds = Annotated[float, Meta(ge=0, le=300)]
 # The child of a block's seed that a pump's way draws from, before the pump's own number.
 CHANCE = 202
 DRAWN_AT_ONCE = 256
+TELEMETRY, EVENT = Kind.TELEMETRY, Kind.EVENT
 # Nothing is later than this many mean delays: the network would have been given up before. [A]
 DELAYS_MAX = 20.0
 
@@ -74,6 +77,7 @@ def read_wire(text: str) -> WireSettings:
 
 # An output on its way: when it arrives, a number that settles ties, and itself.
 Arrival = tuple[int, int, Output]
+_arrives_ms = itemgetter(0)
 
 
 class Lane:
@@ -132,18 +136,17 @@ class LossyWire:
                 waiting.append((output.time_ms, self._number, output))
             else:
                 self._send(lane, output)
+        if not waiting:
+            return []
         waiting.sort()
-        arrived = 0
-        while arrived < len(waiting) and waiting[arrived][0] <= now_ms:
-            arrived += 1
+        arrived = bisect_right(waiting, now_ms, key=_arrives_ms)
         self._waiting = waiting[arrived:]
         return waiting[:arrived]
 
     def _send(self, lane: Lane, output: Output) -> None:
         """Put one output on its way, or lose it."""
         at_ms = output.time_ms
-        is_telling = type(output) is Outgoing and output.kind in (Kind.TELEMETRY, Kind.EVENT)
-        if not is_telling:
+        if type(output) is not Outgoing or not (output.kind is TELEMETRY or output.kind is EVENT):
             # Presence and connections keep their place among what was said.
             lane.last_ms = at_ms = max(at_ms, lane.last_ms)
             self._waiting.append((at_ms, self._number, output))

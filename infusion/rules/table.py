@@ -6,6 +6,8 @@ situation what this one would say. Where two rules name each other, the one that
 speaks for both.
 """
 
+from functools import lru_cache
+
 from msgspec.structs import replace
 
 from infusion.record import Record
@@ -339,10 +341,10 @@ def _checks(*rules: Rule) -> tuple[tuple[Rule, Check], ...]:
 
 
 _PUMP_CHECKS = _checks(*_TECHNICAL, *_THERAPY, *_DELIVERY)
-# What may come without news.
-_SILENT_CHECKS = tuple(each for each in _PUMP_CHECKS if not each[0].told)
 # These have nothing to look at before the clinic has said anything.
 _CLINICAL_CHECKS = _checks(*LABORATORY, *CARE)
+# How many different sets of open hazards are remembered.
+_SETS_MAX = 4_096
 RULES: dict[str, Rule] = {
     rule.key: rule for rule in (*_DEVICE.values(), UNKNOWN_DEVICE_ALARM, *HAZARDS)
 }
@@ -357,23 +359,32 @@ def verdicts(
     before.
     """
     found: list[tuple[Rule, Verdict]] = []
-    tracks = now.state.board.tracks
     if now.edge is not None and now.edge.alarms:
         found += [(RULES[key], verdict) for key, verdict in device_alarms(now.edge)]
-    checks = _PUMP_CHECKS if has_news or tracks else _SILENT_CHECKS
-    for rule, check in checks:
-        if has_news or not rule.told or rule.key in tracks:
-            verdict = check(now)
-            if verdict is not None:
-                found.append((rule, verdict))
-    if not (clinic_has_news or tracks) or not is_clinical(now.record, now.limits):
-        return found
-    for rule, check in _CLINICAL_CHECKS:
-        if clinic_has_news or rule.key in tracks:
+    pump_checks, clinical_checks = _known_checks(tuple(now.state.board.tracks))
+    for rule, check in _PUMP_CHECKS if has_news else pump_checks:
+        verdict = check(now)
+        if verdict is not None:
+            found.append((rule, verdict))
+    if clinic_has_news:
+        clinical_checks = _CLINICAL_CHECKS
+    if clinical_checks and is_clinical(now.record, now.limits):
+        for rule, check in clinical_checks:
             verdict = check(now)
             if verdict is not None:
                 found.append((rule, verdict))
     return found
+
+
+@lru_cache(maxsize=_SETS_MAX)
+def _known_checks(tracks: tuple[str, ...]) -> tuple[tuple[tuple[Rule, Check], ...], ...]:
+    """What is asked without news of a pump on whose board there are these hazards: of the pump,
+    and of its clinic.
+    """
+    return (
+        tuple(each for each in _PUMP_CHECKS if not each[0].told or each[0].key in tracks),
+        tuple(each for each in _CLINICAL_CHECKS if each[0].key in tracks),
+    )
 
 
 def is_clinical(record: Record | None, limits: Thresholds) -> bool:
