@@ -13,7 +13,7 @@ SIGNS = {
     "concentration": "it counts with a concentration more than 1 % off the order",
     "weight": "it has a weight more than 10 % off the order",
     "stands": "it says that it does not deliver",
-    "pressure": "pressure is 50 mmHg above the last before the onset",
+    "pressure": "pressure is 50 mmHg above a sound line's peaks and those before, or an alarm",
     "alarm": "the pump itself alarms",
     "bypass": "its panel says that it runs outside the library",
     "still": "it delivers, and its counter rests for more than 0.1 mL",

@@ -14,10 +14,10 @@ from rich.text import Text
 
 from infusion.alarms import Priority
 from infusion.alert import CLOSING
-from infusion.alerts import explain
 from infusion.dose import Dose
 from infusion.messages import Alert, AlertChange, Audit
 from infusion.units import MS_PER_MINUTE
+from infusion.words import explain
 from monitor.service import PumpView, Status
 
 NOTICE = "For testing and training. Not a medical device."

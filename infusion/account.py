@@ -17,6 +17,8 @@ Volumes are whole nanolitres, so totals are exact. While pressure shows an occlu
 into the line's compliance is *held*: pumped, but not yet delivered.
 """
 
+from itertools import pairwise
+
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -130,8 +132,7 @@ def book(account: Account, sample: Sample, rate_max_ml_h: float) -> bool:
 
     `rate_max_ml_h` is the pump's highest rate: a counter that gains faster is not believed.
     """
-    runs = account.runs
-    key = sample.key
+    runs, key = account.runs, sample.key
     if account.floor is not None and key <= account.floor.last_key:
         account.too_late += 1
         return False
@@ -341,6 +342,10 @@ def _book_late(account: Account, sample: Sample, rate_max_ml_h: float) -> None:
     account.settled_nl, account.settled_iu = _sum_before(account, runs[-1].first_key, rate_max_ml_h)
     _shift(account, sample.key, account.pumped_nl - was_nl, account.pumped_iu - was_iu)
     _mark(account, _mark_of(sample, own_nl, own_iu))
+    # A late message may tell that a counter moved which seemed to stand.
+    for one, other in pairwise(account.recent):
+        if one.pumped_nl != other.pumped_nl or not same_boot(one.key, other.key):
+            account.still = other
 
 
 def _shift(account: Account, key: int, volume_nl: int, dose: float) -> None:
@@ -392,5 +397,4 @@ def _mark(account: Account, mark: Mark) -> None:
         ):
             account.still = mark
         recent.append(mark)
-    if len(recent) > RECENT_MAX:
-        del recent[0]
+    del recent[:-RECENT_MAX]

@@ -37,7 +37,7 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from infusion.alarms import Priority
-from infusion.alert import Alert, AlertChange, Deed, Evidence, Facts
+from infusion.alert import Alert, AlertChange, Deed, Facts
 from infusion.board import Board, Look, Phase, Track
 from infusion.causes import COME_OUT_MS, say_first, settle
 from infusion.handling import DEFAULT, Handling
@@ -175,6 +175,8 @@ def shift(board: Board, delta_ms: int) -> None:
         track.calling_ms += delta_ms
         if track.left_ms is not None:
             track.left_ms += delta_ms
+        if track.lower_ms is not None:
+            track.lower_ms += delta_ms
         if track.bare_ms is not None:
             track.bare_ms += delta_ms
         if track.loose_ms is not None:
@@ -195,29 +197,6 @@ def open_alerts(board: Board) -> tuple[Alert, ...]:
 def unseen_alerts(board: Board) -> tuple[Alert, ...]:
     """HIGH alerts that were over before anybody saw them, the oldest first."""
     return tuple(board.unseen)
-
-
-def explain(evidence: Evidence) -> str:
-    """The reason of an alert in one line, the same for a log, a page and a test."""
-    parts = []
-    if evidence.observed is not None:
-        parts.append(f"{_number(evidence.observed)} {evidence.unit}".rstrip())
-    if evidence.expected is not None:
-        parts.append(f"expected {_number(evidence.expected)}")
-    if evidence.low is not None and evidence.high is not None:
-        parts.append(f"between {_number(evidence.low)} and {_number(evidence.high)}")
-    if evidence.limit:
-        parts.append(f"limit {evidence.limit}")
-    if evidence.detail:
-        parts.append(evidence.detail)
-    return "; ".join(parts)
-
-
-def _number(value: float) -> str:
-    """A number as people read it: two decimals at most, more only where it would be nothing."""
-    if 0 < abs(value) < 0.01:
-        return f"{value:.1g}"
-    return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
 def _moved(facts: Facts, delta_ms: int) -> Facts:
@@ -281,7 +260,7 @@ def _step(now: Moment, rule: Rule, verdict: Verdict | None) -> None:
         assert priority is not None
         track.evidence, track.advice = verdict.evidence, verdict.advice
         track.left_ms = None
-        track.priority = priority
+        track.priority = _steady(look, rule, track, priority)
         _raise(now, rule.key, track, before)
     elif after is IDLE:
         end(now, rule.key)
@@ -317,6 +296,22 @@ def _priority(lasted_ms: int, rule: Rule, verdict: Verdict | None) -> Priority |
     if verdict.priority is not None and verdict.priority.rank > found.rank:
         return verdict.priority
     return found
+
+
+def _steady(look: Look, rule: Rule, track: Track, priority: Priority) -> Priority:
+    """The priority of an alert: it falls when it was lower for as long as one must be gone to end.
+
+    So numbers that move about a limit do not call people again and again. One that was never said
+    aloud comes out as it is then.
+    """
+    is_open = track.alert is not None
+    if is_open and priority.rank < track.priority.rank:
+        if track.lower_ms is None:
+            track.lower_ms = look.heard_ms
+        if look.heard_ms - track.lower_ms < rule.off_delay_ms:
+            return track.priority
+    track.lower_ms = None
+    return priority
 
 
 def _input(

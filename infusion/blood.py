@@ -32,26 +32,31 @@ def carry_on(state: PumpState, record: Record | None) -> None:
     if not watch.has_begun or is_gap:
         # What a pump gave before it restarted unseen is not known: taken to be as ordered.
         level.begin(watch, timeline, to_ms, weight_kg)
+        state.late_iu = 0.0
         for result in record.results:
             level.observe(watch, result)
     elif to_ms - watch.at_ms >= STEP_MS:
-        ordered_iu = _ordered_iu(state, timeline, watch.at_ms, to_ms)
+        due_iu = ordered_iu(state, timeline, watch.at_ms, to_ms)
         gained_iu = max(0.0, delivered_iu - state.level_iu)
-        level.advance(watch, gained_iu, ordered_iu, to_ms, weight_kg)
+        level.advance(watch, gained_iu, due_iu, to_ms, weight_kg)
     else:
         return
     state.level_iu, state.level_boot = delivered_iu, edge.boot
 
 
 def fill_in(state: PumpState, late_iu: float) -> None:
-    """A late message told of a dose given long ago: it is no dose of now."""
+    """A late message told of a dose given long ago: it is no dose of now.
+
+    What many tell one by one is as much as what one tells at once.
+    """
     state.level_iu += late_iu
     state.edge_iu += late_iu
-    if abs(late_iu) > LATE_IU_MAX:
-        state.level = LevelWatch()
+    state.late_iu += late_iu
+    if abs(state.late_iu) > LATE_IU_MAX:
+        state.level, state.late_iu = LevelWatch(), 0.0
 
 
-def _ordered_iu(state: PumpState, timeline: Timeline, from_ms: int, to_ms: int) -> float:
+def ordered_iu(state: PumpState, timeline: Timeline, from_ms: int, to_ms: int) -> float:
     """The dose ordered in an interval, with its boluses where they are given."""
     dose = timeline.dose_iu(from_ms, to_ms)
     for begin_ms, end_ms, rate_iu_h in timeline.boluses:

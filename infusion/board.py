@@ -43,6 +43,8 @@ class Track(Struct, omit_defaults=True):
     since_ms: int
     left_ms: int | None = None
     priority: Priority = Priority.LOW
+    # Since when the rule says less than that, by what was heard.
+    lower_ms: int | None = None
     onset_ms: int = 0
     raised_ms: int | None = None
     bare_ms: int | None = None

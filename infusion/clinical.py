@@ -29,7 +29,9 @@ class LabResult(Struct, frozen=True, kw_only=True):
 
     `value` is None when there is none: then `problem` says why (clotted, haemolysed, lost).
     `bound` says that the true value lies below or above `value`, the limit of what the laboratory
-    reports. `drawn_ms` is when the blood was taken, `resulted_ms` when the result came.
+    reports. `drawn_ms` is when the blood was taken, `resulted_ms` when the result came. Raises
+    ValueError for another unit than that of LAB_UNITS: nothing is converted here, and 140 g/L taken
+    for g/dL would be worse than no result.
     """
 
     therapy: Name
@@ -41,6 +43,12 @@ class LabResult(Struct, frozen=True, kw_only=True):
     problem: Text = ""
     drawn_ms: TimeMs
     resulted_ms: TimeMs
+
+    def __post_init__(self) -> None:
+        """Refuse a unit in which the test is not read."""
+        if self.unit != LAB_UNITS[self.test]:
+            text = f"unit {self.unit!r}: {self.test} is read in {LAB_UNITS[self.test]!r}"
+            raise ValueError(text)
 
 
 class Report(Struct, frozen=True, kw_only=True):

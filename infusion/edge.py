@@ -10,6 +10,7 @@ clock has seen the hour go by.
 
 from infusion import alerts, excess, pressure
 from infusion.account import begin_therapy, shift_times
+from infusion.allowed import Bolus
 from infusion.counter import same_boot
 from infusion.level_grid import LevelWatch
 from infusion.messages import Event, PumpMessage, Telemetry
@@ -84,7 +85,9 @@ def set_clock(state: PumpState, time_ms: int, pump_ms: int, received_ms: int) ->
         note(state, "clock", pump_ms, words)
         # A clock that tells the time of everybody else again is right, whatever it was before.
         is_right = abs(time_ms - received_ms) <= LATE_MS_MAX
-        state.clock_shift_ms = 0 if is_right else state.clock_shift_ms + delta_ms
+        before_ms = state.clock_shift_ms
+        state.clock_shift_ms = 0 if is_right else before_ms + delta_ms
+        _shift_boluses(state, state.clock_shift_ms - before_ms)
     alerts.shift(state.board, delta_ms)
     excess.shift(state.flow, delta_ms)
     pressure.shift(state.pressure, delta_ms)
@@ -167,6 +170,8 @@ def _note_changes(state: PumpState, edge: PumpMessage | None, message: PumpMessa
     delivers = is_delivering(message)
     if edge is None or is_delivering(edge) != delivers:
         state.standing_ms = at_ms
+        # A flow begins and ends with delivery.
+        excess.begin(state.flow, state.account)
     if edge is None or edge.rate_ml_h != message.rate_ml_h:
         keypad.rate_ms = at_ms
     if edge is not None and (
@@ -214,6 +219,17 @@ def _note_supply(state: PumpState, edge: PumpMessage | None, message: Telemetry)
         supply.unplugged_ms = None
     elif supply.unplugged_ms is None:
         supply.unplugged_ms, supply.charge = message.time_ms, message.battery
+
+
+def _shift_boluses(state: PumpState, delta_ms: int) -> None:
+    """Boluses stand on the clock on which the order is read: a bolus that was given stays given."""
+
+    def moved(bolus: Bolus) -> Bolus:
+        return Bolus(bolus.begin_ms + delta_ms, bolus.end_ms + delta_ms, bolus.rate_iu_h)
+
+    state.given = [(moved(bolus), at_ms + delta_ms) for bolus, at_ms in state.given]
+    if state.giving is not None:
+        state.giving = moved(state.giving)
 
 
 def _shift_keypad_and_supply(state: PumpState, delta_ms: int) -> None:

@@ -17,6 +17,7 @@ memory.
 from msgspec import Struct, field
 
 from infusion.account import FLOW_MS_MIN, Account, Interval, between
+from infusion.counter import same_boot
 
 
 class Excess(Struct, gc=False, array_like=True):
@@ -95,8 +96,10 @@ def stretch(watch: FlowWatch, account: Account, longest_ms: int) -> Interval | N
     last = recent[-2] if len(recent) > 1 else None
     if last is not None and last.key != key:
         last = next((mark for mark in reversed(recent) if mark.key == key), None)
-    if not watch.has_begun or last is None or edge.time_ms < last.time_ms:
-        # So many came in late that the last one is not at hand, or the clock was set.
+    is_new_run = last is None or edge.time_ms < last.time_ms or not same_boot(last.key, edge.key)
+    if not watch.has_begun or last is None or is_new_run:
+        # So many came in late that the last one is not at hand, or the clock was set, or the pump
+        # was off: what it gave before tells nothing of the flow since.
         begin(watch, account)
         return None
     length_ms = edge.time_ms - last.time_ms

@@ -43,15 +43,7 @@ from infusion.errors import MessageError
 from infusion.handling import Handling
 from infusion.handlings import Handlings
 from infusion.looks import Looks
-from infusion.messages import (
-    Act,
-    AlertChange,
-    Audit,
-    Message,
-    OpenAlerts,
-    Presence,
-    PumpMessage,
-)
+from infusion.messages import Act, AlertChange, Audit, Message, OpenAlerts, Presence, PumpMessage
 from infusion.nomogram import Nomogram
 from infusion.pacing import is_delivering, longest_judged_ms, silence_ms
 from infusion.policy import Policy
@@ -357,7 +349,9 @@ class Monitor:
         found = verdicts(situation, looks.news(name, situation, handling, has_news))
         if found:
             found = advised(found, record, self.nomograms, limits)
-        changes = update(state.board, Look(at_ms, heard_ms, therapy), found, handling)
+        ordered_iu_h = ordered.allowed.ordered_iu_h if ordered is not None else None
+        look = Look(at_ms, heard_ms, therapy, ordered_iu_h)
+        changes = update(state.board, look, found, handling)
         looks.settle(name, found, state.board.tracks, handling)
         state.is_restless = is_restless(state.board)
         until_ms = ordered.allowed.until_ms if ordered is not None else FOREVER_MS
@@ -375,7 +369,8 @@ class Monitor:
         board_ms = next_look_ms(state.board, handling)
         if board_ms is not None and board_ms < due_ms:
             due_ms = board_ms
-        if "no-telemetry" not in state.board.tracks:
+        # A policy without the rule never has its track, and would be looked at for ever.
+        if "no-telemetry" in handling.rules and "no-telemetry" not in state.board.tracks:
             heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
             due_ms = min(due_ms, heard_ms + state.silence_ms)
         state.due_ms = due_ms

@@ -126,6 +126,8 @@ class PumpState(Struct, array_like=True):
     backfilled: int = 0
     # Messages at some instants, about a quarter of an hour apart: (time, key, accepted).
     tally: list[tuple[int, int, int]] = field(default_factory=list)
+    # What late messages told of since the level in the blood was begun, in IU.
+    late_iu: float = 0.0
 
     @property
     def edge(self) -> PumpMessage | None:

@@ -534,7 +534,7 @@ _DELIVERY = {
     "occlusion-forming": Text(
         title="line is closing",
         what="The pressure in the line has been rising[ for {lasted}] as it does when a line "
-        "closes[: {observed}, before at most {expected}]. The pump itself has not alarmed yet.",
+        "closes[: {observed}, before at most {expected}].",
         first="Look for clamps and kinks from the pump to the catheter, and how the arm lies. "
         "Before a closed line is opened, let the pressure off as you were taught: what is held "
         "back comes as a bolus.",

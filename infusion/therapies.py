@@ -2,7 +2,9 @@
 
 from msgspec import Struct
 
-from infusion.allowed import Allowed, allowed, near
+from infusion.account import window
+from infusion.allowed import Allowed, Bolus, allowed, near
+from infusion.blood import ordered_iu
 from infusion.clinical import LabResult, Report
 from infusion.errors import MessageError
 from infusion.pacing import is_delivering
@@ -10,9 +12,12 @@ from infusion.prescription import Prescription, Timeline, compile_timeline
 from infusion.record import Order, Record, add_report, add_result
 from infusion.state import PumpState
 from infusion.thresholds import Thresholds
+from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
 
 RECORDS_MAX = 400_000
 BOLUSES_KEPT = 8
+# What came late is a bolus when it adds up to so much of one. [A]
+UNSEEN_SHARES = (0.8, 1.25)
 
 
 class Ordered(Struct, frozen=True):
@@ -113,7 +118,7 @@ class Therapies:
             timeline = timeline.moved(state.clock_shift_ms)
         now = allowed(timeline, at_ms, limits)
         if state.edge is not None:
-            _note_bolus(state, now, limits)
+            _note_bolus(state, record.order.timeline, now, limits)
         found = self._ordered[name] = Ordered(timeline, now, *_due(state, now, limits))
         return found
 
@@ -150,26 +155,54 @@ def was_given(state: PumpState, begin_ms: int) -> bool:
     return any(bolus.begin_ms == begin_ms for bolus, _ in state.given)
 
 
-def _note_bolus(state: PumpState, now: Allowed, limits: Thresholds) -> None:
+def _came_unseen(
+    state: PumpState, timeline: Timeline, bolus: Bolus, now: Allowed, early_ms: int
+) -> bool:
+    """Whether a bolus was given while nobody heard: what came late adds up to it.
+
+    A pump that gives it alone leaves out its rate meanwhile.
+    """
+    edge, shift_ms = state.edge, state.clock_shift_ms
+    if edge is None or not state.backfilled or edge.time_ms <= bolus.begin_ms:
+        return False
+    found = window(state.account, edge.time_ms - bolus.begin_ms + early_ms)
+    if found is None:
+        return False
+    rest_iu = ordered_iu(state, timeline, found.from_ms - shift_ms, found.to_ms - shift_ms)
+    hours = (bolus.end_ms - bolus.begin_ms) / MS_PER_HOUR
+    bolus_iu, left_out_iu = bolus.rate_iu_h * hours, now.most_iu_h * hours
+    low, high = UNSEEN_SHARES
+    return low * bolus_iu - left_out_iu <= found.delivered_iu - rest_iu <= high * bolus_iu
+
+
+def _note_bolus(state: PumpState, timeline: Timeline, now: Allowed, limits: Thresholds) -> None:
     """Note that an ordered bolus is being given, or is over: each is given once.
 
-    A pump gives a bolus on top of its rate, or alone.
+    A pump gives a bolus on top of its rate, or alone; one that is ordered faster than the pump can
+    run comes as fast as it can.
     """
     edge = state.edge
     assert edge is not None, "a pump that has said nothing gives no bolus"
     programmed = edge.rate_ml_h * edge.concentration_iu_ml
-    giving = state.giving
+    presence = state.presence
+    fastest = presence.rate_max_ml_h * edge.concentration_iu_ml if presence else float("inf")
     bases = (0.0, *now.rates_iu_h)
-    if giving is not None and any(
-        near(programmed, base + giving.rate_iu_h, limits.rate_tolerance) for base in bases
-    ):
+
+    def gives(bolus: Bolus) -> bool:
+        rates = (min(base + bolus.rate_iu_h, fastest) for base in bases)
+        return any(near(programmed, rate, limits.rate_tolerance) for rate in rates)
+
+    if state.giving is not None and gives(state.giving):
         return
     state.giving = None
+    early_ms = round(limits.early_grace_min * MS_PER_MINUTE)
     for bolus in now.boluses:
-        if not was_given(state, bolus.begin_ms) and any(
-            near(programmed, base + bolus.rate_iu_h, limits.rate_tolerance) for base in bases
-        ):
-            state.giving = bolus
-            state.given.append((bolus, edge.time_ms))
+        if was_given(state, bolus.begin_ms):
+            continue
+        is_over = _came_unseen(state, timeline, bolus, now, early_ms)
+        if is_over or gives(bolus):
+            state.given.append((bolus, bolus.begin_ms if is_over else edge.time_ms))
             del state.given[:-BOLUSES_KEPT]
-            return
+            state.giving = None if is_over else bolus
+            if not is_over:
+                return

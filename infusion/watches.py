@@ -5,6 +5,7 @@ Nearly all messages change nothing else, so this is what a message costs.
 
 from infusion import pressure
 from infusion.account import book, book_next
+from infusion.board import Phase
 from infusion.counter import Sample
 from infusion.excess import add, stretch
 from infusion.messages import Event, PumpMessage, Telemetry
@@ -13,7 +14,7 @@ from infusion.rules.delivery import runs_free
 from infusion.rules.technical import stands_still
 from infusion.state import MonitorSettings, PumpState
 from infusion.therapies import Ordered
-from infusion.thresholds import Thresholds
+from infusion.thresholds import SILENT_MS, Thresholds
 from infusion.units import MS_PER_HOUR, dose_iu, nanolitres
 
 COUNTERS_CLEARED = "MDC_EVT_PUMP_VOL_COUNTERS_CLEARED"
@@ -50,7 +51,9 @@ def watch(
     flow.step_iu = step_ml * message.concentration_iu_ml
     interval = stretch(flow, state.account, state.judged_ms)
     sees = False
-    if interval is not None:
+    if interval is None:
+        _end_after_silence(state)
+    else:
         # One that is too long to judge proves nothing: the last one that was judged stands.
         state.interval = interval
         if ordered is not None:
@@ -65,8 +68,22 @@ def watch(
         flow.over.begin(message.time_ms)
         flow.under.begin(message.time_ms)
     if type(message) is Telemetry:
-        sees |= pressure.follow(state.pressure, message.time_ms, message.pressure_mmhg)
+        sees |= pressure.follow(state.pressure, message.time_ms, message.pressure_mmhg, step_ml)
     return sees or stands_still(state, limits)
+
+
+def _end_after_silence(state: PumpState) -> None:
+    """After a silence a flow that is not told yet is begun anew: nobody knows what it was.
+
+    One that is told goes on: a silence ends no hazard.
+    """
+    recent, flow = state.account.recent, state.flow
+    if len(recent) < 2 or recent[-1].time_ms - recent[-2].time_ms < SILENT_MS:
+        return
+    for key, excess in (("over-delivery", flow.over), ("under-delivery", flow.under)):
+        track = state.board.tracks.get(key)
+        if track is None or track.phase is Phase.PENDING:
+            excess.begin(recent[-1].time_ms)
 
 
 def held_dose_iu(settings: MonitorSettings, state: PumpState, message: PumpMessage) -> float:

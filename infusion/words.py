@@ -282,3 +282,26 @@ def quoted(text: str) -> str:
     if len(words) > QUOTED_LENGTH_MAX:
         words = words[: QUOTED_LENGTH_MAX - 1].rstrip() + "…"
     return f"“{words}”" if words else ""
+
+
+def explain(evidence: Evidence) -> str:
+    """The reason of an alert in one line, the same for a log, a page and a test."""
+    parts = []
+    if evidence.observed is not None:
+        parts.append(f"{_number(evidence.observed)} {evidence.unit}".rstrip())
+    if evidence.expected is not None:
+        parts.append(f"expected {_number(evidence.expected)}")
+    if evidence.low is not None and evidence.high is not None:
+        parts.append(f"between {_number(evidence.low)} and {_number(evidence.high)}")
+    if evidence.limit:
+        parts.append(f"limit {evidence.limit}")
+    if evidence.detail:
+        parts.append(evidence.detail)
+    return "; ".join(parts)
+
+
+def _number(value: float) -> str:
+    """A number as people read it: two decimals at most, more only where it would be nothing."""
+    if 0 < abs(value) < 0.01:
+        return f"{value:.1g}"
+    return f"{value:,.2f}".rstrip("0").rstrip(".")

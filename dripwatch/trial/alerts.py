@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Iterable
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from infusion.alarms import Priority
-from infusion.alerts import explain
 from infusion.messages import AlertChange
+from infusion.words import explain
 
 
 class Raised(Struct, kw_only=True):
     """One alert. Times are those of receipt, on the fleet's clock.
 
     `raised_ms` is when it was first said at a priority that asks somebody to act; None for a mere
-    notice. `priority` is the highest it reached, `high_ms` when that was high.
+    notice. `priority` is the highest it reached, `high_ms` when that was high. `told` are the
+    consequences that it lists in place of alerts of their own: each as if it had been raised when
+    it was listed and cleared when it no longer was, with `told_by` the rule that lists it.
     """
 
     rule: str
@@ -25,6 +27,8 @@ class Raised(Struct, kw_only=True):
     cleared_ms: int | None = None
     version: int = 1
     text: str = ""
+    told_by: str = ""
+    told: list["Raised"] = field(default_factory=list)
 
     def rise(self, priority: Priority, now_ms: int) -> None:
         """The alert has this priority now."""
@@ -34,6 +38,24 @@ class Raised(Struct, kw_only=True):
             self.raised_ms = now_ms
         if priority is Priority.HIGH and self.high_ms is None:
             self.high_ms = now_ms
+
+    def tell(self, rules: Iterable[str], priority: Priority, now_ms: int) -> None:
+        """These are the consequences that it lists now, at a priority."""
+        listed = set(rules)
+        for known in self.told:
+            if known.cleared_ms is not None:
+                continue
+            if known.rule in listed:
+                known.rise(priority, now_ms)
+                listed.discard(known.rule)
+            else:
+                known.cleared_ms = now_ms
+        for rule in sorted(listed):
+            fresh = Raised(
+                rule=rule, pump=self.pump, first_ms=now_ms, priority=priority, told_by=self.rule
+            )
+            fresh.rise(priority, now_ms)
+            self.told.append(fresh)
 
 
 class Ledger:
@@ -57,6 +79,10 @@ class Ledger:
             known = self.alerts[alert.id]
             known.version = alert.version
             known.text = explain(alert.evidence)
+            listed = alert.suppresses if alert.state == "raised" else ()
+            if self._keys is not None:
+                listed = tuple(rule for rule in listed if rule in self._keys)
+            known.tell(listed, alert.priority, now_ms)
             if alert.state == "cleared" and known.cleared_ms is None:
                 known.cleared_ms = now_ms
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from dripwatch.trial.blood_signs import clinical_sign_ms
 from dripwatch.trial.conditions import Conditions
 from dripwatch.trial.draw import Plant
 from dripwatch.trial.judge import Sought
-from dripwatch.trial.signs import CLINICAL_SIGNS, Watch, clinical_sign_ms
+from dripwatch.trial.signs import CLINICAL_SIGNS, Watch
 from dripwatch.trial.truth import SAMPLE_MS, Track
 from infusion.units import MS_PER_MINUTE
 
@@ -28,8 +29,14 @@ def assess(plant: Plant, watch: Watch, track: Track, truth: Conditions, last_ms:
     onset_ms = watch.began_ms or watch.onset_ms
     end_ms = min(start_ms + planted.until_ms, last_ms)
     is_real = watch.began_ms is not None or not hazard.begins
+    story_end_ms = end_ms
     if hazard.force and is_real:
         onset_ms, end_ms, is_real = _in_force(hazard.force, truth, onset_ms, end_ms)
+    from_ms = watch.from_ms if hazard.begins else onset_ms
+    happens_ms = from_ms if is_real else None
+    # Truth is sampled to the minute; the pump itself may have shown it for less than one.
+    if hazard.force and watch.seen_ms is not None and watch.seen_ms <= story_end_ms:
+        happens_ms = watch.seen_ms if happens_ms is None else min(watch.seen_ms, happens_ms)
     needed_ms = round(hazard.definition_min * MS_PER_MINUTE)
     is_real = is_real and end_ms - onset_ms >= needed_ms
     seen_ms = watch.seen_ms
@@ -40,10 +47,11 @@ def assess(plant: Plant, watch: Watch, track: Track, truth: Conditions, last_ms:
         group=hazard.group,
         urgency=hazard.urgency,
         # What comes slowly may be warned of before; what comes at once may not.
-        from_ms=watch.from_ms if hazard.begins else onset_ms,
+        from_ms=from_ms,
         onset_ms=onset_ms,
         end_ms=end_ms,
         earliest_ms=_earliest(hazard.sign, seen_ms, onset_ms, needed_ms, end_ms),
+        happens_ms=happens_ms,
         is_real=is_real,
         linger_ms=round(hazard.linger_min * MS_PER_MINUTE),
         answers=hazard.answers,

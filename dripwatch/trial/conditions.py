@@ -10,7 +10,9 @@ rate than ordered), `wrong-rate` (the same beyond the time that people have for 
 (one is given), `runs-on-hold` and `on-hold` (delivers while nothing is ordered; beyond that time),
 `over` and `under` (dose over 15 min), `off-24h`, `level-off` (ρ), `bag-near-end` (or the volume
 to be infused), `battery-near-end`, `bag-old`, `outside-limits`, `outside-library`, `overridden`,
-`occluded-again`, `alarm:…`, `fault:…`; those of laboratory and reports are in findings.py.
+`occluded-again`, `starved` (an upstream occlusion before and while the pump alarms of it),
+`bolus-missed` (ordered, and not given in time), `odd-bolus` (given late, or never ordered),
+`alarm:…`, `fault:…`; those of laboratory and reports are in findings.py.
 """
 
 from typing import Any
@@ -45,6 +47,11 @@ NEAR_MIN = 60.0
 BAG_MIN = 24 * 60 - 5
 DOSE_LIMITS_IU_KG_H, DOSE_MAX_IU_H = (1.0, 35.0), 4_000.0
 OVERRIDES, OCCLUSIONS, DAY_MS = 2, 3, 24 * MS_PER_HOUR
+ENDED_ALARMS = ("reservoir-empty", "infusion-complete")
+# A bolus may be given a little before it is ordered, and 45 min after; after 4 h nobody may give it
+# any more [A]. One that is given to nine tenths is given: a pump is within 6 % [V].
+BOLUS_EARLY_MS, BOLUS_LATE_MS = 5 * MS_PER_MINUTE, 45 * MS_PER_MINUTE
+BOLUS_VOID_MS, BOLUS_SHARE = 240 * MS_PER_MINUTE, 0.9
 OCCLUSION_ALARMS = ("downstream-occlusion", "upstream-occlusion")
 
 
@@ -55,6 +62,14 @@ def conditions(track: Track) -> Conditions:
     found: Conditions = {name: spans_of(times, mask) for name, mask in masks.items()}
     found |= _fault_spans(track)
     found |= _alarm_spans(track)
+    found |= _boluses(track, found["bolus"])
+    found["starved"] = _starved(found)
+    # Whatever the rate was then: the bag, or the volume, really came to its end within the hour.
+    found["bag-near-end"] += [
+        (at_ms - round(NEAR_MIN) * MS_PER_MINUTE, at_ms)
+        for at_ms, key in track.alarms
+        if key in ENDED_ALARMS
+    ]
     return found | findings(track)
 
 
@@ -207,18 +222,69 @@ def _rho(given: Any, ordered: Any, weight_kg: float) -> Any:
     return np.array(levels)
 
 
+# --- boluses -------------------------------------------------------------------------------------
+
+
+def _boluses(track: Track, spans: list[Span]) -> Conditions:
+    """Ordered boluses that nobody gave in time, and given ones that no order has room for.
+
+    Each span in which the pump gave one belongs to the first ordered one of which something is
+    left and whose time it is.
+    """
+    left_iu = [rate * (end - begin) / MS_PER_HOUR for begin, end, rate in track.timeline.boluses]
+    missing_iu = [share * (1 - BOLUS_SHARE) for share in left_iu]
+    given_ms: dict[int, int] = {}
+    odd: list[Span] = []
+    for span in spans:
+        for number, (begin_ms, end_ms, _) in enumerate(track.timeline.boluses):
+            if left_iu[number] <= missing_iu[number]:
+                continue
+            if begin_ms - BOLUS_EARLY_MS <= span[0] <= end_ms + BOLUS_VOID_MS:
+                left_iu[number] -= _bolus_iu(track, span)
+                is_too_much = left_iu[number] < -missing_iu[number]
+                if is_too_much or span[0] > end_ms + BOLUS_LATE_MS:
+                    odd.append(span)
+                if left_iu[number] <= missing_iu[number]:
+                    given_ms[number] = span[0]
+                break
+        else:
+            odd.append(span)
+    missed: list[Span] = []
+    for number, (_, end_ms, _) in enumerate(track.timeline.boluses):
+        until_ms = min(given_ms.get(number, int(track.times_ms[-1])), end_ms + BOLUS_VOID_MS)
+        if until_ms > end_ms + BOLUS_LATE_MS:
+            missed.append((end_ms + BOLUS_LATE_MS, until_ms))
+    return {"bolus-missed": missed, "odd-bolus": odd}
+
+
+def _bolus_iu(track: Track, span: Span) -> float:
+    """What the mechanism gave in a span, and in the minutes that it shares with what was before
+    and after, by the pump's own knowledge of the bag. The basal rate is little beside it.
+    """
+    begin, end = np.searchsorted(track.times_ms, span)
+    pumped_ml = track.pumped_ml[min(end, len(track.pumped_ml) - 1)] - track.pumped_ml[begin - 1]
+    return float(pumped_ml) * _at(track, int(begin)).concentration_iu_ml
+
+
 # --- faults, alarms, keys ------------------------------------------------------------------------
 
 
 def _fault_spans(track: Track) -> Conditions:
     """Each kind of fault that the story had in force."""
-    words = {word for _, standing in track.standings for word in standing.faults}
-    return {
-        f"fault:{word}": spans_of(
-            track.times_ms, _filled(track, lambda s, word=word: word in s.faults, bool)
-        )
-        for word in sorted(words)
-    }
+    found: Conditions = {}
+    for word, begin_ms, end_ms in track.faults:
+        found.setdefault(f"fault:{word}", []).append((begin_ms, end_ms))
+    return found
+
+
+def _starved(found: Conditions) -> list[Span]:
+    """The occlusions that the pump says are upstream: from the first on, nothing is pumped."""
+    alarms = found.get("alarm:upstream-occlusion", [])
+    return [
+        (begin_ms, end_ms)
+        for begin_ms, end_ms in found.get("fault:occlusion", [])
+        if any(begin_ms <= at_ms <= end_ms for at_ms, _ in alarms)
+    ]
 
 
 def _alarm_spans(track: Track) -> Conditions:

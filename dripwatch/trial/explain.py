@@ -26,6 +26,10 @@ def _any(*conditions: str, after: float = 0.0, slack: float = 5.0) -> tuple[Why,
 
 _OCCLUDED = _any("fault:occlusion", "alarm:downstream-occlusion", "alarm:upstream-occlusion")
 _LEVELS = _any("level-out", "critical", slack=30)
+# `starved` makes a counter rest that says it delivers, which is true. Of a bolus that nobody
+# ordered no monitor can know how long it lasts: at its rate the bag does end soon. `bolus-missed`
+# and `odd-bolus` are boluses of the clinic that came late, twice or never. What the pump itself
+# calls low is low, however short it was and whatever its gauge says.
 # A pump's own alarm is right when the pump really raised it, and not when it is an old one that
 # came again.
 EXPLAINS: dict[str, tuple[Why, ...]] = {
@@ -34,18 +38,19 @@ EXPLAINS: dict[str, tuple[Why, ...]] = {
     "pump-offline": _any("offline", slack=3),
     "no-telemetry": _any("offline", "fault:silence", after=4, slack=3),
     "identity-mismatch": _any("intruded", slack=20),
+    "counter-frozen": _any("starved"),
     "messages-missing": _any(
         "fault:silence", "fault:malformed", "fault:wrong-topic", "fault:wrong-contract", slack=60
     ),
     # therapy
-    "rate-not-as-ordered": _any("wrong-rate", slack=2),
-    "order-not-applied": _any("wrong-rate", slack=2),
+    "rate-not-as-ordered": _any("wrong-rate", "odd-bolus", slack=2),
+    "order-not-applied": _any("wrong-rate", "bolus-missed", slack=2),
     "delivering-on-hold": _any("on-hold", slack=2),
     "outside-limits": _any("outside-limits", slack=2),
     "library-bypassed": _any("outside-library", slack=2),
     "override-pattern": _any("overridden"),
     # delivery
-    "over-delivery": _any("over", "on-hold"),
+    "over-delivery": (*_any("over", "on-hold"), *_any("odd-bolus", slack=15)),
     "under-delivery": (*_any("under"), *_any("stands", after=9)),
     "not-delivering": _any("stands", after=8, slack=2),
     "hold-overrun": _any("stands", after=8, slack=2),
@@ -54,8 +59,12 @@ EXPLAINS: dict[str, tuple[Why, ...]] = {
     "occlusion-forming": _OCCLUDED,
     "partial-occlusion": _OCCLUDED,
     "repeat-occlusion": _any("occluded-again"),
-    "reservoir-runs-out": _any("bag-near-end"),
-    "battery-runs-out": _any("battery-near-end"),
+    "reservoir-runs-out": (
+        *_any("bag-near-end"),
+        *_any("alarm:reservoir-low", slack=3),
+        *_any("odd-bolus", slack=0),
+    ),
+    "battery-runs-out": (*_any("battery-near-end"), *_any("alarm:battery-low", slack=3)),
     "bag-beyond-use": _any("bag-old"),
     # laboratory
     "critical-result": _any("critical"),

@@ -21,6 +21,8 @@ class Sought(Struct, frozen=True, kw_only=True):
     """A planted hazard as it really was. Times are the fleet's.
 
     From `from_ms` an alert may warn of it, from `onset_ms` it is there, at `end_ms` it is over.
+    From `happens_ms` on its answers are no false alerts: what was planted really happened, however
+    short; None when nothing of it ever did, because the pump refused it or somebody came before.
     `is_real` says whether it lasted as long as its definition asks. `earliest_ms` is the earliest
     moment the stream could have shown it; None when it never could.
     """
@@ -32,6 +34,7 @@ class Sought(Struct, frozen=True, kw_only=True):
     onset_ms: int
     end_ms: int
     earliest_ms: int | None
+    happens_ms: int | None
     is_real: bool
     linger_ms: int
     answers: frozenset[str]
@@ -46,14 +49,16 @@ class Sought(Struct, frozen=True, kw_only=True):
 class Found(Struct, frozen=True, kw_only=True):
     """How a hazard was found: by which rule, when, and when an answer was at high priority.
 
-    `was_standing`: the alert was there already and still stood when the hazard came. `iu` is the
-    dose given too much (or, below zero, too little) from the onset to the alert.
+    `was_standing`: the alert was there already and still stood when the hazard came. `told_by` is
+    the rule of the alert that listed this one as its consequence. `iu` is the dose given too much
+    (or, below zero, too little) from the onset to the alert.
     """
 
     rule: str
     at_ms: int
     high_ms: int | None
     was_standing: bool = False
+    told_by: str = ""
     iu: float = 0.0
 
 
@@ -98,10 +103,12 @@ def judge(
     """Hold what one system said of a case against what was the matter with it.
 
     `misgiven` gives the dose in IU above or below the order between two times. `elsewhere` are
-    alerts on other pumps that this case's hazards may have caused.
+    alerts on other pumps that this case's hazards may have caused. A consequence that an alert
+    lists is said by it, so it finds a hazard; as one alert less for the nurse it is not counted.
     """
     acting = [alert for alert in alerts if alert.raised_ms is not None]
-    found = tuple(_find(one, [*acting, *elsewhere], misgiven) for one in sought)
+    told = [each for alert in acting for each in alert.told]
+    found = tuple(_find(one, [*acting, *told, *elsewhere], misgiven) for one in sought)
     return SystemCase(
         found=found,
         missed_iu=tuple(
@@ -130,7 +137,8 @@ def _find(one: Sought, alerts: Sequence[Raised], misgiven: Misgiven) -> Found | 
         ):
             standing.append(alert)
     if fresh:
-        first = min(fresh, key=lambda alert: (alert.raised_ms or 0, alert.rule))
+        # What is said by itself goes before what another alert lists.
+        first = min(fresh, key=lambda alert: (alert.raised_ms or 0, alert.told_by, alert.rule))
         assert first.raised_ms is not None, "only those that were raised are looked at"
         highs = [
             alert.high_ms
@@ -139,13 +147,24 @@ def _find(one: Sought, alerts: Sequence[Raised], misgiven: Misgiven) -> Found | 
         ]
         iu = misgiven(one.onset_ms, first.raised_ms) if first.raised_ms > one.onset_ms else 0.0
         return Found(
-            rule=first.rule, at_ms=first.raised_ms, high_ms=min(highs, default=None), iu=iu
+            rule=first.rule,
+            at_ms=first.raised_ms,
+            high_ms=min(highs, default=None),
+            told_by=first.told_by,
+            iu=iu,
         )
     if standing:
         at_ms = one.earliest_ms or one.onset_ms
         high_ms = at_ms if any(alert.high_ms is not None for alert in standing) else None
         iu = misgiven(one.onset_ms, at_ms)
-        return Found(rule=standing[0].rule, at_ms=at_ms, high_ms=high_ms, was_standing=True, iu=iu)
+        return Found(
+            rule=standing[0].rule,
+            at_ms=at_ms,
+            high_ms=high_ms,
+            was_standing=True,
+            told_by=standing[0].told_by,
+            iu=iu,
+        )
     return None
 
 
@@ -182,7 +201,8 @@ def _cause(
     near = [
         (number, one)
         for number, one in enumerate(sought)
-        if one.from_ms - MS_PER_MINUTE <= at_ms <= max(one.closes_ms, one.end_ms + WAKE_MS)
+        if one.happens_ms is not None
+        and one.happens_ms - MS_PER_MINUTE <= at_ms <= max(one.closes_ms, one.end_ms + WAKE_MS)
     ]
     for number, one in near:
         if at_ms <= one.closes_ms and rule in one.answers | one.follows:

@@ -3,8 +3,8 @@ contradicts a healthy pump, by more than its accuracy, its counter's step and it
 
 Looked for in what a pump said, before the wire: what is lost on the way is no excuse. A sign is a
 small predicate on one message; `SIGNS` has all of them by name. Signs that no message of a pump can
-give (`lab`, `report`, `platelets`) are found afterwards, among the results and reports, by
-`clinical_sign_ms`. `silent` needs none: silence shows from its first moment, and the hazard's own
+give (`lab`, `report`, `platelets`) are found afterwards, among the results and reports
+(blood_signs.py). `silent` needs none: silence shows from its first moment, and the hazard's own
 definition says from when on it counts.
 """
 
@@ -14,35 +14,34 @@ from collections.abc import Callable
 
 from msgspec import Struct, field
 
-from dripwatch.trial.findings import HAEMOGLOBIN_FALL, PLATELETS_SHARE
 from dripwatch.trial.hazard import Hazard
-from dripwatch.trial.truth import Track
-from infusion.clinical import LabResult
-from infusion.heparin import CLINICAL, individual, step
 from infusion.messages import PumpMessage, Telemetry
 from infusion.pacing import is_delivering
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
+from simulator.profile import Profile
 from simulator.unit import Unit
 
 # Programmed against ordered, weight, concentration: as the rules' sources have them (H08 [A]).
 RATE_SHARE, WEIGHT_SHARE, CONCENTRATION_SHARE = 0.05, 0.10, 0.01
 # An arm that moves up or down changes the pressure by 40 mmHg at most; 50 is more than that. [A]
 PRESSURE_MMHG = 50.0
+# Within this share two rates are the same and make the same pressure, once a line has settled; a
+# line that gives way by 0.0004 mL/mmHg behind 2 mmHg·h/mL does so within seconds [D]. [A]
+SAME_RATE, SETTLED_MS = 0.10, MS_PER_MINUTE
 # A cassette gives 0.05 mL a stroke [M]; a counter may rest for two of them before it is still.
 STILL_ML = 0.1
 # A pump whose clock is right is never off by so much. [A]
 CLOCK_MS = 2 * MS_PER_MINUTE
 FLOW_SHARE, FLOW_MS = 0.10, 15 * MS_PER_MINUTE
-# Laboratory (5 % [V]) and the patient's own change from day to day (0.25, heparin.md §5.2 [A]);
-# a patient of whom nothing is known varies by 0.34 more [V]. 1.96 is 95 % of a normal curve.
-LAB_CV, WITHIN_SD, BETWEEN_SD, NORMAL_95 = 0.05, 0.25, 0.34, 1.96
 
 
 class Watch(Struct):
     """One planted hazard that is looked for in the stream. Times are the fleet's.
 
     `seen_ms` is the first sign, `began_ms` the onset where the row's `begins` finds it in the
-    stream, from `from_ms` on. Before its onset only what a healthy pump says is remembered.
+    stream, from `from_ms` on. Before its onset only what a healthy pump says is remembered:
+    `peak_mmhg` is the highest pressure at the newest rate. `even` is since when a rate has been
+    the same, and that rate in mL/h.
     """
 
     hazard: Hazard
@@ -52,7 +51,8 @@ class Watch(Struct):
     seen_ms: int | None = None
     began_ms: int | None = None
     before: PumpMessage | None = None
-    pressure_mmhg: float | None = None
+    peak_mmhg: float = 0.0
+    even: tuple[int, float] = (0, 0.0)
     grown: tuple[int, float] | None = None
     boots: list[int] = field(default_factory=list)
     newest_seq: dict[int, int] = field(default_factory=dict)
@@ -83,8 +83,10 @@ def look(watch: Watch, message: PumpMessage | None, now_ms: int) -> None:
 
 
 def _remember(watch: Watch, message: PumpMessage, now_ms: int, *, is_before: bool) -> None:
-    if is_before and isinstance(message, Telemetry):
-        watch.pressure_mmhg = message.pressure_mmhg
+    if not _is_even(watch, message):
+        watch.even, watch.peak_mmhg = (now_ms, message.rate_ml_h), 0.0
+    elif is_before and isinstance(message, Telemetry) and _has_settled(watch, message, now_ms):
+        watch.peak_mmhg = max(watch.peak_mmhg, message.pressure_mmhg)
     if watch.grown is None or message.volume_ml != watch.grown[1] or not is_delivering(message):
         watch.grown = (now_ms, message.volume_ml)
     if message.boot not in watch.boots:
@@ -123,10 +125,44 @@ def _stands(_: Watch, message: PumpMessage | None, _now: int) -> bool:
     return message is not None and not is_delivering(message)
 
 
-def _pressure(watch: Watch, message: PumpMessage | None, _: int) -> bool:
-    if not isinstance(message, Telemetry) or watch.pressure_mmhg is None:
+def _is_even(watch: Watch, message: PumpMessage) -> bool:
+    rate_ml_h = watch.even[1]
+    return abs(message.rate_ml_h - rate_ml_h) <= SAME_RATE * rate_ml_h
+
+
+def _has_settled(watch: Watch, message: PumpMessage, now_ms: int) -> bool:
+    return is_delivering(message) and now_ms - watch.even[0] >= SETTLED_MS
+
+
+def _pressure(watch: Watch, message: PumpMessage | None, now_ms: int) -> bool:
+    """A pressure that a free line does not make, or the pump's own alarm.
+
+    Only what is above the peaks of the strokes shows anything: above those before the onset, where
+    an arm may be up, and above that of a sound line. Messages may meet its strokes between peaks.
+    """
+    if _alarm(watch, message, now_ms):
+        return True
+    if not isinstance(message, Telemetry) or not _is_even(watch, message):
         return False
-    return message.pressure_mmhg > watch.pressure_mmhg + PRESSURE_MMHG
+    peak_mmhg = max(watch.peak_mmhg, sound_peak_mmhg(watch.unit.pump.profile, message.rate_ml_h))
+    return _has_settled(watch, message, now_ms) and (
+        message.pressure_mmhg > peak_mmhg + PRESSURE_MMHG
+    )
+
+
+def sound_peak_mmhg(profile: Profile, rate_ml_h: float) -> float:
+    """The highest pressure of each stroke in a sound line, in mmHg [D].
+
+    A stroke is pressed out evenly within its share of a cycle, and fills a compliance C that
+    empties through a resistance R: the peak of a first-order filter after many equal pulses,
+    vein + R · flow · (1 - exp(-pulse / RC)) / (1 - exp(-cycle / RC)).
+    """
+    cycle_h = profile.stroke_ml / max(rate_ml_h, profile.rate_min_ml_h)
+    pulse_h = cycle_h * profile.stroke_duty
+    time_h = profile.resistance_mmhg_h_ml * profile.compliance_ml_mmhg
+    rise_mmhg = profile.resistance_mmhg_h_ml * profile.stroke_ml / pulse_h
+    share = math.expm1(-pulse_h / time_h) / math.expm1(-cycle_h / time_h)
+    return profile.venous_pressure_mmhg + rise_mmhg * share
 
 
 def _alarm(watch: Watch, message: PumpMessage | None, _: int) -> bool:
@@ -288,90 +324,3 @@ SIGNS: dict[str, Sign] = {
     "platelets": _never,
 }
 CLINICAL_SIGNS = ("lab", "report", "platelets")
-
-
-# --- signs that only blood and people give -------------------------------------------------------
-
-
-def clinical_sign_ms(sign: str, track: Track, onset_ms: int, until_ms: int) -> int | None:
-    """When the first result or report came that could show such a hazard; None if none did."""
-    times: list[int] = []
-    if sign == "report":
-        times += [at for at, report in track.reports if at >= onset_ms]
-        times += [at for at, result in track.results if _has_fallen(track, result, onset_ms)]
-    elif sign == "platelets":
-        times += [at for at, result in track.results if _platelets_fell(track, result, onset_ms)]
-    elif sign == "lab":
-        times += [at for at, result in track.results if _differs(track, result, onset_ms)]
-    return min((at for at in times if at <= until_ms), default=None)
-
-
-def _earlier(track: Track, result: LabResult) -> list[float]:
-    return [
-        known.value
-        for _, known in track.results
-        if known.test == result.test
-        and known.value is not None
-        and known.drawn_ms < result.drawn_ms
-    ]
-
-
-def _has_fallen(track: Track, result: LabResult, onset_ms: int) -> bool:
-    if result.test != "haemoglobin" or result.value is None or result.drawn_ms < onset_ms:
-        return False
-    earlier = _earlier(track, result)
-    return bool(earlier) and result.value <= max(earlier) - 2 * HAEMOGLOBIN_FALL
-
-
-def _platelets_fell(track: Track, result: LabResult, onset_ms: int) -> bool:
-    if result.test != "platelets" or result.value is None or result.drawn_ms < onset_ms:
-        return False
-    earlier = _earlier(track, result)
-    return bool(earlier) and result.value < (1 - PLATELETS_SHARE) * max(earlier)
-
-
-def _differs(track: Track, result: LabResult, onset_ms: int) -> bool:
-    """Whether an anti-Xa differs from what the ordered dose would have made of this patient, by
-    more than laboratory and patients allow.
-    """
-    value = result.value
-    if result.test != "anti-xa" or value is None or value <= 0 or result.drawn_ms < onset_ms:
-        return False
-    own = [
-        math.log(known / expected)
-        for known, expected in _before_onset(track, onset_ms)
-        if known > 0 and expected > 0
-    ]
-    spread = math.hypot(LAB_CV, WITHIN_SD) if own else math.hypot(LAB_CV, WITHIN_SD, BETWEEN_SD)
-    expected = expected_level_iu_ml(track, result.drawn_ms)
-    if expected <= 0.05:
-        return False
-    off = math.log(value / expected) - (sum(own) / len(own) if own else 0.0)
-    return abs(off) > NORMAL_95 * spread
-
-
-def _before_onset(track: Track, onset_ms: int) -> list[tuple[float, float]]:
-    """Each level that was drawn before a hazard began, with what a typical patient would have."""
-    return [
-        (known.value, expected_level_iu_ml(track, known.drawn_ms))
-        for _, known in track.results
-        if known.test == "anti-xa" and known.value is not None and known.drawn_ms < onset_ms
-    ]
-
-
-def expected_level_iu_ml(track: Track, at_ms: int) -> float:
-    """The level that the ordered dose makes in a typical patient (heparin.md §5), in IU/mL."""
-    typical = individual(CLINICAL, track.weight_kg)
-    ways = (
-        typical.volume_ml_kg,
-        typical.clearance_ml_h_kg,
-        typical.vmax_iu_kg_h,
-        typical.km_iu_ml,
-    )
-    start_ms, level = int(track.times_ms[0]), 0.0
-    for begin in range(start_ms, at_ms, 5 * MS_PER_MINUTE):
-        end = min(begin + 5 * MS_PER_MINUTE, at_ms)
-        hours = (end - begin) / MS_PER_HOUR
-        rate = track.timeline.dose_iu(begin, end) / hours / track.weight_kg
-        level = float(step(level, rate, hours, *ways))
-    return level

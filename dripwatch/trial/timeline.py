@@ -15,11 +15,11 @@ from dripwatch.trial.pool import pumps_of
 from dripwatch.trial.run import MONITOR, START_MS, BlockRunner
 from dripwatch.trial.score import CaseResult
 from host.process import read_named
-from infusion.alerts import explain
 from infusion.errors import ConfigError, MessageError
 from infusion.messages import AlertChange, Event, Kind, decode, parse_topic
 from infusion.prescription import Prescription
 from infusion.units import MS_PER_SECOND
+from infusion.words import explain
 from simulator.story.actions import ACTIONS
 from simulator.story.entries import Entry
 from simulator.story.faults import FAULTS
@@ -155,7 +155,8 @@ def _verdict(result: CaseResult) -> Iterator[Line]:
         else:
             yield Line(one.onset_ms, "truth", f"{name} could not be seen in the stream")
         if hit is not None:
-            yield Line(hit.at_ms, "truth", f"{name} found by {hit.rule}")
+            teller = f", which {hit.told_by} tells" if hit.told_by else ""
+            yield Line(hit.at_ms, "truth", f"{name} found by {hit.rule}{teller}")
         else:
             yield Line(one.closes_ms, "truth", f"{name} was missed")
         yield Line(one.end_ms, "truth", f"{name} ends")

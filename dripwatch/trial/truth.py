@@ -54,11 +54,14 @@ class Track(Struct):
     """The truth of one pump. Arrays have one value for each of `times_ms`.
 
     `standings` are (number of the sample, how it stood from there on). `alarms`, `events`,
-    `results` and `reports` have the time at which they came to be on the fleet's clock.
+    `results` and `reports` have the time at which they came to be on the fleet's clock. `faults`
+    are (word, begin, end) of each that the story had in force, to the step and not to the minute.
+    `pumped_ml` is what left the mechanism, whatever became of it behind the pump.
     """
 
     weight_kg: float
     times_ms: Any
+    pumped_ml: Any
     patient_iu: Any
     level_iu_ml: Any
     reservoir_ml: Any
@@ -70,6 +73,7 @@ class Track(Struct):
     events: list[tuple[int, Event]] = field(default_factory=list)
     results: list[tuple[int, LabResult]] = field(default_factory=list)
     reports: list[tuple[int, Report]] = field(default_factory=list)
+    faults: list[tuple[str, int, int]] = field(default_factory=list)
 
 
 class TruthLog:
@@ -83,6 +87,7 @@ class TruthLog:
         self._fleet = fleet
         self._number = 0
         self._times_ms = np.zeros(samples, dtype=np.int64)
+        self._pumped_ml = np.zeros(shape)
         self._patient_iu = np.zeros(shape)
         self._level = np.zeros(shape, dtype=np.float32)
         self._reservoir_ml = np.zeros(shape, dtype=np.float32)
@@ -125,6 +130,7 @@ class TruthLog:
         rig, state = fleet.rig, fleet.rig.state
         self._number += 1
         self._times_ms[number] = fleet.now_ms
+        self._pumped_ml[number] = state.pumped_ml
         self._patient_iu[number] = rig.meter.doses_iu()
         self._level[number] = fleet.patients.level_iu_ml
         self._reservoir_ml[number] = state.empty_at_ml - state.pumped_ml
@@ -158,6 +164,7 @@ class TruthLog:
         return Track(
             weight_kg=order.prescription.weight_kg,
             times_ms=self._times_ms[:number],
+            pumped_ml=self._pumped_ml[:number, index],
             patient_iu=self._patient_iu[:number, index],
             level_iu_ml=self._level[:number, index],
             reservoir_ml=self._reservoir_ml[:number, index],
@@ -169,7 +176,14 @@ class TruthLog:
             events=self._events[unit.pump.name],
             results=self._results.get(therapy, []),
             reports=self._reports.get(therapy, []),
+            faults=_faults(unit, self._fleet.now_ms),
         )
+
+
+def _faults(unit: Unit, now_ms: int) -> list[tuple[str, int, int]]:
+    """Every fault that was or is in force: nobody is told the truth here, so none is cleared."""
+    over = [(fault.fault, fault.onset_ms, fault.end_ms) for fault in unit.ended]
+    return sorted([*over, *((fault.fault, fault.onset_ms, now_ms) for fault in unit.faults)])
 
 
 def _minutes(battery: Floats, slope: Floats) -> Floats:

@@ -22,7 +22,7 @@ def bleeding(now: Situation) -> Verdict | None:
     if not open_:
         return None
     report, said = min(open_, key=lambda pair: (pair[1].kind != "bleeding", pair[0].time_ms))
-    verdict = _reported(now, report, "ask how much and where; heparin may have to stop")
+    verdict = _reported(now, report, "")
     priority = Priority.HIGH if said.kind == "bleeding" else None
     return Verdict(verdict.evidence, verdict.since_ms, priority)
 

@@ -47,7 +47,7 @@ def hit_suspected(now: Situation) -> Verdict | None:
     detail = (
         f"platelets down by {fall:.0%} from {peak:g}, first seen on day {day}; 4Ts:"
         f" {points + timing + clots} points (fall {points}, timing {timing}, clot {clots}),"
-        " up to 2 more if nothing else explains it; stop all heparin until a physician decided"
+        " up to 2 more if nothing else explains it"
     )
     verdict = result_verdict(now, newest, f"4Ts ≥{_SUSPECTED}", "")
     return Verdict(_with(verdict.evidence, peak, detail), since_ms=verdict.since_ms)

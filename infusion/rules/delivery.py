@@ -173,6 +173,9 @@ def _stopped_since_ms(now: Situation) -> int | None:
     """Since when the pump stands though the order says deliver; None where it need not deliver."""
     if now.edge is None or now.timeline is None or now.delivering:
         return None
+    if now.prescription is None or now.prescription.pump != now.state.pump:
+        # The therapy went to another pump.
+        return None
     ordered_since_ms = now.timeline.running_since_ms(now.at_ms)
     return None if ordered_since_ms is None else max(now.state.standing_ms, ordered_since_ms)
 

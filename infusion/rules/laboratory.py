@@ -114,10 +114,7 @@ def discordance(now: Situation) -> Verdict | None:
     off = anti_xa if first[0] else aptt
     low, high = range_of(off.test, limits)
     leads = protocol_test(record, limits) == "aptt"
-    detail = (
-        f"anti-Xa {shown_value(anti_xa)}, aPTT {shown_value(aptt)}, as the time before;"
-        " believe anti-Xa, and ask the laboratory for the range of its reagent"
-    )
+    detail = f"anti-Xa {shown_value(anti_xa)}, aPTT {shown_value(aptt)}, as the time before"
     verdict = result_verdict(now, off, f"{low:g} to {high:g}", detail)
     return Verdict(verdict.evidence, verdict.since_ms, Priority.LOW if leads else None)
 

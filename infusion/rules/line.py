@@ -1,10 +1,10 @@
 """Line, bag and battery: what will stop the infusion before the pump says so."""
 
 from infusion.messages import Evidence, PumpMessage
-from infusion.pressure import is_rising, rise_mmhg_s, risen_ms
+from infusion.pressure import rise, rise_mmhg_s, risen_ms
 from infusion.rules.rule import HIGH, LOW, MEDIUM
 from infusion.situation import Situation, Verdict
-from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, millilitres, round_rate
+from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, millilitres
 
 DAY_MS = 24 * MS_PER_HOUR
 # A floor that stays high for so long is no movement of the patient. [A]
@@ -66,11 +66,12 @@ def occlusion_forming(now: Situation) -> Verdict | None:
     # What began as a rise has not ended when the pump stops for it, or the line stays narrow.
     if not now.delivering and not _alarms(edge, "downstream-occlusion"):
         return None
-    if not is_rising(watch):
+    shown = rise(watch)
+    if not shown:
         is_told = "occlusion-forming" in now.state.board.tracks
         return _narrow(now) if is_told else None
     slope = rise_mmhg_s(watch)
-    since_ms, pressure = risen_ms(watch), watch.rising[-1][1]
+    since_ms, (to_ms, pressure) = risen_ms(watch), shown[-1]
     alarm_min = _minutes_to_alarm(now, pressure, slope)
     when = ""
     if alarm_min is not None and now.delivering:
@@ -80,8 +81,8 @@ def occlusion_forming(now: Situation) -> Verdict | None:
         expected=round(watch.ceiling, 1),
         unit="mmHg",
         from_ms=since_ms,
-        to_ms=watch.rising[-1][0],
-        samples=len(watch.rising),
+        to_ms=to_ms,
+        samples=len(shown),
         detail=f"rises by {slope * 60:.0f} mmHg a minute at {edge.rate_ml_h:g} mL/h{when}",
     )
     is_soon = alarm_min is None or alarm_min[0] <= SOON_MIN
@@ -129,8 +130,10 @@ def reservoir_runs_out(now: Situation) -> Verdict | None:
     if edge.vtbi_ml > 0 and edge.vtbi_remaining_ml < volume_ml:
         volume_ml, what = edge.vtbi_remaining_ml, "volume to be infused"
     rate_ml_h = now.edge.rate_ml_h
-    if now.state.giving is not None and now.allowed is not None and now.allowed.ordered_iu_h:
-        # A bolus is over soon, and what follows is the continuous rate.
+    if now.state.giving is not None:
+        # A bolus is over soon, and what follows is the continuous rate, if there is one now.
+        if now.allowed is None or not now.allowed.ordered_iu_h:
+            return None
         rate_ml_h = now.allowed.ordered_iu_h / edge.concentration_iu_ml
     minutes = volume_ml / rate_ml_h * 60
     passed = (now.at_ms - edge.time_ms) / MS_PER_MINUTE
@@ -140,13 +143,13 @@ def reservoir_runs_out(now: Situation) -> Verdict | None:
     if soonest > limits.reservoir_notice_min:
         return None
     evidence = Evidence(
-        observed=round_rate(volume_ml),
+        observed=round(max(0.0, minutes - passed)),
         low=round(max(0.0, soonest)),
         high=round(max(0.0, latest)),
         unit="min",
         limit=f"{limits.reservoir_alert_min:.0f} min",
         to_ms=now.at_ms,
-        detail=what,
+        detail=f"{what}: {volume_ml:.1f} mL",
     )
     return Verdict(evidence, priority=MEDIUM if soonest <= limits.reservoir_alert_min else None)
 
@@ -194,12 +197,13 @@ def battery_runs_out(now: Situation) -> Verdict | None:
     if soonest > limits.battery_notice_min:
         return None
     evidence = Evidence(
-        observed=round(edge.battery * 100, 1),
+        observed=round(minutes),
         low=round(soonest),
         high=round(minutes * (1 + BATTERY_ACCURACY)),
         unit="min",
         limit=f"{limits.battery_alert_min:.0f} min",
         to_ms=edge.time_ms,
+        detail=f"charge {edge.battery:.0%}",
     )
     return Verdict(evidence, priority=MEDIUM if soonest <= limits.battery_alert_min else None)
 

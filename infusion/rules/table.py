@@ -97,7 +97,8 @@ _TECHNICAL = (
     Rule(
         "counter-frozen",
         "technical",
-        levels((0, MEDIUM)),
+        # A pump that reports twice a minute may stand for one of them before it alarms.
+        levels((1, MEDIUM)),
         technical.counter_frozen,
         observed=True,
         suppressed_by=("under-delivery", "two-pumps-one-name"),
@@ -106,7 +107,7 @@ _TECHNICAL = (
     Rule(
         "counter-fault",
         "technical",
-        levels((1 / 6, MEDIUM)),
+        levels((1, MEDIUM)),
         technical.counter_fault,
         suppressed_by=("two-pumps-one-name", "over-delivery", "free-flow-seen"),
     ),
@@ -155,6 +156,8 @@ _THERAPY = (
         levels((1, MEDIUM)),
         therapy.order_not_applied,
         off_delay_ms=3 * MS_PER_MINUTE,
+        # What a pump does that nobody hears, nobody knows.
+        suppressed_by=SILENCE,
     ),
     Rule(
         "outside-limits",
@@ -248,7 +251,7 @@ _DELIVERY = (
     Rule(
         "reservoir-runs-out",
         "delivery",
-        levels((0, NOTICE)),
+        levels((1, NOTICE)),
         line.reservoir_runs_out,
         off_delay_ms=MS_PER_MINUTE,
         suppressed_by=(

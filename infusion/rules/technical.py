@@ -1,5 +1,6 @@
 """Silence, counters, clocks and identities: whether what a pump says can be believed at all."""
 
+from infusion.account import Mark
 from infusion.counter import same_boot
 from infusion.messages import Evidence
 from infusion.situation import Situation, Verdict
@@ -65,24 +66,33 @@ def stands_still(state: PumpState, limits: Thresholds) -> bool:
     edge, still = state.edge, state.account.still
     if edge is None or still is None or still.key >= state.edge_key:
         return False
-    still_ms = edge.time_ms - max(still.time_ms, state.standing_ms, state.keypad.rate_ms)
+    still_ms = edge.time_ms - _still_since_ms(state, still)
     # A counter that moves by more at once may stand for longer.
     step_ml = state.presence.volume_step_ml if state.presence is not None else 0.0
     least_ml = max(limits.frozen_volume_ml, STEPS_LEAST * step_ml)
     return edge.rate_ml_h * still_ms / MS_PER_HOUR > least_ml
 
 
-def counter_frozen(now: Situation) -> Verdict | None:
-    """The pump says that it delivers, and its counter stands still.
+def _still_since_ms(state: PumpState, still: Mark) -> int:
+    """Since when the counter did not move: one that fell, jumped or was cleared did not stand."""
+    fault, run = state.account.fault, state.account.runs[-1]
+    moved_ms = fault.time_ms if fault is not None and fault.key > still.key else still.time_ms
+    cleared_ms = run.first_ms if run.cleared else 0
+    return max(moved_ms, cleared_ms, state.standing_ms, state.keypad.rate_ms)
 
-    For longer than `frozen_volume_ml` takes at the programmed rate [A].
+
+def counter_frozen(now: Situation) -> Verdict | None:
+    """The pump says that it delivers, and its counter stands still [A].
+
+    rate × time since the last stroke, start or new rate > the larger of `frozen_volume_ml` and
+    two steps of the counter.
     """
     edge, still = now.edge, now.state.account.still
     if edge is None or still is None or not now.delivering:
         return None
     if not stands_still(now.state, now.limits):
         return None
-    since_ms = max(still.time_ms, now.state.standing_ms, now.state.keypad.rate_ms)
+    since_ms = _still_since_ms(now.state, still)
     due_ml = edge.rate_ml_h * (edge.time_ms - since_ms) / MS_PER_HOUR
     evidence = Evidence(
         observed=0.0,
@@ -96,9 +106,10 @@ def counter_frozen(now: Situation) -> Verdict | None:
 
 
 def counter_fault(now: Situation) -> Verdict | None:
-    """The counter ran backwards, or faster than the pump can pump.
+    """The counter ran backwards, or faster than the pump can pump [A].
 
-    A fault that lies ahead of what was heard is in back-fill, which raises nothing.
+    gain > 0.5 mL + highest rate × time (infusion/counter.py). A fault that lies ahead of what was
+    heard is in back-fill, which raises nothing.
     """
     fault = now.state.account.fault
     if fault is None or not 0 <= now.heard_ms - fault.time_ms < SEEN_MS:
@@ -114,7 +125,7 @@ def counter_fault(now: Situation) -> Verdict | None:
 
 
 def identity_mismatch(now: Situation) -> Verdict | None:
-    """A message on this pump's topic spoke for another pump; it was refused (DESIGN: contract)."""
+    """A message on this pump's topic spoke for another pump; it was refused (contract v1 [A])."""
     sign = _seen(now, "identity")
     if sign is None:
         return None
@@ -170,8 +181,8 @@ def replayed_messages(now: Situation) -> Verdict | None:
 def clock_step(now: Situation) -> Verdict | None:
     """The pump's clock was set while it ran: times on it are moved along, and people should know.
 
-    IPEC has an event for it (MDC_EVT_DEVICE_TIME_CHANGED); most pumps that lose their clock do
-    not send it.
+    What counts as set is in infusion/edge.py [A]. IPEC has an event for it
+    (MDC_EVT_DEVICE_TIME_CHANGED); most pumps that lose their clock do not send it.
     """
     sign = _seen(now, "clock")
     if sign is None:
@@ -180,15 +191,23 @@ def clock_step(now: Situation) -> Verdict | None:
 
 
 def messages_missing(now: Situation) -> Verdict | None:
-    """Of the messages of an hour some never came: the wire loses them, and what they said [A]."""
+    """Of the messages of an hour some never came: the wire loses them, and what they said [A].
+
+    missing = numbers counted up − messages accepted, at the end of that hour and now; at least a
+    twentieth, and at least ten.
+    """
     tally = now.state.tally
     if len(tally) < TALLIES_LEAST:
         return None
     (from_ms, from_key, before), (to_ms, to_key, after) = tally[-TALLIES_LEAST], tally[-2]
     if not same_boot(from_key, to_key):
         return None
-    sent, came = to_key - from_key, after - before
-    missing = sent - came
+    sent = to_key - from_key
+    missing = sent - (after - before)
+    edge_key, accepted = now.state.edge_key, now.state.account.accepted
+    if same_boot(from_key, edge_key):
+        # What came since then, late, is not missing.
+        missing = min(missing, edge_key - from_key - (accepted - before))
     if missing < max(MISSING_LEAST, MISSING_SHARE * sent):
         return None
     evidence = Evidence(
@@ -203,7 +222,7 @@ def messages_missing(now: Situation) -> Verdict | None:
 
 
 def unknown_pump(now: Situation) -> Verdict | None:
-    """A pump that no order names is talking."""
+    """A pump that no order names is talking [A]."""
     if now.edge is None or now.ordered:
         return None
     return Verdict(Evidence(detail=f"no order names pump {now.state.pump}"))

@@ -31,7 +31,8 @@ def _is_wrong(now: Situation) -> float | None:
         return None
     giving = now.state.giving
     if giving is not None:
-        longest_ms = (giving.end_ms - giving.begin_ms) * BOLUS_STRETCH + MS_PER_MINUTE
+        slower = max(1.0, giving.rate_iu_h / programmed) if programmed else 1.0
+        longest_ms = (giving.end_ms - giving.begin_ms) * slower * BOLUS_STRETCH + MS_PER_MINUTE
         # In a silence nobody knows whether it went on.
         if now.heard_ms - now.state.keypad.rate_ms <= longest_ms:
             return None
@@ -112,14 +113,14 @@ def order_not_applied(now: Situation) -> Verdict | None:
 
 
 def _bolus_not_given(now: Situation) -> Verdict | None:
-    """For as long as it was given time for, then it is for the next level to tell [A]."""
+    """A bolus that is late, until it is void: then nobody may give it any more [A]."""
     if now.timeline is None or now.edge is None:
         return None
     grace_ms = round(now.limits.bolus_grace_min * MS_PER_MINUTE)
     void_ms = round(now.limits.bolus_void_min * MS_PER_MINUTE)
     for begin_ms, end_ms, rate_iu_h in now.timeline.boluses:
-        late_ms = now.at_ms - end_ms - grace_ms
-        if not 0 <= late_ms < void_ms or was_given(now.state, begin_ms):
+        is_late = end_ms + grace_ms <= now.at_ms < end_ms + void_ms
+        if not is_late or was_given(now.state, begin_ms):
             continue
         if begin_ms < now.state.awaited_ms:
             # Ordered before this monitor heard of the pump: it may well have been given.
@@ -170,7 +171,7 @@ def _is_wrong_in_hold(now: Situation) -> float | None:
 
 
 def wrong_concentration(now: Situation) -> Verdict | None:
-    """The pump counts with another concentration than the order: every IU is wrong by it (H08).
+    """The pump counts with another concentration than the order: every IU is wrong by it (H08 [A]).
 
     100 for 50 IU/mL is the classic mix-up, exactly a factor of two (heparin.md §1.5 [S]).
     """
@@ -190,7 +191,7 @@ def wrong_concentration(now: Situation) -> Verdict | None:
 
 
 def wrong_weight(now: Situation) -> Verdict | None:
-    """The pump doses by another weight than the order: pounds for kilograms are 2.2 times (H08)."""
+    """The pump doses by another weight than the order: pounds are 2.2 times kilograms (H08 [A])."""
     edge, prescription = now.telemetry, now.prescription
     if edge is None or prescription is None or not now.delivering:
         return None
@@ -206,7 +207,7 @@ def wrong_weight(now: Situation) -> Verdict | None:
 
 
 def outside_limits(now: Situation) -> Verdict | None:
-    """What was ordered is outside the hard limits of the site's library (H09).
+    """What was ordered is outside the hard limits of the site's library (H09 [A]).
 
     A pump that runs outside of them against its order is `rate_not_as_ordered`, at once and HIGH.
     """
@@ -242,7 +243,10 @@ def _breach(now: Situation) -> Evidence | None:
 
 
 def library_bypassed(now: Situation) -> Verdict | None:
-    """What runs was programmed past the drug library: no limit guards it (H09; ISMP ≥ 95 % [S])."""
+    """What runs was programmed past the drug library: no limit guards it (H09 [A]).
+
+    ISMP wants at least 95 % of infusions inside the library (heparin.md §1.6 [S]).
+    """
     edge = now.telemetry
     if edge is None or not now.delivering:
         return None
@@ -252,9 +256,10 @@ def library_bypassed(now: Situation) -> Verdict | None:
 
 
 def double_check_missing(now: Situation) -> Verdict | None:
-    """A start, change or bag without two people who checked it independently (M12 [A]).
+    """A changed rate or strength without two people who checked it independently (M12 [A]).
 
-    Only where the site has its pumps ask for it; ten minutes are allowed.
+    Only where the site has its pumps ask for it; ten minutes are allowed. A start or a bag that
+    changes neither is left to the pump, which asks for the check itself.
     """
     keypad = now.state.keypad
     if not now.limits.double_check_required or keypad.changed_ms is None or not now.delivering:
@@ -280,7 +285,7 @@ def override_pattern(now: Situation) -> Verdict | None:
 
 
 def unknown_therapy(now: Situation) -> Verdict | None:
-    """A pump with an order names a therapy that is not known, or delivers without naming one."""
+    """A pump with an order names a therapy that is not known, or delivers without one [A]."""
     edge = now.edge
     if edge is None or not now.ordered or (edge.therapy is None and not now.delivering):
         return None

@@ -22,6 +22,7 @@ def sought(**keys: object) -> Sought:
         "onset_ms": 100 * MIN,
         "end_ms": 160 * MIN,
         "earliest_ms": 110 * MIN,
+        "happens_ms": 100 * MIN,
         "is_real": True,
         "linger_ms": 15 * MIN,
         "answers": frozenset({"not-delivering"}),
@@ -161,3 +162,49 @@ def test_a_ledger_keeps_when_an_alert_first_asked_somebody_to_act(priority: str)
     assert (kept.first_ms, kept.raised_ms, kept.priority) == (5, 9, Priority(priority))
     assert kept.high_ms == (9 if priority == "high" else None)
     assert ledger.of("P-02") == []
+
+
+def teller(minute: float, lists: tuple[str, ...], priority: Priority = Priority.HIGH) -> Raised:
+    """An alert of an hour before that lists consequences from a minute on, for ten minutes."""
+    ledger = Ledger()
+    ledger.note("a", "reservoir-runs-out", "P-01", priority, round((minute - 60) * MIN))
+    (one,) = ledger.of("P-01")
+    one.tell(lists, priority, round(minute * MIN))
+    one.tell((), priority, round((minute + 10) * MIN))
+    return one
+
+
+def test_what_an_alert_lists_as_its_consequence_finds_it_and_is_no_alert_more() -> None:
+    case = judged([teller(112, ("not-delivering",))], conditions={"bag-near-end": [(0, 200 * MIN)]})
+    (found,) = case.found
+    assert found is not None
+    assert (found.rule, found.told_by) == ("not-delivering", "reservoir-runs-out")
+    assert (found.at_ms, found.high_ms) == (112 * MIN, 112 * MIN)
+    assert not found.was_standing
+    assert [(one.rule, one.cause) for one in case.alerts] == [("reservoir-runs-out", COHORT)]
+
+
+def test_what_is_listed_too_early_too_late_or_by_a_notice_finds_nothing() -> None:
+    assert judged([teller(85, ("not-delivering",))]).found == (None,)
+    assert judged([teller(176, ("not-delivering",))]).found == (None,)
+    assert judged([teller(112, ("not-delivering",), Priority.NOTICE)]).found == (None,)
+
+
+def test_what_is_listed_again_is_said_again() -> None:
+    one = teller(85, ("not-delivering",))
+    one.tell(("not-delivering",), Priority.LOW, 120 * MIN)
+    one.tell(("not-delivering",), Priority.HIGH, 130 * MIN)
+    (found,) = judged([one]).found
+    assert found is not None
+    assert (found.at_ms, found.high_ms, found.was_standing) == (120 * MIN, 130 * MIN, False)
+
+
+def test_what_was_over_too_soon_still_explains_its_answers_if_it_happened() -> None:
+    early = alert("not-delivering", 91)
+    short = {"is_real": False, "end_ms": 120 * MIN}
+    (one,) = judged([early], sought(**short, happens_ms=90 * MIN)).alerts
+    assert (one.cause, one.reason) == ("0", "pause-forgotten")
+    (one,) = judged([early], sought(**short)).alerts
+    assert one.cause == FALSE
+    (one,) = judged([alert("not-delivering", 105)], sought(**short, happens_ms=None)).alerts
+    assert one.cause == FALSE

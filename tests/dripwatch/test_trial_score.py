@@ -24,6 +24,7 @@ def hazard(earliest_min: float | None = 10, **keys: object) -> Sought:
         "onset_ms": 0,
         "end_ms": 60 * MIN,
         "earliest_ms": None if earliest_min is None else round(earliest_min * MIN),
+        "happens_ms": 0,
         "is_real": True,
         "linger_ms": 0,
         "answers": frozenset({"rate-not-as-ordered"}),

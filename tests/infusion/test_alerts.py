@@ -14,7 +14,6 @@ from infusion.alert import CLOSING, LEAVING_UNSEEN, Act, Alert, AlertChange, Evi
 from infusion.alerts import (
     TABLE,
     Input,
-    explain,
     next_look_ms,
     open_alerts,
     shift,
@@ -26,6 +25,7 @@ from infusion.causes import COME_OUT_MS, MERGE_MS
 from infusion.handling import DEFAULT, Handling, Step
 from infusion.rules import RULES, Level, Rule
 from infusion.situation import Verdict
+from infusion.words import explain
 from tests.infusion.bench import SITE, T0, Stream
 from tests.infusion.streams import STREAMS, plans, played, run, timetable
 

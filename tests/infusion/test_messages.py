@@ -137,17 +137,19 @@ truths = st.builds(
         max_size=3,
     ).map(tuple),
 )
-results = st.builds(
-    LabResult,
-    therapy=names,
-    specimen=names,
-    test=st.sampled_from(sorted(LAB_UNITS)),
-    value=st.none() | numbers,
-    unit=st.sampled_from(sorted(LAB_UNITS.values())),
-    bound=st.sampled_from(["", "below", "above"]),
-    problem=st.text(st.characters(codec="utf-8"), max_size=256),
-    drawn_ms=times,
-    resulted_ms=times,
+results = st.sampled_from(sorted(LAB_UNITS.items())).flatmap(
+    lambda measured: st.builds(
+        LabResult,
+        therapy=names,
+        specimen=names,
+        test=st.just(measured[0]),
+        value=st.none() | numbers,
+        unit=st.just(measured[1]),
+        bound=st.sampled_from(["", "below", "above"]),
+        problem=st.text(st.characters(codec="utf-8"), max_size=256),
+        drawn_ms=times,
+        resulted_ms=times,
+    )
 )
 reports = st.builds(
     Report,

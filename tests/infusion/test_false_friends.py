@@ -1,0 +1,131 @@
+"""What only looks like a hazard, each found in a trial of drawn patients and mended."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from infusion.clinical import LabResult
+from infusion.messages import Telemetry
+from infusion.prescription import Bolus, Start
+from tests.infusion.bench import (
+    ORDERED_IU_KG_H,
+    RATE_ML_H,
+    T0,
+    Paper,
+    begin,
+    clock,
+    feed,
+    order,
+    presence,
+    told,
+)
+
+START = Start(at_ms=T0, rate_iu_kg_h=ORDERED_IU_KG_H)
+
+
+def says(paper: Paper) -> list[str]:
+    return told(feed(paper.stream)[1])
+
+
+def test_a_bolus_faster_than_the_pump_comes_as_fast_as_it_can() -> None:
+    """10,000 IU in 10 min are 600 mL/h; a pump that runs at 500 at most gives them in 12 min."""
+    bolus = Bolus(at_ms=T0 + clock("00:10"), dose_iu=10_000, duration_s=600)
+    paper = begin(START, bolus, state={"vtbi_ml": 0.0, "reservoir_ml": 900.0})
+    paper.say(presence(rate_max_ml_h=500.0)).run("00:10").program(500.0).run("00:22")
+    assert says(paper.program(RATE_ML_H).run("00:40")) == []
+
+
+def test_a_bolus_stays_given_when_the_clock_is_set() -> None:
+    """Its time moves with the clock: nobody is asked to give it again."""
+    bolus = Bolus(at_ms=T0 + clock("00:10"), dose_iu=1_000, duration_s=600)
+    paper = begin(START, bolus).run("00:10").program(60.0).run("00:20").program(RATE_ML_H)
+    paper.run("00:30")
+    before = len(paper.stream)
+    paper.run("02:30")
+    ahead_ms = clock("01:40")
+    paper.stream[before:] = [
+        (at_ms, replace(message, time_ms=message.time_ms + ahead_ms))
+        for at_ms, message in paper.stream[before:]
+        if isinstance(message, Telemetry)
+    ]
+    lines = says(paper)
+    assert any("clock-step" in line for line in lines)
+    assert [line for line in lines if "order-not-applied" in line] == []
+
+
+def test_a_bolus_that_was_given_unheard_is_known_from_what_comes_late() -> None:
+    """Offline from 00:40 to 01:30; the bolus of 01:00 is in the messages that come afterwards."""
+    bolus = Bolus(at_ms=T0 + clock("01:00"), dose_iu=1_000, duration_s=600)
+    paper = begin(START, bolus).run("00:40")
+    before = len(paper.stream)
+    paper.run("01:02").program(60.0).run("01:12").program(RATE_ML_H).run("01:30")
+    late = paper.stream[before:]
+    del paper.stream[before:]
+    paper.run("01:31")
+    now_ms = paper.now_ms
+    paper.stream += [(now_ms, message) for _, message in late]
+    paper.run("02:30")
+    assert not [line for line in says(paper) if "order-not-applied" in line]
+    # Whoever gives it now gives it twice.
+    paper.program(60.0).run("02:40").program(RATE_ML_H).run("02:45")
+    assert any("rate-not-as-ordered high" in line for line in says(paper))
+
+
+def test_a_pump_whose_therapy_went_to_another_is_not_asked_to_deliver() -> None:
+    paper = begin(START).run("00:10").stop()
+    paper.say(order(START, version=2, pump="P-02")).run("01:00")
+    assert [line for line in says(paper) if "not-delivering" in line] == []
+
+
+def test_power_that_comes_back_is_no_flow() -> None:
+    """The first strokes after a restart are not held against the time that the pump was off."""
+    paper = begin(interval_ms=10_000).run("01:00").reboot(off="00:40")
+    paper.start(flow_ml_h=1.6 * RATE_ML_H).run("01:40:40")
+    assert [line for line in says(paper) if "over-delivery" in line] == []
+
+
+def test_a_short_error_before_a_silence_is_no_long_one_after_it() -> None:
+    """What flowed in a silence nobody knows: it is not the error that was there before."""
+    paper = begin(interval_ms=10_000).run("00:30")
+    paper.flow_ml_h = 0.7 * RATE_ML_H
+    paper.run("00:32").mute().run("00:55").mute(False).run("00:56")
+    assert [line for line in says(paper) if "under-delivery" in line] == []
+
+
+@pytest.mark.parametrize(("minutes", "is_told"), [(4, False), (7, True)])
+def test_a_number_about_a_limit_calls_nobody_again(minutes: int, is_told: bool) -> None:
+    """A priority falls when it has been lower for as long as the hazard must be gone to end."""
+    paper = begin().say(presence(reservoir_gauge="measured")).run("00:02")
+
+    def gauge(missing_ml: float, until: str) -> None:
+        paper.set(reservoir_ml=200.0 - paper.shown_ml - missing_ml)
+        paper.run(until)
+
+    gauge(41.9, "00:05")
+    gauge(38.0, f"00:{5 + minutes:02}")
+    gauge(41.9, f"00:{8 + minutes:02}")
+    lines = [line for line in says(paper) if "reservoir-unexplained" in line]
+    words = [line.split()[1] for line in lines]
+    assert words == ["raised", *["deescalated", "escalated"] * is_told]
+
+
+def result(**fields: Any) -> bytes:
+    sound = {
+        "therapy": "T-01",
+        "specimen": "S-1",
+        "test": "haemoglobin",
+        "value": 14.0,
+        "unit": "g/dL",
+        "drawn_ms": T0,
+        "resulted_ms": T0,
+    }
+    return msgspec.json.encode(sound | fields)
+
+
+def test_a_result_in_another_unit_is_refused_by_name() -> None:
+    """140 g/L are 14 g/dL: taken for 140 g/dL they would hide any bleeding."""
+    assert msgspec.json.decode(result(), type=LabResult).value == 14.0
+    with pytest.raises(msgspec.ValidationError, match="haemoglobin is read in 'g/dL'"):
+        msgspec.json.decode(result(value=140.0, unit="g/L"), type=LabResult)
