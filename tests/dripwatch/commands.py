@@ -1,6 +1,7 @@
 """The `dripwatch` command as a person starts it: a process with arguments and an environment."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -39,7 +40,7 @@ def readme_lines(command: str) -> list[list[str]]:
     """The arguments of each line of the README that shows a command."""
     begin = f".venv/bin/dripwatch {command} "
     lines = (ROOT / "README.md").read_text().splitlines()
-    return [line.split()[1:] for line in lines if line.startswith(begin)]
+    return [shlex.split(line)[1:] for line in lines if line.startswith(begin)]
 
 
 def start(*arguments: str, folder: Path = ROOT) -> subprocess.Popen[str]:
