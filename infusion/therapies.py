@@ -199,10 +199,10 @@ def _note_bolus(state: PumpState, timeline: Timeline, now: Allowed, limits: Thre
     for bolus in now.boluses:
         if was_given(state, bolus.begin_ms):
             continue
-        is_over = _came_unseen(state, timeline, bolus, now, early_ms)
-        if is_over or gives(bolus):
-            state.given.append((bolus, bolus.begin_ms if is_over else edge.time_ms))
-            del state.given[:-BOLUSES_KEPT]
-            state.giving = None if is_over else bolus
-            if not is_over:
-                return
+        if _came_unseen(state, timeline, bolus, now, early_ms):
+            state.given.append((bolus, bolus.begin_ms))
+        elif gives(bolus):
+            state.given.append((bolus, edge.time_ms))
+            state.giving = bolus
+            break
+    del state.given[:-BOLUSES_KEPT]
