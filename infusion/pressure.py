@@ -173,11 +173,6 @@ def margin_mmhg(watch: PressureWatch) -> float:
     return max(HEIGHT_MMHG, MARGIN_SHARE * (watch.ceiling - floor))
 
 
-def is_rising(watch: PressureWatch) -> bool:
-    """Whether the pressure is over its ceiling and goes on rising."""
-    return bool(rise(watch))
-
-
 def rise(watch: PressureWatch) -> list[tuple[int, float]]:
     """The samples (time, pressure) that show a rise; none where there is none."""
     if _rises(watch):

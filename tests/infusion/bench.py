@@ -261,3 +261,8 @@ def order_of(monitor: Monitor, key: str) -> Order:
     order = monitor.therapies.records[key].order
     assert order is not None
     return order
+
+
+def says(paper: Paper, until: str | None = None) -> list[str]:
+    """What is said of a paper pump's stream."""
+    return told(feed(paper.stream, until=until)[1])

@@ -14,7 +14,7 @@ from infusion.pressure import (
     PressureWatch,
     begin,
     follow,
-    is_rising,
+    rise,
 )
 from infusion.units import MS_PER_SECOND
 from tests.infusion.bench import T0
@@ -110,7 +110,7 @@ def rises(
     first = None
     for second in every(interval_s, until_s):
         follow(watch, T0 + round(second * MS_PER_SECOND), pressure(second), stroke_ml)
-        if first is None and is_rising(watch):
+        if first is None and bool(rise(watch)):
             first = second
     return first
 

@@ -20,15 +20,11 @@ from tests.infusion.bench import (
     feed,
     order,
     rate_change,
+    says,
     told,
 )
 
 START = Start(at_ms=T0, rate_iu_kg_h=ORDERED_IU_KG_H)
-
-
-def says(paper: Paper, until: str | None = None) -> list[str]:
-    """What is said of a paper pump's stream."""
-    return told(feed(paper.stream, until=until)[1])
 
 
 def changes_of(paper: Paper, rule: str) -> list[AlertChange]:

@@ -13,20 +13,14 @@ from tests.infusion.bench import (
     ORDERED_IU_KG_H,
     RATE_ML_H,
     T0,
-    Paper,
     begin,
     clock,
-    feed,
     order,
     presence,
-    told,
+    says,
 )
 
 START = Start(at_ms=T0, rate_iu_kg_h=ORDERED_IU_KG_H)
-
-
-def says(paper: Paper) -> list[str]:
-    return told(feed(paper.stream)[1])
 
 
 def test_a_bolus_faster_than_the_pump_comes_as_fast_as_it_can() -> None:

@@ -10,8 +10,8 @@ from infusion.pressure import (
     RATES_MAX,
     begin,
     follow,
-    is_rising,
     margin_mmhg,
+    rise,
 )
 from infusion.units import MS_PER_HOUR, MS_PER_SECOND
 from tests.infusion.bench import T0
@@ -39,7 +39,7 @@ def test_a_cuff_is_faster_than_any_pump(jump_mmhg: float, is_rise: bool) -> None
     sound(watch)
     for number in range(1, 5):
         follow(watch, T0 + (900 + 5 * number) * MS_PER_SECOND, 40.0 + jump_mmhg * number)
-    assert is_rising(watch) is is_rise
+    assert bool(rise(watch)) is is_rise
 
 
 @pytest.mark.parametrize(("last_mmhg", "is_rise"), [(445.0, False), (455.0, True)])
@@ -48,7 +48,7 @@ def test_what_slows_down_between_strokes_is_no_rise(last_mmhg: float, is_rise: b
     watch = watched()
     for number, pressure in enumerate((200.0, 300.0, 400.0, 405.0, last_mmhg)):
         follow(watch, T0 + (200 + 10 * number) * MS_PER_SECOND, pressure)
-    assert is_rising(watch) is is_rise
+    assert bool(rise(watch)) is is_rise
 
 
 def test_what_slows_down_where_no_strokes_show_is_no_rise() -> None:
@@ -58,7 +58,7 @@ def test_what_slows_down_where_no_strokes_show_is_no_rise() -> None:
         sound(watch)
         for number, pressure in enumerate((51.0, 71.0, 71.0 + 20.0 * share)):
             follow(watch, T0 + (910 + 10 * number) * MS_PER_SECOND, pressure)
-        assert is_rising(watch) is is_rise
+        assert bool(rise(watch)) is is_rise
 
 
 # --- what is not ----------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def test_a_floor_that_climbs_at_its_edges(
         number = min(max(0, (second - 950) // 60), 2)
         follow(watch, T0 + second * MS_PER_SECOND, lows[number])
         watch.rising.clear()
-    assert is_rising(watch) is is_rise
+    assert bool(rise(watch)) is is_rise
 
 
 @pytest.mark.parametrize(("floor_mmhg", "is_narrow"), [(139.0, False), (141.0, True)])
@@ -111,7 +111,7 @@ def test_a_floor_that_stays_high_is_narrow(floor_mmhg: float, is_narrow: bool) -
     for second in range(910, 1_030, 10):
         follow(watch, T0 + second * MS_PER_SECOND, floor_mmhg)
     assert (watch.narrow_since_ms is not None) is is_narrow
-    assert not is_rising(watch)
+    assert not rise(watch)
     if is_narrow:
         # The first minute still had a sample of before in it.
         assert watch.narrow_since_ms == T0 + 950 * MS_PER_SECOND

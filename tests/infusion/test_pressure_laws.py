@@ -11,7 +11,7 @@ from infusion.pressure import (
     STIFFEST_ML_MMHG,
     PressureWatch,
     follow,
-    is_rising,
+    rise,
     rise_mmhg_s,
     risen_ms,
     shift,
@@ -127,7 +127,7 @@ courses = st.lists(st.floats(0.0, 600.0), min_size=5, max_size=200)
 
 
 def outcome(watch: PressureWatch) -> tuple[bool, float | None, float]:
-    return is_rising(watch), watch.floor, watch.ceiling
+    return bool(rise(watch)), watch.floor, watch.ceiling
 
 
 @settings(max_examples=80, deadline=None)

@@ -15,15 +15,11 @@ from tests.infusion.bench import (
     feed,
     order,
     rate_change,
+    says,
     told,
 )
 
 START = Start(at_ms=T0, rate_iu_kg_h=ORDERED_IU_KG_H)
-
-
-def says(paper: Paper, until: str | None = None) -> list[str]:
-    """What is said of a paper pump's stream."""
-    return told(feed(paper.stream, until=until)[1])
 
 
 def wrong_flow(factor: float, until: str) -> list[str]:

@@ -18,13 +18,9 @@ from tests.infusion.bench import (
     feed,
     order,
     presence,
+    says,
     told,
 )
-
-
-def says(paper: Paper, until: str | None = None) -> list[str]:
-    """What is said of a paper pump's stream."""
-    return told(feed(paper.stream, until=until)[1])
 
 
 def silent(until: str, interval_ms: int = 10_000) -> list[str]:
