@@ -15,6 +15,7 @@ memory.
 """
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from infusion.account import FLOW_MS_MIN, Account, Interval, between
 from infusion.counter import same_boot
@@ -106,7 +107,14 @@ def stretch(watch: FlowWatch, account: Account, longest_ms: int) -> Interval | N
     if length_ms < FLOW_MS_MIN:
         return None
     watch.key = edge.key
-    return between(last, edge) if length_ms <= longest_ms else None
+    if length_ms > longest_ms:
+        return None
+    interval = between(last, edge)
+    returned_iu = last.held_iu - edge.held_iu
+    if returned_iu > 0.0:
+        # What an occlusion held back comes at once when it is released: a dose, and no flow.
+        return replace(interval, delivered_iu=interval.delivered_iu - returned_iu)
+    return interval
 
 
 def add(

@@ -105,6 +105,16 @@ def test_a_number_about_a_limit_calls_nobody_again(minutes: int, is_told: bool) 
     assert words == ["raised", *["deescalated", "escalated"] * is_told]
 
 
+def test_what_an_occlusion_held_back_is_no_flow_when_it_is_released() -> None:
+    """At 1,650 mmHg a line holds 1.6 mL: they are a bolus, and no five minutes of double the dose."""
+    paper = begin(interval_ms=10_000, flow_ml_h=1.08 * RATE_ML_H)
+    paper.say(presence(volume_step_ml=0.055)).run("00:30")
+    for minute, pressure_mmhg in ((32, 600.0), (34, 1_100.0), (36, 1_650.0)):
+        paper.set(pressure_mmhg=pressure_mmhg).run(f"00:{minute}")
+    paper.set(pressure_mmhg=60.0).run("01:00")
+    assert [line for line in says(paper) if "over-delivery" in line] == []
+
+
 def result(**fields: Any) -> bytes:
     sound = {
         "therapy": "T-01",
