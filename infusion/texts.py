@@ -685,13 +685,14 @@ _LABORATORY = {
         "anybody acts on the result.",
         why="A sample from the heparin line reads far too high, and acting on it would be wrong.",
         source="More than 0.25 IU/mL and more than 50 % apart, and hardly likely for this patient "
-        "[A].",
+        "[A]; at low priority where few patients, or this one seldom, would be so far out [A].",
         clears="When the next result fits.",
         limits=(
             "disagreement_iu_ml",
             "disagreement_share",
             "disagreement_chance",
             "disagreement_chance_off_scale",
+            "disagreement_chance_low",
         ),
     ),
     "concentration-doubt": Text(
