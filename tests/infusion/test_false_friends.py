@@ -19,6 +19,7 @@ from tests.infusion.bench import (
     presence,
     says,
 )
+from tests.infusion.clinic_bench import clinical, infusing, lab
 
 START = Start(at_ms=T0, rate_iu_kg_h=ORDERED_IU_KG_H)
 
@@ -113,6 +114,16 @@ def test_what_an_occlusion_held_back_is_no_flow_when_it_is_released() -> None:
         paper.set(pressure_mmhg=pressure_mmhg).run(f"00:{minute}")
     paper.set(pressure_mmhg=60.0).run("01:00")
     assert [line for line in says(paper) if "over-delivery" in line] == []
+
+
+@pytest.mark.parametrize("has_level", [True, False])
+def test_the_first_results_of_a_laboratory_come_one_after_another(has_level: bool) -> None:
+    """Platelets are the first that is heard of it, and the level of the same visit follows."""
+    results = [lab("platelets", 171.0, drawn="16:30", resulted="17:36")]
+    if has_level:
+        results.append(lab("anti-xa", 0.5, drawn="16:30", resulted="17:36:01"))
+    said = clinical(infusing("18:00", *results))
+    assert said == ["17:37:00 raised level-overdue medium"] * (not has_level)
 
 
 def result(**fields: Any) -> bytes:
