@@ -27,6 +27,9 @@ def clinical_sign_ms(sign: str, track: Track, onset_ms: int, until_ms: int) -> i
         times += [at for at, result in track.results if _has_fallen(track, result, onset_ms)]
     elif sign == "platelets":
         times += [at for at, result in track.results if _platelets_fell(track, result, onset_ms)]
+    elif sign == "no-result":
+        # Whoever has never heard of a laboratory cannot know that its results do not come.
+        times += [max(at, onset_ms) for at, _ in track.results]
     elif sign == "lab":
         times += [at for at, result in track.results if _differs(track, result, onset_ms)]
     return min((at for at in times if at <= until_ms), default=None)

@@ -144,3 +144,13 @@ def test_a_level_above_the_scale_is_a_sign_in_any_patient() -> None:
 
 def test_what_was_drawn_before_the_onset_shows_nothing() -> None:
     assert seen_h(track((6.0, 0.1)), 6.5) is None
+
+
+@pytest.mark.parametrize(("first_h", "expected_h"), [(1.0, 6.0), (8.0, 9.0), (19.5, None)])
+def test_a_result_is_missed_from_when_there_is_a_laboratory(
+    first_h: float, expected_h: float | None
+) -> None:
+    """Who has never heard of one cannot know that its results do not come."""
+    one = track((first_h, STEADY))
+    found = clinical_sign_ms("no-result", one, 6 * MS_PER_HOUR, LAST_MS)
+    assert found == (None if expected_h is None else expected_h * MS_PER_HOUR)
