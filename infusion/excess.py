@@ -64,6 +64,7 @@ class FlowWatch(Struct, array_like=True):
     """The two sums of one pump, and up to which sample they go.
 
     `step_iu` is one step of its counter. `has_begun` is false until there is something to add to.
+    `returned_iu` is what the line gave back in the newest stretch; below zero it held back.
     """
 
     over: Excess = field(default_factory=Excess)
@@ -71,6 +72,7 @@ class FlowWatch(Struct, array_like=True):
     key: int = -1
     step_iu: float = 0.0
     has_begun: bool = False
+    returned_iu: float = 0.0
 
 
 def begin(watch: FlowWatch, account: Account) -> None:
@@ -109,12 +111,8 @@ def stretch(watch: FlowWatch, account: Account, longest_ms: int) -> Interval | N
     watch.key = edge.key
     if length_ms > longest_ms:
         return None
-    interval = between(last, edge)
-    returned_iu = last.held_iu - edge.held_iu
-    if returned_iu > 0.0:
-        # What an occlusion held back comes at once when it is released: a dose, and no flow.
-        return replace(interval, delivered_iu=interval.delivered_iu - returned_iu)
-    return interval
+    watch.returned_iu = last.held_iu - edge.held_iu
+    return between(last, edge)
 
 
 def add(
@@ -124,16 +122,21 @@ def add(
 
     The two differ while somebody still has time to carry out a change. Returns whether there is
     something to look at.
+
+    Too much is what was pumped too much: a line holds back with each stroke, and what an occlusion
+    held back comes at once when it is released, which is a dose and no flow.
     """
     delivered_iu, step_iu = interval.delivered_iu, watch.step_iu
     over, under = watch.over, watch.under
-    more_iu = delivered_iu - (1 + tolerance) * most_iu
+    pumped_iu = delivered_iu - watch.returned_iu
+    more_iu = pumped_iu - (1 + tolerance) * most_iu
     less_iu = (1 - tolerance) * least_iu - delivered_iu
     # With a flow as ordered both sums are at a new low at each stretch, and this is all.
     if over.total_iu + more_iu < 0:
         over.begin(interval.to_ms)
     else:
-        over.add(interval, most_iu, more_iu, step_iu)
+        pumped = replace(interval, delivered_iu=pumped_iu) if watch.returned_iu else interval
+        over.add(pumped, most_iu, more_iu, step_iu)
     if under.total_iu + less_iu < 0:
         under.begin(interval.to_ms)
     else:

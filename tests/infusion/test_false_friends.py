@@ -116,6 +116,18 @@ def test_what_an_occlusion_held_back_is_no_flow_when_it_is_released() -> None:
     assert [line for line in says(paper) if "over-delivery" in line] == []
 
 
+@pytest.mark.parametrize(("factor", "is_told"), [(1.05, False), (1.2, True)])
+def test_what_a_line_holds_with_each_stroke_hides_no_flow(factor: float, is_told: bool) -> None:
+    """Peaks of 190 mmHg count as held, and the same comes back with the next message."""
+    paper = begin(interval_ms=10_000, flow_ml_h=factor * RATE_ML_H)
+    paper.say(presence(volume_step_ml=0.055)).run("00:10")
+    for number in range(240):
+        pressure_mmhg = 190.0 if number % 2 else 100.0
+        paper.state["pressure_mmhg"] = pressure_mmhg
+        paper.run(f"00:{10 + number // 6:02}:{10 * (number % 6):02}")
+    assert any("over-delivery" in line for line in says(paper)) is is_told
+
+
 @pytest.mark.parametrize("has_level", [True, False])
 def test_the_first_results_of_a_laboratory_come_one_after_another(has_level: bool) -> None:
     """Platelets are the first that is heard of it, and the level of the same visit follows."""
