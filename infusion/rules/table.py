@@ -140,7 +140,8 @@ _THERAPY = (
         suppressed_by=("rate-not-as-ordered",),
         told=True,
     ),
-    Rule("delivering-on-hold", "therapy", levels((0, HIGH)), therapy.delivering_on_hold, told=True),
+    # Any message can tell that a pump delivers, so it is asked at each look.
+    Rule("delivering-on-hold", "therapy", levels((0, HIGH)), therapy.delivering_on_hold),
     Rule(
         "rate-not-as-ordered",
         "therapy",

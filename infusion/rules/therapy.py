@@ -144,10 +144,14 @@ def delivering_on_hold(now: Situation) -> Verdict | None:
     """The order says hold or stop, and the pump delivers (M03, M04 [A]).
 
     A hold or stop must be carried out within `hold_grace_min`; a pump that is started in the
-    middle of one is told at once.
+    middle of one is told at once. Of a pump that was not heard since the hold began nobody knows
+    what it does: that it is not heard is told, and this once it is.
     """
     programmed = _is_wrong_in_hold(now)
-    if programmed is None:
+    if programmed is None or now.timeline is None:
+        return None
+    is_known = now.heard_ms >= now.timeline.changed_ms(now.at_ms)
+    if not is_known and "delivering-on-hold" not in now.state.board.tracks:
         return None
     return Verdict(_rate_evidence(now, programmed, 0.0))
 

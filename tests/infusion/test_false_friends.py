@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from infusion.clinical import LabResult
 from infusion.messages import Telemetry
-from infusion.prescription import Bolus, Start
+from infusion.prescription import Bolus, Hold, Start
 from tests.infusion.bench import (
     ORDERED_IU_KG_H,
     RATE_ML_H,
@@ -114,6 +114,19 @@ def test_what_an_occlusion_held_back_is_no_flow_when_it_is_released() -> None:
         paper.set(pressure_mmhg=pressure_mmhg).run(f"00:{minute}")
     paper.set(pressure_mmhg=60.0).run("01:00")
     assert [line for line in says(paper) if "over-delivery" in line] == []
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_of_a_pump_that_is_not_heard_nobody_knows_whether_it_holds(stops: bool) -> None:
+    """Mute from 00:09 on, hold from 00:10: what it does is told when it is heard again."""
+    hold = Hold(at_ms=T0 + clock("00:10"), until_ms=T0 + clock("02:00"))
+    paper = begin(START, hold, interval_ms=10_000).run("00:09").mute().run("00:12")
+    if stops:
+        paper.stop()
+    paper.run("00:40").mute(False).run("00:45")
+    lines = [line for line in says(paper) if "raised delivering-on-hold high" in line]
+    assert len(lines) == (not stops)
+    assert all(clock("00:40") <= clock(line.split()[0]) <= clock("00:41:10") for line in lines)
 
 
 @pytest.mark.parametrize(("factor", "is_told"), [(1.05, False), (1.2, True)])
