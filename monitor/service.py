@@ -39,8 +39,8 @@ from link import Link, LinkSettings, Will, open_link
 from monitor.desk import Desk
 from monitor.intake import SUBSCRIPTIONS, LinkIntake
 from monitor.outlets.mqtt import MqttSink
-from monitor.references import References
 from monitor.ports import AGAIN_MAX
+from monitor.references import References
 from monitor.runner import PartitionRunner, Totals
 from monitor.store import SqliteStore
 from monitor.web.live import LiveWard
