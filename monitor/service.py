@@ -68,6 +68,8 @@ class ServiceSettings(Struct, frozen=True, kw_only=True):
     core: MonitorSettings = MonitorSettings()
     references: References = References()
     web: WebSection = WebSection()
+    # Whether a taken port of the page gives its place to a free one.
+    web_or_any_port: bool = False
 
 
 class PumpView(Struct, frozen=True):
@@ -146,7 +148,7 @@ class MonitorService:
         """
         settings = self._settings
         if settings.web.listen:
-            self.page = Page(settings.web, settings.store)
+            self.page = Page(settings.web, settings.store, or_any_port=settings.web_or_any_port)
         link = open_link(
             structs.replace(
                 settings.link,
