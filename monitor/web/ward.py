@@ -11,11 +11,15 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from infusion.clinical import LabResult, Report
-from infusion.messages import Act, AlertChange, Audit
+from infusion.messages import Act, Audit
 from infusion.monitor import Monitor
 from infusion.prescription import Prescription
+from monitor.ports import Numbered
 from monitor.references import References
 from monitor.runner import Totals
+from monitor.samples import Sample
+
+__all__ = ["Link", "Row", "Sample", "Ward", "Watcher"]
 
 
 class Link(Struct, frozen=True):
@@ -28,32 +32,8 @@ class Link(Struct, frozen=True):
     committed_ms: int
 
 
-class Row(Struct, frozen=True):
-    """One row of the log of all that was said: a change of an alert, or what became of an act."""
-
-    number: int
-    said: AlertChange | Audit
-
-
-class Sample(Struct, frozen=True, array_like=True):
-    """One instant of a pump, kept for its trend. `time_ms` is on the pump's own clock.
-
-    The doses are cumulative, in IU, over the therapy that the pump gives (`delivered_iu` starts
-    anew with another). None where nothing is known: without an order, without a level.
-    """
-
-    time_ms: int
-    delivered_iu: float
-    expected_iu: float | None
-    rate_ml_h: float
-    flow_ml_h: float
-    ordered_iu_h: float | None
-    pressure_mmhg: float | None
-    level: float | None
-    level_low: float | None
-    level_high: float | None
-    reservoir_ml: float | None
-
+# One row of the log of all that was said: a change of an alert, or what became of an act.
+Row = Numbered
 
 # What changed with a batch: keys `site/pump` of the pumps, and what was said.
 Watcher = Callable[[frozenset[str], Sequence[Row]], None]
@@ -62,9 +42,17 @@ Watcher = Callable[[frozenset[str], Sequence[Row]], None]
 class Ward(Protocol):
     """The monitor as the page sees it."""
 
-    instance: str
-    speed: float
-    references: References
+    @property
+    def instance(self) -> str:
+        """The name of this monitor."""
+
+    @property
+    def speed(self) -> float:
+        """How many times as fast as the wall's its clock runs."""
+
+    @property
+    def references(self) -> References:
+        """The policy it goes by, and the tables that the policy names."""
 
     @property
     def monitor(self) -> Monitor:

@@ -13,7 +13,8 @@ from benchmarks.stream import Counted, alarming, count, first_messages, last_of,
 from benchmarks.subject import losses
 from infusion.messages import AlertChange, Kind, PumpMessage, decode, parse_topic
 from infusion.monitor import Monitor
-from monitor.runner import Entry, step
+from monitor.ports import Entry
+from monitor.runner import step
 from tests.brokers import mosquitto_or_skip
 
 ROOT = Path(__file__).resolve().parents[2]

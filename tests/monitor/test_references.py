@@ -9,8 +9,9 @@ from infusion.errors import ConfigError
 from infusion.handling import DEFAULT
 from infusion.monitor import Monitor, MonitorSettings
 from infusion.policy import Policy
+from monitor.ports import Entry
 from monitor.references import read_references
-from monitor.runner import Entry, step
+from monitor.runner import step
 from tests.monitor.streams import ward
 
 
