@@ -46,8 +46,8 @@ export async function perform(alert, what, options = {}) {
   return { ok, sentence: String((ok ? body.sentence : body.detail) ?? "Done.") };
 }
 
-/** Asks what to do about an alert, and does it. @param {Alert} shown @param {(alert: Alert, what: string, options?: Options) => Promise<boolean>} act */
-export function ask(shown, act) {
+/** Asks what to do about an alert, and does it. @param {Alert} shown @param {any} app */
+export function ask(shown, app) {
   const choices = possible(shown);
   const minutes = el("select", { id: "act-minutes" });
   const to = el("input", { id: "act-to", list: "act-whom", maxlength: 64, autocomplete: "off" });
@@ -73,6 +73,7 @@ export function ask(shown, act) {
   }
   const form = el("form", { method: "dialog" },
     el("h2", { id: "act-title" }, el("span", { class: `badge ${shown.priority}`, text: MARKS[shown.priority] }), ` ${shown.pump}: ${shown.title}`),
+    el("p", { text: shown.what ?? "" }), el("p", { class: "hint", text: shown.first ? `First: ${shown.first}` : "" }), el("p", { class: "small", text: shown.advice ?? "" }),
     el("fieldset", {}, el("legend", { text: "What will you do?" }), ...choices.map((what, index) =>
       el("label", {}, radios[index], el("span", {}, el("b", { text: WORDS[what][0] }), ` ${WORDS[what][1]}`)))),
     ...lines, el("datalist", { id: "act-whom" }, ...WHOM.map((value) => el("option", { value }))), answer,
@@ -82,17 +83,16 @@ export function ask(shown, act) {
   form.addEventListener("submit", async (event) => {
     if (/** @type {HTMLButtonElement} */ (event.submitter)?.value === "cancel") return;
     event.preventDefault();
-    const alert = state.alerts.get(shown.id) ?? shown;
     /** @type {Options} */
     const options = {};
     if (!lines[0].hidden) options.for_s = Number(minutes.value);
     if (!lines[1].hidden) options.to = to.value.trim();
     if (text.value.trim()) options.text = text.value.trim();
     go.disabled = true;
-    const done = await act(shown.version === alert.version ? alert : shown, chosen(), options);
+    const { ok, sentence } = await app.act(shown, chosen(), options);
     go.disabled = false;
-    if (done) dialog.close();
-    else answer.textContent = "Not done: see the sentence at the alert. What you wrote is still here.";
+    if (ok) dialog.close();
+    else answer.textContent = sentence;
   });
   document.body.append(dialog);
   fit();

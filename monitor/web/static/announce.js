@@ -1,6 +1,6 @@
 // What a screen reader says, slowly: one summary at a time, and never the table.
 
-import { RANKS, state, subscribe } from "./state.js";
+import { calls, RANKS, state, subscribe } from "./state.js";
 
 const EVERY_MS = 4000;
 /** @typedef {import("./state.js").News} News */
@@ -49,8 +49,8 @@ export function announce() {
   return (sentence) => (sentences.push(sentence), void soon());
 }
 
-/** The number that the tab shows: what asks for somebody. */
+/** The number that the tab shows: what is HIGH or MEDIUM and in nobody's hands. */
 function title() {
-  const number = [...state.alerts.values()].filter((alert) => RANKS[alert.priority] > 1).length;
+  const number = [...state.alerts.values()].filter((alert) => calls(alert) && RANKS[alert.priority] > 1).length;
   document.title = `${number ? `(${number}) ` : ""}Dripwatch`;
 }

@@ -26,6 +26,7 @@ const view = (name) => import(`./${name}.js`);
 const HELP = { "j / k": "next, previous alert", t: "take", a: "acknowledge", m: "more: hand on, release, decline, note, pause sound, snooze", "/": "search", "?": "this help" };
 const ANSWER_MS = 30_000;
 const LOOK_MS = 250;
+const AGAIN_MS = 1000;
 /** @param {string} id */
 const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const [main, banner, toast] = ["main", "banner", "toast"].map(at);
@@ -47,7 +48,7 @@ const app = {
     setTimeout(() => (answers.get(alert.id) === answer && answers.delete(alert.id), answered.forEach((run) => run())), ANSWER_MS);
     answered.forEach((run) => run());
     tell(`${alert.pump}: ${answer.sentence}`, answer.ok);
-    return answer.ok;
+    return answer;
   },
   tell,
   /** @param {Record<string, () => void>} own @param {AbortSignal} signal */
@@ -179,7 +180,11 @@ palette();
 listen(at("sound"));
 header();
 route();
-const { ok, body } = await get("/api/v1/me");
-if (ok) state.me = body;
+for (;;) {
+  const { ok, body } = await get("/api/v1/me");
+  if (ok) state.me = body;
+  if (ok) break;
+  await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+}
 menu();
 connect(state.me.name, apply, () => (state.canAct() || state.live === "live" ? picture() : null));

@@ -44,8 +44,10 @@ export const state = {
   canAct: () => (state.live === "live" || state.live === "blind") && state.me.rights.includes("act"),
 };
 
+/** The key of a pump. @param {{site: string, pump: string}} of */
+export const pumpOf = (of) => `${of.site}/${of.pump}`;
 /** @param {{site: string, pump: string}} of */
-const shift = (of) => state.pumps.get(`${of.site}/${of.pump}`)?.clock_ms ?? 0;
+const shift = (of) => state.pumps.get(pumpOf(of))?.clock_ms ?? 0;
 
 /** @type {Map<string, {alerts: Alert[], unseen: Alert[]}>} */
 const lists = new Map();
@@ -106,7 +108,7 @@ function takeSnapshot(body, changes) {
   const fresh = new Map();
   for (const name of /** @type {("alerts" | "unseen")[]} */ (["alerts", "unseen"]))
     for (const alert of body[name] ?? []) {
-      const key = `${alert.site}/${alert.pump}`;
+      const key = pumpOf(alert);
       if (!fresh.has(key)) fresh.set(key, { alerts: [], unseen: [] });
       fresh.get(key)?.[name].push(alert);
     }
