@@ -117,7 +117,7 @@ function menu() {
 function warning() {
   const { broker = {}, silent = 0 } = state.beat;
   const asOf = clock(state.now());
-  if (state.live === "stale") return state.told_ms ? `Not live since ${asOf}. Check the pumps directly. What is below is as of ${asOf}; nothing can be done here until it is live again.`
+  if (state.live === "stale") return state.told_ms ? `Not live: what you see is as of ${asOf}. Check the pumps directly. Nothing can be done here until it is live again.`
     : "No answer from the monitor. Check the pumps directly.";
   if (state.live !== "blind") return "";
   if (broker.connected === false) return "The monitor has lost its broker and hears no pump. Check the pumps directly.";

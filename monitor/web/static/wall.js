@@ -9,6 +9,7 @@ import { order, share, who } from "./worklist.js";
 
 export const title = "Wall";
 const PAGE = 500;
+const SMALL = 200;
 const { compare } = new Intl.Collator(undefined, { numeric: true });
 const WORDS = { delivering: "runs", transitioning: "changes", kvo: "KVO" };
 
@@ -26,16 +27,17 @@ function makeTile(first) {
     show(row, alert) {
       const worst = alert?.priority ?? "none";
       const loud = alert && calls(alert) ? " calls" : "";
-      const isUnknown = !row.dose || row.dose.low_iu < row.dose.high_iu;
-      node.className = `tile ${worst}${row.silent ? " silent" : ""}${loud}${isUnknown ? " unknown" : ""}`;
+      const part = share(row);
+      const known = part.includes("%") && !(row.dose && row.dose.low_iu < row.dose.high_iu);
+      node.className = `tile ${worst}${row.silent ? " silent" : ""}${loud}${part.includes("%") ? " percent" : ""}${known ? "" : " unknown"}`;
       mark.className = `mark badge ${worst}${loud}`;
-      put(mark, alert ? MARKS[alert.priority].replace("MEDIUM", "MED") : "");
+      put(mark, alert ? state.pumps.size > SMALL ? MARKS[alert.priority].replace("MEDIUM", "MED") : MARKS[alert.priority] : "");
       put(therapy, row.therapy ?? "");
       put(what, alert?.title ?? "");
       put(has, alert ? who(alert)[0] ?? "" : "");
       put(word, stands(row));
-      put(dose, share(row));
-      node.title = `${row.pump}: ${alert ? `${MARKS[alert.priority]}, ${alert.title}` : "no alert"}, ${stands(row)}, dose ${share(row)} of the order`;
+      put(dose, part.replace("\u00a0%", ""));
+      node.title = `${row.pump}: ${alert ? `${MARKS[alert.priority]}, ${alert.title}` : "no alert"}, ${stands(row)}, dose ${part} of the order`;
       node.setAttribute("aria-label", node.title);
     },
   };
@@ -46,7 +48,8 @@ export function mount(root) {
   const grid = el("div", { class: "wall" });
   const pages = el("nav", { class: "pages", "aria-label": "Pages of the wall" });
   const empty = el("p", { class: "empty" });
-  root.append(el("h1", { class: "spoken", text: title }), pages, grid, empty);
+  const legend = el("p", { class: "legend", text: "The number is the dose so far in % of the order; ? is not known. Hatched: nothing is heard of the pump." });
+  root.append(el("h1", { class: "spoken", text: title }), pages, grid, empty, legend);
   /** @type {Map<string, ReturnType<typeof makeTile>>} */ const tiles = new Map();
   /** @type {string[]} */ let keys = [];
   const page = Math.max(1, Number(new URLSearchParams(location.search).get("page")) || 1);
@@ -66,7 +69,7 @@ export function mount(root) {
       if (!some || some.has(key)) tiles.get(key)?.show(row, worst.get(key));
     }
     if (some) return;
-    grid.dataset.size = mine.length > 200 ? "small" : mine.length > 40 ? "middle" : "large";
+    grid.dataset.size = mine.length > SMALL ? "small" : mine.length > 40 ? "middle" : "large";
     arrange(grid, mine.map((key) => /** @type {ReturnType<typeof makeTile>} */ (tiles.get(key)).node));
     const highs = (/** @type {number} */ from) => keys.slice(from, from + PAGE).filter((key) => worst.get(key)?.priority === "high").length;
     pages.hidden = keys.length <= PAGE;

@@ -90,6 +90,7 @@ function makeRow(first, app) {
       put(answer, said?.sentence ?? "");
       answer.classList.toggle("bad", said?.ok === false);
       const may = possible(alert);
+      const focused = acts.contains(document.activeElement);
       buttons[0].hidden = !may.includes("take") || alert.facts?.taken?.by === state.me.name;
       buttons[1].hidden = !may.includes("acknowledge");
       put(buttons[1], isPast ? "Seen" : "Ack");
@@ -98,6 +99,7 @@ function makeRow(first, app) {
         each.setAttribute("aria-label", `${each.textContent} ${alert.pump} ${alert.title}`);
       }
       acts.hidden = !state.me.rights.includes("act");
+      if (focused && document.activeElement?.matches("[hidden]")) buttons[2].focus();
       row.age();
     },
     age: () => put(since, ago((row.alert.cleared_ms ?? state.pumpNow(row.alert)) - row.alert.onset_ms)),
