@@ -1,0 +1,367 @@
+"""Signing in and out, and looking after people: the routes that are about persons.
+
+A one-time link leads to a page with a button, and only the button uses it up: what looks at links
+by itself (a chat's preview, a mail scanner) sends GET and leaves it as it was.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+from starlette.requests import Request
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.staticfiles import StaticFiles
+
+from infusion.errors import ConfigError
+from infusion.units import MS_PER_SECOND
+from monitor.people import (
+    ALL_RIGHTS,
+    ALL_ROLES,
+    LINK_MINUTES,
+    TOKEN_DAYS,
+    How,
+    Person,
+    PersonName,
+    Right,
+    Role,
+)
+from monitor.people_store import People, Refusal, Session, Token, User
+from monitor.web.callers import caller_of, session_secret
+from monitor.web.guard import needs, person_of, sign_in_again
+from monitor.web.problems import Problem, problem_response
+
+STATIC = Path(__file__).parent / "static"
+LIST_MAX = 16
+
+_LINK_OVER = "/sign-in?why=link"
+
+T = TypeVar("T", bound=Struct)
+
+# A password may be typed in more characters than are kept once they are composed.
+PasswordText = Annotated[str, Meta(max_length=1_024)]
+Words = Annotated[list[Annotated[str, Meta(max_length=32)]], Meta(max_length=LIST_MAX)]
+
+
+class Credentials(Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody signs in with."""
+
+    name: Annotated[str, Meta(max_length=64)]
+    password: PasswordText
+
+
+class NewPassword(Struct, frozen=True, forbid_unknown_fields=True):
+    """A change of one's own password."""
+
+    old: PasswordText
+    new: PasswordText
+
+
+class NewUser(Struct, frozen=True, forbid_unknown_fields=True):
+    """A user to be added."""
+
+    name: PersonName
+    roles: Words
+    password: PasswordText
+
+
+class NewToken(Struct, frozen=True, forbid_unknown_fields=True):
+    """A token to be issued."""
+
+    scopes: Words
+    days: int = TOKEN_DAYS
+    note: Annotated[str, Meta(max_length=80)] = ""
+
+
+class IssuedToken(Struct, frozen=True):
+    """A token that was just issued; `text` is shown this once."""
+
+    text: str
+    token: Token
+
+
+class Me(Struct, frozen=True):
+    """Who asks, and what they may do now. `expires_ms` is Unix ms."""
+
+    name: str
+    roles: list[Role]
+    rights: list[Right]
+    how: How
+    is_idle: bool
+    expires_ms: int
+
+
+class UserList(Struct, frozen=True):
+    """All users, by name."""
+
+    items: list[User]
+
+
+class TokenList(Struct, frozen=True):
+    """One's own tokens, oldest first."""
+
+    items: list[Token]
+
+
+def link_path(secret: str) -> str:
+    """The path of a one-time link."""
+    return f"/sign-in/link/{secret}"
+
+
+async def make_link(
+    people: People, url: str, name: str, roles: list[Role], minutes: int = LINK_MINUTES
+) -> str:
+    """The address of a one-time link at a page whose own address is `url`. Raises ConfigError."""
+    return url.rstrip("/") + link_path(await people.make_link(name, roles, minutes))
+
+
+def routes(people: People) -> list[BaseRoute]:
+    """The routes about persons."""
+    return [
+        *_session_routes(people),
+        *_link_routes(people),
+        *_people_routes(people),
+        *_token_routes(people),
+    ]
+
+
+def static_files() -> StaticFiles:
+    """The folder of the page's own files, to be mounted at /static."""
+    return StaticFiles(directory=STATIC)
+
+
+def set_session(response: Response, request: Request, session: Session) -> None:
+    """Give the browser the cookie of a session that has just begun."""
+    caller = caller_of(request)
+    response.set_cookie(
+        caller.cookie, session.secret, path="/", secure=caller.is_tls, httponly=True,
+        samesite="strict",
+    )  # fmt: skip
+
+
+def _session_routes(people: People) -> list[BaseRoute]:
+    async def page(_request: Request) -> Response:
+        return FileResponse(STATIC / "sign-in.html")
+
+    async def sign_in(request: Request) -> Response:
+        given = await _read(request, Credentials)
+        caller = caller_of(request)
+        old = session_secret(request.headers, caller)
+        result = await people.sign_in(given.name, given.password, caller.address, old=old)
+        if isinstance(result, Refusal):
+            return _refused(request, result)
+        response = Response(status_code=204)
+        set_session(response, request, result)
+        return response
+
+    async def sign_out(request: Request) -> Response:
+        person = person_of(request)
+        _no_token(person)
+        caller = caller_of(request)
+        await people.sign_out(person, caller.address)
+        response = Response(status_code=204)
+        response.delete_cookie(
+            caller.cookie, path="/", secure=caller.is_tls, httponly=True, samesite="strict"
+        )
+        return response
+
+    async def me(request: Request) -> Response:
+        person = person_of(request)
+        return _json(
+            Me(
+                name=person.name,
+                roles=[role for role in ALL_ROLES if role in person.roles],
+                rights=[right for right in ALL_RIGHTS if right in person.rights],
+                how=person.how,
+                is_idle=person.is_idle,
+                expires_ms=person.expires_ms,
+            )
+        )
+
+    async def change_password(request: Request) -> Response:
+        person = _user_here(request)
+        given = await _read(request, NewPassword)
+        with _told():
+            refusal = await people.change_password(
+                person, given.old, given.new, caller_of(request).address
+            )
+        return Response(status_code=204) if refusal is None else _refused(request, refusal, 403)
+
+    return [
+        Route("/sign-in", page, methods=["GET"]),
+        Route("/api/v1/session", sign_in, methods=["POST"]),
+        Route("/api/v1/session", sign_out, methods=["DELETE"]),
+        Route("/api/v1/me", me, methods=["GET"]),
+        Route("/api/v1/me/password", change_password, methods=["POST"]),
+    ]
+
+
+def _link_routes(people: People) -> list[BaseRoute]:
+    async def show(request: Request) -> Response:
+        if not await people.is_link(request.path_params["secret"]):
+            return RedirectResponse(_LINK_OVER, 303)
+        return FileResponse(STATIC / "sign-in-link.html")
+
+    async def use(request: Request) -> Response:
+        caller = caller_of(request)
+        old = session_secret(request.headers, caller)
+        secret = request.path_params["secret"]
+        session = await people.use_link(secret, caller.address, old=old)
+        if session is None:
+            return RedirectResponse(_LINK_OVER, 303)
+        response = RedirectResponse("/", 303)
+        set_session(response, request, session)
+        return response
+
+    return [
+        Route("/sign-in/link/{secret}", show, methods=["GET"]),
+        Route("/sign-in/link/{secret}", use, methods=["POST"]),
+    ]
+
+
+def _people_routes(people: People) -> list[BaseRoute]:
+    @needs("people")
+    async def show(_request: Request) -> Response:
+        return _json(UserList(await people.users()))
+
+    @needs("people")
+    async def add(request: Request) -> Response:
+        person = person_of(request)
+        # A token that leaked must not be able to make itself an account.
+        _no_token(person)
+        given = await _read(request, NewUser)
+        with _told():
+            user = await people.add(
+                given.name,
+                given.roles,
+                given.password,
+                person.name,
+                address=caller_of(request).address,
+            )
+        return _json(user, 201)
+
+    async def turn(request: Request, is_disabled: bool) -> Response:
+        person = person_of(request)
+        name: str = request.path_params["name"]
+        if is_disabled and name.casefold() == person.name.casefold():
+            raise _wrong("Nobody disables themselves; another administrator can.")
+        if not any(user.name.casefold() == name.casefold() for user in await people.users()):
+            raise Problem(404, "unknown-person", "No such person", "There is no user of that name.")
+        address = caller_of(request).address
+        return _json(await people.set_disabled(name, is_disabled, person.name, address=address))
+
+    @needs("people")
+    async def disable(request: Request) -> Response:
+        return await turn(request, True)
+
+    @needs("people")
+    async def enable(request: Request) -> Response:
+        return await turn(request, False)
+
+    return [
+        Route("/api/v1/people", show, methods=["GET"]),
+        Route("/api/v1/people", add, methods=["POST"]),
+        Route("/api/v1/people/{name}/disable", disable, methods=["POST"]),
+        Route("/api/v1/people/{name}/enable", enable, methods=["POST"]),
+    ]
+
+
+def _token_routes(people: People) -> list[BaseRoute]:
+    async def show(request: Request) -> Response:
+        return _json(TokenList(await people.tokens(person_of(request).name)))
+
+    async def issue(request: Request) -> Response:
+        person = _user_here(request)
+        given = await _read(request, NewToken)
+        with _told():
+            text, token = await people.issue_token(
+                person.name,
+                given.scopes,
+                given.days,
+                person.name,
+                note=given.note,
+                address=caller_of(request).address,
+            )
+        return _json(IssuedToken(text, token), 201)
+
+    async def revoke(request: Request) -> Response:
+        person = _user_here(request)
+        address = caller_of(request).address
+        number: str = request.path_params["id"]
+        try:
+            await people.revoke(number, person.name, owner=person.name, address=address)
+        except ConfigError:
+            detail = "You have no token with that id; GET /api/v1/tokens lists them."
+            raise Problem(404, "unknown-token", "No such token", detail) from None
+        return Response(status_code=204)
+
+    return [
+        Route("/api/v1/tokens", show, methods=["GET"]),
+        Route("/api/v1/tokens", issue, methods=["POST"]),
+        Route("/api/v1/tokens/{id}", revoke, methods=["DELETE"]),
+    ]
+
+
+def _user_here(request: Request) -> Person:
+    """A user who is here in person and not long gone. Raises Problem for others."""
+    person = person_of(request)
+    _no_token(person)
+    if person.how == "link":
+        detail = "A one-time link has neither password nor tokens; `dripwatch user add` makes users"
+        raise Problem(403, "not-allowed", "Not allowed", f"{detail}.")
+    if person.is_idle:
+        raise sign_in_again()
+    return person
+
+
+def _no_token(person: Person) -> None:
+    if person.how == "token":
+        detail = "A token may not do this; sign in with a name and a password."
+        raise Problem(403, "not-allowed", "Not allowed", detail)
+
+
+async def _read(request: Request, kind: type[T]) -> T:
+    """The body as a Struct. Raises Problem 422 that says what is wrong with it."""
+    try:
+        return msgspec.json.decode(await request.body(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(422, "bad-body", "The body does not fit", f"{error}.") from None
+
+
+def _json(value: Struct, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What people can mend, as a problem."""
+    try:
+        yield
+    except ConfigError as error:
+        text = str(error)
+        raise _wrong(f"{text[:1].upper()}{text[1:]}.") from None
+
+
+def _wrong(detail: str) -> Problem:
+    return Problem(422, "refused", "Refused", detail)
+
+
+def _refused(request: Request, refusal: Refusal, wrong: int = 401) -> Response:
+    """The answer to a try that failed, or came too early. It never says which names there are."""
+    if refusal.why == "wrong":
+        detail = "The name or the password is wrong, or the user is disabled."
+        problem = Problem(wrong, "wrong-password", "Not signed in", detail)
+        return problem_response(problem, request.url.path)
+    seconds = -(-refusal.wait_ms // MS_PER_SECOND)
+    detail = f"Too many tries; the next one is looked at in {seconds} s."
+    if refusal.why == "busy":
+        detail = f"Many people are signing in right now; try again in {seconds} s."
+    problem = Problem(
+        429, "too-many-attempts", "Too many attempts", detail, {"retry_after_s": seconds}
+    )
+    response = problem_response(problem, request.url.path)
+    response.headers["Retry-After"] = str(seconds)
+    return response
