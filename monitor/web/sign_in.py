@@ -131,7 +131,7 @@ def routes(people: People) -> list[BaseRoute]:
 
 
 def static_files() -> ASGIApp:
-    """The folder of the page's own files, to be mounted at /static; packed, a third of the bytes."""
+    """The folder of the page's own files, to be mounted at /static; packed: a third of it."""
     return GZipMiddleware(StaticFiles(directory=STATIC), minimum_size=500)
 
 
