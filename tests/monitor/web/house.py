@@ -18,7 +18,8 @@ from monitor.people import ALL_RIGHTS, Right, Role
 from monitor.people_store import People
 from monitor.web.callers import GuardSettings
 from monitor.web.guard import Guard, needs, person_of
-from monitor.web.problems import Problem, problem_response
+from monitor.web.oidc import Provider
+from monitor.web.problems import exception_handlers
 from monitor.web.server import WebSection, WebServer
 from monitor.web.sign_in import routes, static_files
 
@@ -119,21 +120,16 @@ def rooms() -> list[BaseRoute]:
     ]
 
 
-async def _tell(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return problem_response(error, request.url.path)
-
-
 @contextlib.asynccontextmanager
 async def house(
-    *, store: Path | None = None, more: list[BaseRoute] | None = None, **settings: Any
+    *, store: Path | None = None, provider: Provider | None = None, **settings: Any
 ) -> AsyncIterator[House]:
     """A house with its server; `settings` are the guard's."""
     clock = Clock()
     async with People(store, now_ms=clock, hasher=WEAK) as people:
         app = Starlette(
-            routes=[*routes(people), *(more or []), *rooms()],
-            exception_handlers={Problem: _tell},
+            routes=[*routes(people, provider), *rooms()],
+            exception_handlers=exception_handlers(),
         )
         server = WebServer(WebSection(listen="0"))
         server.open()
