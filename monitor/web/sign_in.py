@@ -14,7 +14,6 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.staticfiles import StaticFiles
 
 from infusion.errors import ConfigError
 from infusion.units import MS_PER_SECOND
@@ -129,11 +128,6 @@ def routes(people: People, provider: Provider | None = None) -> list[BaseRoute]:
         *_people_routes(people),
         *_token_routes(people),
     ]
-
-
-def static_files() -> StaticFiles:
-    """The folder of the page's own files, to be mounted at /static."""
-    return StaticFiles(directory=STATIC)
 
 
 def _session_routes(people: People, *, has_provider: bool) -> list[BaseRoute]:

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import html
 import secrets
 import sys
 import time
@@ -19,9 +20,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from msgspec.structs import replace
+from playwright.async_api import expect
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from infusion.errors import ConfigError
@@ -30,6 +32,7 @@ from monitor.web import oidc
 from monitor.web.callers import COOKIE
 from monitor.web.oidc import CALLBACK, OidcSection, Provider, Refused, vouched
 from monitor.web.server import WebSection, WebServer
+from tests.monitor.web.browser import chromium, needs_chromium
 from tests.monitor.web.house import PASSWORD, WAIT_S, House, house
 
 KEY = RSAKey.generate_key(2048, {"kid": "k1"})
@@ -54,6 +57,8 @@ class Issuer:
         self.said: dict[str, Any] = {"preferred_username": "ann", "roles": ["ward-nurses", "x"]}
         self.userinfo: dict[str, Any] = {}
         self.sign: Sign = signed
+        # Whether somebody must press a link there before they come back.
+        self.has_page = False
         self.asked: list[dict[str, str]] = []
         self._codes: dict[str, dict[str, str]] = {}
 
@@ -92,7 +97,10 @@ class Issuer:
         code = secrets.token_urlsafe()
         self._codes[code] = asked
         query = urlencode({"code": code, "state": asked["state"]})
-        return RedirectResponse(f"{asked['redirect_uri']}?{query}", 302)
+        back = f"{asked['redirect_uri']}?{query}"
+        if self.has_page:
+            return HTMLResponse(f'<a href="{html.escape(back)}">It is me</a>')
+        return RedirectResponse(back, 302)
 
     async def _token(self, request: Request) -> Response:
         form = dict([part.split("=", 1) for part in (await request.body()).decode().split("&")])
@@ -200,6 +208,31 @@ async def test_there_and_back(secret_file: str) -> None:
         assert (await browser.get("/api/v1/me")).status_code == 401
         assert is_refused(await come_back(browser))
         assert "disabled" in (await home.people.audit(limit=1))[0].detail
+
+
+@needs_chromium
+async def test_there_and_back_in_a_browser(secret_file: str) -> None:
+    """The provider is another site: what a browser holds back of the cookies then does not matter.
+
+    httpx sends every cookie everywhere; a browser that comes back from another site does not.
+    """
+    async with issuer() as found:
+        found.url = found.url.replace("127.0.0.1", "localhost")
+        found.has_page = True
+        section = OidcSection(
+            issuer=found.url, client_id="ward", client_secret_file=secret_file, roles=ROLES
+        )
+        async with house(provider=Provider(section)) as home, chromium() as browser:
+            page = await browser.new_page()
+            await page.goto(home.url)
+            await page.get_by_role("link", name="Sign in with your organisation").click()
+            await page.get_by_role("link", name="It is me").click()
+            await expect(page.get_by_text("hello ann")).to_be_visible()
+            assert page.url == f"{home.url}/"
+            # Again, with the session of the first time, which ends by it.
+            await page.goto(f"{home.url}/sign-in/oidc")
+            await page.get_by_role("link", name="It is me").click()
+            await expect(page.get_by_text("hello ann")).to_be_visible()
 
 
 async def test_roles_are_what_the_provider_says_today(secret_file: str) -> None:
