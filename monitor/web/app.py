@@ -8,18 +8,23 @@ from monitor.web import health, problems, sign_in, static_files, stream
 from monitor.web.callers import GuardSettings
 from monitor.web.guard import Guard
 from monitor.web.hub import Hub
+from monitor.web.oidc import Provider
 from monitor.web.ward import Ward
 
 
 def create_app(
-    ward: Ward, people: People, hub: Hub, settings: GuardSettings | None = None
+    ward: Ward,
+    people: People,
+    hub: Hub,
+    settings: GuardSettings | None = None,
+    provider: Provider | None = None,
 ) -> ASGIApp:
     """The application. `hub` is of the same ward, and is closed by who serves the application."""
     app = Starlette(
         routes=[
             *health.routes(ward),
             *stream.routes(ward, hub),
-            *sign_in.routes(people),
+            *sign_in.routes(people, provider),
             *problems.routes(),
             *static_files.routes(),
         ],
