@@ -17,7 +17,6 @@ def create_app(
     people: People,
     hub: Hub,
     settings: GuardSettings | None = None,
-    *,
     provider: Provider | None = None,
 ) -> ASGIApp:
     """The application. `hub` is of the same ward, and is closed by who serves the application.
