@@ -203,24 +203,27 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 
 
-def as_problem(error: Exception, fields: tuple[str, ...] = ()) -> Problem:
-    """The problem that an error is. `fields` are those of the body, to name the nearest one.
+def as_problem(error: Exception, fields: tuple[str, ...] = (), *, noun: str = "field") -> Problem:
+    """The problem that an error is. `fields` are those of the body, to name the nearest one; what
+    is wrong is called by the noun.
 
     What nobody expected is logged, and its text is kept inside.
     """
+    if isinstance(error, msgspec.ValidationError):
+        return _of_validation(error, fields, noun)
     for kind, translate in _TRANSLATIONS.items():
         if isinstance(error, kind):
-            return translate(error, fields)
+            return translate(error)
     log.error("unexpected error in an answer", exc_info=error)
     return problem("unexpected", "something went wrong inside; the monitor's log says what")
 
 
-def _of_problem(error: Any, _fields: tuple[str, ...]) -> Problem:
+def _of_problem(error: Any) -> Problem:
     assert isinstance(error, Problem)
     return error
 
 
-def _of_validation(error: Any, fields: tuple[str, ...]) -> Problem:
+def _of_validation(error: msgspec.ValidationError, fields: tuple[str, ...], noun: str) -> Problem:
     """A field that is wrong: where, and what would be right, in words."""
     match = _PLACE.fullmatch(str(error))
     assert match is not None, "the pattern takes any text"
@@ -228,16 +231,16 @@ def _of_validation(error: Any, fields: tuple[str, ...]) -> Problem:
     missing, unknown = _MISSING.fullmatch(what), _UNKNOWN.fullmatch(what)
     if missing is not None:
         name = _joined(place, missing["name"])
-        return problem("wrong-field", f"the field {name!r} is missing; give it", field=name)
+        return problem("wrong-field", f"the {noun} {name!r} is missing; give it", field=name)
     if unknown is not None:
         name = _joined(place, unknown["name"])
         hint = f"; {nearest(unknown['name'], fields)}" if fields and not place else ""
-        return problem("wrong-field", f"there is no field {name!r}{hint}", field=name)
+        return problem("wrong-field", f"there is no {noun} {name!r}{hint}", field=name)
     what = what.replace("`", "").replace("matching regex", "that matches")
     what = what[:1].lower() + what[1:]
     if not place:
         return problem("wrong-field", f"the body: {what}")
-    return problem("wrong-field", f"the field {place!r}: {what}", field=place)
+    return problem("wrong-field", f"the {noun} {place!r}: {what}", field=place)
 
 
 def _field(place: str) -> str:
@@ -249,35 +252,35 @@ def _joined(place: str, name: str) -> str:
     return f"{place}.{name}" if place else name
 
 
-def _of_decoding(error: Any, _fields: tuple[str, ...]) -> Problem:
+def _of_decoding(error: Any) -> Problem:
     return problem("wrong-request", f"the body is not valid JSON: {error}")
 
 
-def _of_recursion(_error: Any, _fields: tuple[str, ...]) -> Problem:
+def _of_recursion(_error: Any) -> Problem:
     return problem("wrong-request", "the body is nested too deeply")
 
 
-def _of_message(error: Any, _fields: tuple[str, ...]) -> Problem:
+def _of_message(error: Any) -> Problem:
     assert isinstance(error, MessageError)
     if error.kind == "busy":
         return problem("busy", str(error), {"Retry-After": str(RETRY_S)})
     return problem("refused", str(error), kind=error.kind)
 
 
-def _of_store(error: Any, _fields: tuple[str, ...]) -> Problem:
+def _of_store(error: Any) -> Problem:
     # The text names the file, which is nobody's business on the page.
     log.error("the store failed in an answer", error=str(error))
     detail = "the store of the monitor failed; its log says why. Nothing was done"
     return problem("store-failed", detail, {"Retry-After": str(RETRY_S)})
 
 
-def _of_ending(error: Any, _fields: tuple[str, ...]) -> Problem:
+def _of_ending(error: Any) -> Problem:
     log.warning("the monitor ended before an answer", error=str(error))
     detail = "the monitor is ending; look whether it was done when it is back"
     return problem("not-ready", detail, {"Retry-After": str(RETRY_S)})
 
 
-def _of_http(error: Any, _fields: tuple[str, ...]) -> Problem:
+def _of_http(error: Any) -> Problem:
     assert isinstance(error, HTTPException)
     status = error.status_code
     slug = {404: "not-found", 405: "wrong-method", 413: "too-large", 415: "not-json"}.get(status)
@@ -292,9 +295,8 @@ def _of_http(error: Any, _fields: tuple[str, ...]) -> Problem:
     return Problem(status, slug, title, f"{error.detail or title}", headers=headers)
 
 
-_TRANSLATIONS: dict[type[Exception], Callable[[Any, tuple[str, ...]], Problem]] = {
+_TRANSLATIONS: dict[type[Exception], Callable[[Any], Problem]] = {
     Problem: _of_problem,
-    msgspec.ValidationError: _of_validation,
     msgspec.DecodeError: _of_decoding,
     UnicodeError: _of_decoding,
     RecursionError: _of_recursion,
