@@ -7,7 +7,7 @@ who decide at once one is refused.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,17 +92,17 @@ class ProposalStore:
 
     async def get(self, name: str) -> Proposal | None:
         """A proposal by its id."""
-        found = await self._call(lambda: self._select("id = ?", (name,), 1))
+        found = await self._call(lambda: self._select("id = ?", [name], 1))
         return found[0].proposal if found else None
 
     async def of_therapy(
         self, site: str, therapy: str, *, state: State | None = None, limit: int = 100
     ) -> list[NumberedProposal]:
         """The newest proposals of a therapy, newest first."""
-        where, values = "site = ? AND therapy = ?", (site, therapy)
-        if state is None:
-            return await self._call(lambda: self._select(where, values, limit))
-        where, values = f"{where} AND state = ?", (*values, state)
+        where, values = "site = ? AND therapy = ?", [site, therapy]
+        if state is not None:
+            where += " AND state = ?"
+            values.append(state)
         return await self._call(lambda: self._select(where, values, limit))
 
     async def newest(
@@ -122,7 +122,7 @@ class ProposalStore:
         if site:
             where.append("site = ?")
             values.append(site)
-        return await self._call(lambda: self._select(" AND ".join(where), tuple(values), limit))
+        return await self._call(lambda: self._select(" AND ".join(where), values, limit))
 
     # --- in the thread ---------------------------------------------------------------------------
 
@@ -160,7 +160,7 @@ class ProposalStore:
         return moved is not None
 
     def _select(
-        self, where: str, values: tuple[int | str, ...], limit: int
+        self, where: str, values: Sequence[int | str], limit: int
     ) -> list[NumberedProposal]:
         rows = self._opened().execute(
             f"SELECT number, proposal FROM proposal WHERE {where} ORDER BY number DESC LIMIT ?",
