@@ -10,6 +10,8 @@ import re
 import types
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -23,12 +25,14 @@ from infusion.prescription import NAME_PATTERN, Name
 from infusion.tables import nearest
 from monitor.people import Person, Right
 from monitor.web.guard import needs, person_of
-from monitor.web.problems import as_problem, problem
+from monitor.web.problems import NAME_WORDS, as_problem, problem
 
 PREFIX = "/api/v1"
 JSON = "application/json"
 # A name in a cursor, a key or a search text is never longer.
 TEXT_MAX = 200
+# Up to here every whole number is a float of its own.
+WHOLE_MAX = 2**53
 
 GivenT = TypeVar("GivenT", bound=Struct)
 Method = Literal["GET", "POST", "DELETE"]
@@ -211,7 +215,7 @@ def read_path(found: Mapping[str, Any]) -> dict[str, str]:
         try:
             msgspec.convert(text, PATH_TYPES[place])
         except msgspec.ValidationError:
-            like = "a number" if place == "onset_ms" else "1 to 64 letters, digits, '.', '_', '-'"
+            like = "made of digits" if place == "onset_ms" else NAME_WORDS
             detail = f"{text[:64]!r} can be no {place}; one is {like}"
             raise problem("not-found", detail) from None
     return dict(found)
@@ -220,10 +224,20 @@ def read_path(found: Mapping[str, Any]) -> dict[str, str]:
 def read_body(kind: type[GivenT], body: bytes) -> GivenT:
     """A JSON body. Raises Problem that names the field and what would be right."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.convert(_whole(msgspec.json.decode(body)), kind)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        names = tuple(field.encode_name for field in msgspec.structs.fields(kind))
-        raise as_problem(error, names) from None
+        raise as_problem(error, words_of(kind)) from None
+
+
+def _whole(value: Any) -> Any:
+    """5.0 as 5: JSON has one sort of number, and some programs write every one with a point."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) <= WHOLE_MAX else value
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _whole(each) for key, each in value.items()}
+    return value
 
 
 def read_query(kind: type[GivenT], pairs: Sequence[tuple[str, str]]) -> GivenT:
@@ -242,7 +256,7 @@ def read_query(kind: type[GivenT], pairs: Sequence[tuple[str, str]]) -> GivenT:
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise as_problem(error, noun="parameter") from None
+        raise as_problem(error, words_of(kind), noun="parameter") from None
 
 
 def _wrong(name: str, detail: str) -> Exception:
@@ -262,6 +276,26 @@ def _value(text: str, kind: Any) -> int | bool | str:
     if int in plain and re.fullmatch(r"-?[0-9]{1,17}", text, re.ASCII):
         return int(text)
     return text
+
+
+@cache
+def words_of(kind: type[Struct]) -> dict[str, tuple[str, ...]]:
+    """The fields of a Struct, each with the words that it takes; none where it takes others."""
+    return {
+        field.encode_name: tuple(
+            str(word)
+            for each in sorted(_plain(field.type), key=str)
+            for word in (
+                get_args(each)
+                if get_origin(each) is Literal
+                else each
+                if isinstance(each, type) and issubclass(each, StrEnum)
+                else ()
+            )
+            if isinstance(word, str)
+        )
+        for field in msgspec.structs.fields(kind)
+    }
 
 
 def _plain(kind: Any) -> set[Any]:

@@ -165,7 +165,7 @@ OPERATIONS = (
         handler=list_alerts,
         query=AlertQuery,
         answer=AlertPage,
-        problems=("cursor-over",),
+        problems=("refused", "cursor-over"),
     ),
     Operation(
         method="GET",

@@ -133,7 +133,7 @@ def read_cursor(of: str, text: str) -> _Cursor | None:
         found = None
     if found is None or found.of != of:
         detail = "the parameter 'cursor': this list never gave it; leave it out to begin"
-        raise problem("wrong-field", detail, field="cursor")
+        raise problem("refused", detail, field="cursor")
     return found
 
 

@@ -246,7 +246,7 @@ OPERATIONS = (
         handler=list_proposals,
         query=ProposalQuery,
         answer=ProposalPage,
-        problems=("store-failed",),
+        problems=("refused", "store-failed"),
     ),
     Operation(
         method="GET",

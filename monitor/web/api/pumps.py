@@ -184,6 +184,7 @@ OPERATIONS = (
         handler=list_pumps,
         query=PumpQuery,
         answer=PumpPage,
+        problems=("refused",),
     ),
     Operation(
         method="GET",

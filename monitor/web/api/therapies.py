@@ -221,6 +221,7 @@ OPERATIONS = (
         handler=list_therapies,
         query=TherapyQuery,
         answer=TherapyPage,
+        problems=("refused",),
     ),
     Operation(
         method="GET",
