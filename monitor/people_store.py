@@ -44,9 +44,7 @@ T = TypeVar("T")
 # Passwords that may wait to be looked at, about two seconds of work.
 WAITING_MAX = 16
 BUSY_WAIT_MS = 2 * MS_PER_SECOND
-# Tries that came too early are written down together, or a flood of them would be a flood of
-# commits to the file that the monitor keeps its state in.
-EARLY_EACH_MS = 10 * MS_PER_SECOND
+TOGETHER_MS = 10 * MS_PER_SECOND
 
 
 class Refusal(Struct, frozen=True):
@@ -106,11 +104,11 @@ class People:
         self._throttle = Throttle()
         self._file_thread = ThreadPoolExecutor(1, thread_name_prefix="people")
         self._hash_thread = ThreadPoolExecutor(1, thread_name_prefix="passwords")
-        self._hashing = 0
-        # Tries that came too early: all of them, those not yet written down, when last.
+        self._waiting = 0
+        # Tries that came too early.
         self.early = 0
-        self._early_unsaid = 0
-        self._early_said_ms = 0
+        # By kind: refusals that are not yet written down, and when some were (`note_refused`).
+        self._unsaid: dict[str, tuple[int, int]] = {}
         self._file: PeopleFile
         self._passwords: Passwords
 
@@ -130,15 +128,9 @@ class People:
         self, name: str, password: str, address: str, *, old: str | None = None
     ) -> Session | Refusal:
         """Sign somebody in from an address; `old` is the secret of the session that ends by it."""
-        key = name.casefold()
-        refusal = await self._admit(key, address)
-        if refusal is not None:
-            return refusal
-        found = await self._right_name(name, password)
-        if found is None:
-            await self._refuse(name, address, "name or password wrong")
-            return Refusal("wrong")
-        self._throttle = succeeded(self._throttle, key, address, self._now_ms())
+        found = await self._checked(name, password, address, "name or password wrong")
+        if isinstance(found, Refusal):
+            return found
         try:
             return await self._run(lambda: self._file.begin(found, address, old=old))
         except ConfigError:
@@ -153,30 +145,36 @@ class People:
         Raises ConfigError for a new one that is not good enough.
         """
         check_password(new, person.name)
-        key = person.name.casefold()
-        refusal = await self._admit(key, address)
-        if refusal is not None:
-            return refusal
-        if await self._right_name(person.name, password) is None:
-            await self._refuse(person.name, address, "old password wrong")
-            return Refusal("wrong")
-        self._throttle = succeeded(self._throttle, key, address, self._now_ms())
+        found = await self._checked(person.name, password, address, "old password wrong")
+        if isinstance(found, Refusal):
+            return found
         await self.set_password(
             person.name, new, person.name, address=address, keep=person.credential
         )
         return None
 
-    async def _admit(self, key: str, address: str) -> Refusal | None:
-        """Count a try before it is looked at, unless it must wait."""
-        now = self._now_ms()
+    async def _checked(self, name: str, password: str, address: str, wrong: str) -> str | Refusal:
+        """The name as it is written if the password is right. Every try is counted, as failed,
+        before anything is awaited: many at once get no further than one after the other."""
+        key, now = name.casefold(), self._now_ms()
         wait = wait_ms(self._throttle, key, address, now)
         if wait > 0:
-            await self._note_early(address, now)
+            self.early += 1
+            await self.note_refused("early", "a try before its wait was over", address)
             return Refusal("too-early", wait)
-        if self._hashing >= WAITING_MAX:
+        if self._waiting >= WAITING_MAX:
             return Refusal("busy", BUSY_WAIT_MS)
         self._throttle = tried(self._throttle, key, address, now)
-        return None
+        self._waiting += 1
+        try:
+            found = await self._right_name(name, password)
+        finally:
+            self._waiting -= 1
+        if found is None:
+            await self._refuse(name, address, wrong)
+            return Refusal("wrong")
+        self._throttle = succeeded(self._throttle, key, address, self._now_ms())
+        return found
 
     async def _right_name(self, name: str, password: str) -> str | None:
         """The name as it is written, if the password is right; the same work if there is none."""
@@ -202,14 +200,18 @@ class People:
 
         await self._run(work)
 
-    async def _note_early(self, address: str, now_ms: int) -> None:
-        self.early += 1
-        self._early_unsaid += 1
-        if now_ms - self._early_said_ms < EARLY_EACH_MS:
-            return
-        count, self._early_unsaid, self._early_said_ms = self._early_unsaid, 0, now_ms
-        detail = f"{count} tries came before their wait was over, the last from there"
-        await self._run(lambda: self._file.say("refused", "", "", address, detail))
+    async def note_refused(self, kind: str, detail: str, address: str) -> None:
+        """Write down a refusal of a kind that anybody can have as often as they like: the first,
+        and then all of a while together, or a flood of them would be a flood of commits to the
+        file that the monitor keeps its state in."""
+        now = self._now_ms()
+        count, said_ms = self._unsaid.get(kind, (0, 0))
+        self._unsaid[kind] = (count + 1, said_ms)
+        if now - said_ms >= TOGETHER_MS:
+            self._unsaid[kind] = (0, now)
+            if count:
+                detail = f"{detail} ({count + 1} such since the last row)"
+            await self._run(lambda: self._file.say("refused", "", "", address, detail))
 
     async def begin_external(
         self,
@@ -334,11 +336,7 @@ class People:
         return await self._hashed(lambda: self._passwords.hash(password, name))
 
     async def _hashed(self, work: Callable[[], T]) -> T:
-        self._hashing += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._hash_thread, work)
-        finally:
-            self._hashing -= 1
+        return await asyncio.get_running_loop().run_in_executor(self._hash_thread, work)
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._file_thread, work)

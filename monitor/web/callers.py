@@ -9,9 +9,11 @@ import re
 from msgspec import Struct
 from starlette.datastructures import Headers
 from starlette.requests import Request, cookie_parser
+from starlette.responses import Response
 from starlette.types import Scope
 
-from monitor.web.problems import Problem
+from monitor.people_tables import Session
+from monitor.web.problems import problem
 
 COOKIE = "dripwatch_session"
 
@@ -26,6 +28,10 @@ class GuardSettings(Struct, frozen=True, kw_only=True):
     is_loopback: bool = True
     behind_proxy: bool = False
     metrics_open: bool = False
+    # How long a body may take to come; a page sends it at once.
+    body_wait_s: float = 15.0
+    # How often an open stream is asked again whether its session or token still holds.
+    recheck_s: float = 5.0
 
 
 class Caller(Struct, frozen=True):
@@ -53,13 +59,8 @@ def caller_from(scope: Scope, headers: Headers, settings: GuardSettings) -> Call
         address = last_of(headers, "x-forwarded-for") or address
     name = host_name(said)
     if name is None or not is_ours(name, settings):
-        raise Problem(
-            421,
-            "unknown-host",
-            "Not a name of this server",
-            f"This server does not answer to {said[:100]!r}; start it with --host and that name"
-            " if it should.",
-        )
+        text = f"this server does not answer to {said[:100]!r}; start it with --host and that name"
+        raise problem("unknown-host", f"{text} if it should")
     is_tls = is_tls_of(scope, headers, settings)
     origin = f"{'https' if is_tls else 'http'}://{said.lower()}"
     return Caller(address[:64], name, is_tls, origin)
@@ -115,11 +116,9 @@ def check_origin(headers: Headers, caller: Caller) -> None:
     is_same &= origin is None or origin.lower() == caller.origin
     is_same &= site is None or site == "same-origin"
     if not is_same:
-        raise Problem(
-            403,
+        raise problem(
             "foreign-origin",
-            "Not from this page",
-            f"A write must come from {caller.origin} itself (Origin, or Sec-Fetch-Site:"
+            f"a write must come from {caller.origin} itself (Origin, or Sec-Fetch-Site:"
             " same-origin), or carry a token: Authorization: Bearer dw_…",
         )
 
@@ -127,6 +126,15 @@ def check_origin(headers: Headers, caller: Caller) -> None:
 def session_secret(headers: Headers, caller: Caller) -> str | None:
     """The secret in the session cookie, if there is one."""
     return cookie_parser(headers.get("cookie", "")).get(caller.cookie) or None
+
+
+def set_session(response: Response, request: Request, session: Session) -> None:
+    """Give the browser the cookie of a session that has just begun."""
+    caller = caller_of(request)
+    response.set_cookie(
+        caller.cookie, session.secret, path="/", secure=caller.is_tls, httponly=True,
+        samesite="strict",
+    )  # fmt: skip
 
 
 def is_tls_of(scope: Scope, headers: Headers, settings: GuardSettings) -> bool:

@@ -12,9 +12,8 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.staticfiles import StaticFiles
 
 from infusion.errors import ConfigError
 from infusion.units import MS_PER_SECOND
@@ -29,10 +28,12 @@ from monitor.people import (
     Right,
     Role,
 )
-from monitor.people_store import People, Refusal, Session, Token, User
-from monitor.web.callers import caller_of, session_secret
+from monitor.people_store import People, Refusal, Token, User
+from monitor.web import oidc
+from monitor.web.callers import caller_of, session_secret, set_session
 from monitor.web.guard import needs, person_of, sign_in_again
-from monitor.web.problems import Problem, problem_response
+from monitor.web.oidc import Provider
+from monitor.web.problems import Problem, as_problem, problem
 
 STATIC = Path(__file__).parent / "static"
 LIST_MAX = 16
@@ -118,33 +119,24 @@ async def make_link(
     return url.rstrip("/") + link_path(await people.make_link(name, roles, minutes))
 
 
-def routes(people: People) -> list[BaseRoute]:
-    """The routes about persons."""
+def routes(people: People, provider: Provider | None = None) -> list[BaseRoute]:
+    """The routes about persons; with a provider also the way to it."""
     return [
-        *_session_routes(people),
+        *_session_routes(people, has_provider=provider is not None),
+        *(oidc.routes(people, provider) if provider is not None else ()),
         *_link_routes(people),
         *_people_routes(people),
         *_token_routes(people),
     ]
 
 
-def static_files() -> StaticFiles:
-    """The folder of the page's own files, to be mounted at /static."""
-    return StaticFiles(directory=STATIC)
+def _session_routes(people: People, *, has_provider: bool) -> list[BaseRoute]:
+    html = (STATIC / "sign-in.html").read_text(encoding="utf-8")
+    if has_provider:
+        html = html.replace('<p id="provider" hidden>', '<p id="provider">')
 
-
-def set_session(response: Response, request: Request, session: Session) -> None:
-    """Give the browser the cookie of a session that has just begun."""
-    caller = caller_of(request)
-    response.set_cookie(
-        caller.cookie, session.secret, path="/", secure=caller.is_tls, httponly=True,
-        samesite="strict",
-    )  # fmt: skip
-
-
-def _session_routes(people: People) -> list[BaseRoute]:
     async def page(_request: Request) -> Response:
-        return FileResponse(STATIC / "sign-in.html")
+        return HTMLResponse(html)
 
     async def sign_in(request: Request) -> Response:
         given = await _read(request, Credentials)
@@ -152,7 +144,8 @@ def _session_routes(people: People) -> list[BaseRoute]:
         old = session_secret(request.headers, caller)
         result = await people.sign_in(given.name, given.password, caller.address, old=old)
         if isinstance(result, Refusal):
-            return _refused(request, result)
+            detail = "the name or the password is wrong, or the user is disabled"
+            raise _refusal(result, problem("wrong-password", detail))
         response = Response(status_code=204)
         set_session(response, request, result)
         return response
@@ -188,7 +181,10 @@ def _session_routes(people: People) -> list[BaseRoute]:
             refusal = await people.change_password(
                 person, given.old, given.new, caller_of(request).address
             )
-        return Response(status_code=204) if refusal is None else _refused(request, refusal, 403)
+        if refusal is not None:
+            detail = "the old password is wrong; nothing was changed"
+            raise _refusal(refusal, problem("wrong-old-password", detail))
+        return Response(status_code=204)
 
     return [
         Route("/sign-in", page, methods=["GET"]),
@@ -211,6 +207,7 @@ def _link_routes(people: People) -> list[BaseRoute]:
         secret = request.path_params["secret"]
         session = await people.use_link(secret, caller.address, old=old)
         if session is None:
+            await people.note_refused("link", "a link that is used or too old", caller.address)
             return RedirectResponse(_LINK_OVER, 303)
         response = RedirectResponse("/", 303)
         set_session(response, request, session)
@@ -247,9 +244,9 @@ def _people_routes(people: People) -> list[BaseRoute]:
         person = person_of(request)
         name: str = request.path_params["name"]
         if is_disabled and name.casefold() == person.name.casefold():
-            raise _wrong("Nobody disables themselves; another administrator can.")
+            raise problem("refused", "nobody disables themselves; another administrator can")
         if not any(user.name.casefold() == name.casefold() for user in await people.users()):
-            raise Problem(404, "unknown-person", "No such person", "There is no user of that name.")
+            raise problem("unknown-person", f"there is no user {name[:64]!r}")
         address = caller_of(request).address
         return _json(await people.set_disabled(name, is_disabled, person.name, address=address))
 
@@ -294,8 +291,8 @@ def _token_routes(people: People) -> list[BaseRoute]:
         try:
             await people.revoke(number, person.name, owner=person.name, address=address)
         except ConfigError:
-            detail = "You have no token with that id; GET /api/v1/tokens lists them."
-            raise Problem(404, "unknown-token", "No such token", detail) from None
+            detail = f"you have no token {number[:64]!r}; GET /api/v1/tokens lists yours"
+            raise problem("unknown-token", detail) from None
         return Response(status_code=204)
 
     return [
@@ -310,8 +307,8 @@ def _user_here(request: Request) -> Person:
     person = person_of(request)
     _no_token(person)
     if person.how == "link":
-        detail = "A one-time link has neither password nor tokens; `dripwatch user add` makes users"
-        raise Problem(403, "not-allowed", "Not allowed", f"{detail}.")
+        detail = "a one-time link has neither password nor tokens; `dripwatch user add` makes users"
+        raise problem("not-allowed", detail)
     if person.is_idle:
         raise sign_in_again()
     return person
@@ -319,16 +316,16 @@ def _user_here(request: Request) -> Person:
 
 def _no_token(person: Person) -> None:
     if person.how == "token":
-        detail = "A token may not do this; sign in with a name and a password."
-        raise Problem(403, "not-allowed", "Not allowed", detail)
+        detail = "a token may not do this; sign in with a name and a password"
+        raise problem("not-allowed", detail)
 
 
 async def _read(request: Request, kind: type[T]) -> T:
-    """The body as a Struct. Raises Problem 422 that says what is wrong with it."""
+    """The body as a Struct. Raises Problem that says what is wrong with it."""
     try:
         return msgspec.json.decode(await request.body(), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(422, "bad-body", "The body does not fit", f"{error}.") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise as_problem(error, kind.__struct_fields__) from None
 
 
 def _json(value: Struct, status: int = 200) -> Response:
@@ -341,27 +338,16 @@ def _told() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        text = str(error)
-        raise _wrong(f"{text[:1].upper()}{text[1:]}.") from None
+        raise problem("refused", str(error)) from None
 
 
-def _wrong(detail: str) -> Problem:
-    return Problem(422, "refused", "Refused", detail)
-
-
-def _refused(request: Request, refusal: Refusal, wrong: int = 401) -> Response:
-    """The answer to a try that failed, or came too early. It never says which names there are."""
+def _refusal(refusal: Refusal, wrong: Problem) -> Problem:
+    """What a try that failed is told: `wrong`, or how long to wait. Never which names there are."""
     if refusal.why == "wrong":
-        detail = "The name or the password is wrong, or the user is disabled."
-        problem = Problem(wrong, "wrong-password", "Not signed in", detail)
-        return problem_response(problem, request.url.path)
+        return wrong
     seconds = -(-refusal.wait_ms // MS_PER_SECOND)
-    detail = f"Too many tries; the next one is looked at in {seconds} s."
+    detail = f"too many tries; the next one is looked at in {seconds} s"
     if refusal.why == "busy":
-        detail = f"Many people are signing in right now; try again in {seconds} s."
-    problem = Problem(
-        429, "too-many-attempts", "Too many attempts", detail, {"retry_after_s": seconds}
-    )
-    response = problem_response(problem, request.url.path)
-    response.headers["Retry-After"] = str(seconds)
-    return response
+        detail = f"many people are signing in right now; try again in {seconds} s"
+    headers = {"Retry-After": str(seconds)}
+    return problem("too-many-attempts", detail, headers, retry_after_s=seconds)
