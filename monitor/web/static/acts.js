@@ -26,7 +26,7 @@ export function possible({ facts = {}, priority, unseen, state: stands }) {
   const mine = facts.taken?.by === state.me.name;
   /** @type {[What, unknown][]} */
   const all = [
-    ["take", true], ["acknowledge", !facts.acknowledged], ["note", true], ["hand-on", mine], ["release", mine],
+    ["take", !mine], ["acknowledge", !facts.acknowledged], ["note", true], ["hand-on", mine], ["release", mine], ["take", mine],
     ["decline", !facts.taken || facts.offered?.to === state.me.name],
     [facts.audio_paused ? "audio-resume" : "audio-pause", true], [facts.snoozed ? "wake" : "snooze", priority !== "high"],
   ];
@@ -77,11 +77,10 @@ export function ask(shown, app) {
     el("fieldset", {}, el("legend", { text: "What will you do?" }), ...choices.map((what, index) =>
       el("label", {}, radios[index], el("span", {}, el("b", { text: WORDS[what][0] }), ` ${WORDS[what][1]}`)))),
     ...lines, el("datalist", { id: "act-whom" }, ...WHOM.map((value) => el("option", { value }))), answer,
-    el("p", { class: "buttons" }, el("button", { value: "cancel", formnovalidate: true, text: "Cancel" }), go));
+    el("p", { class: "buttons" }, el("button", { type: "button", text: "Cancel", on: { click: () => dialog.close() } }), go));
   const dialog = el("dialog", { "aria-labelledby": "act-title", on: { close: () => (dialog.remove(), back?.focus()) } }, form);
   const back = /** @type {HTMLElement | null} */ (document.activeElement);
   form.addEventListener("submit", async (event) => {
-    if (/** @type {HTMLButtonElement} */ (event.submitter)?.value === "cancel") return;
     event.preventDefault();
     /** @type {Options} */
     const options = {};

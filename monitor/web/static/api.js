@@ -10,7 +10,7 @@ async function ask(path, options) {
   try {
     const response = await fetch(path, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) });
     const text = await response.text();
-    if (response.status === 401) location.assign("/sign-in");
+    if (response.status === 401) location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
     const body = text && response.headers.get("content-type")?.includes("json") ? JSON.parse(text) : {};
     if (!response.ok && !body.detail) body.detail = body.title ?? `The monitor answered ${response.status}.`;
     return { ok: response.ok, status: response.status, body };

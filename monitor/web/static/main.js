@@ -5,7 +5,7 @@ import { announce } from "./announce.js";
 import { get, post } from "./api.js";
 import { clock, el, put } from "./dom.js";
 import { listen } from "./sound.js";
-import { apply, look, MARKS, picture, state, subscribe } from "./state.js";
+import { apply, blindness, look, MARKS, picture, state, subscribe } from "./state.js";
 import { connect } from "./stream.js";
 
 /** @typedef {{title: string, mount: (root: HTMLElement, params: Record<string, string>, app: any) => (() => void) | void}} View */
@@ -115,14 +115,9 @@ function menu() {
 
 /** What stands above everything while the page cannot be trusted wholly. */
 function warning() {
-  const { broker = {}, silent = 0 } = state.beat;
-  const asOf = clock(state.now());
-  if (state.live === "stale") return state.told_ms ? `Not live: what you see is as of ${asOf}. Check the pumps directly. Nothing can be done here until it is live again.`
-    : "No answer from the monitor. Check the pumps directly.";
-  if (state.live !== "blind") return "";
-  if (broker.connected === false) return "The monitor has lost its broker and hears no pump. Check the pumps directly.";
-  const late = `Telemetry of ${silent} of ${state.pumps.size} pumps is old`;
-  return `${silent ? late : `What the monitor hears is ${Math.round((broker.lag_ms ?? 0) / 1000)} s old`}. Check these pumps directly.`;
+  if (state.live !== "stale") return state.live === "blind" ? blindness() : "";
+  if (!state.told_ms) return "No answer from the monitor. Check the pumps directly.";
+  return `Not live: what you see is as of ${clock(state.now())}. Check the pumps directly. Nothing can be done here until it is live again.`;
 }
 
 function header() {
@@ -131,7 +126,7 @@ function header() {
   const words = { start: "connecting", live: "live", stale: "NOT LIVE, as of", blind: "monitor blind" };
   put(at("live"), `${words[state.live]}${state.speed > 1 && state.live !== "start" ? ` ×${state.speed}` : ""}`);
   put(at("clock"), state.told_ms ? clock(state.now()) : "");
-  put(at("person"), state.me.name);
+  put(at("person"), state.me.name + (state.me.is_idle ? ": sign in again to act" : ""));
   const text = warning();
   if (banner.textContent !== text) banner.textContent = text;
   banner.hidden = !text;

@@ -1,5 +1,7 @@
 // What this page knows of the ward: kept from snapshots and patches, and never guessed.
 
+import { ago } from "./dom.js";
+
 /** @typedef {{by: string, at_ms: number, role?: string, until_ms?: number, to?: string, text?: string}} Deed */
 /** @typedef {"high" | "medium" | "low" | "notice"} Priority */
 /** @typedef {{id: string, site: string, pump: string, therapy?: string, rule: string, category: string, title: string,
@@ -25,7 +27,7 @@ export const state = {
   /** @type {Map<string, PumpRow>} */ pumps: new Map(),
   /** @type {Map<string, Alert>} */ alerts: new Map(),
   /** @type {Map<string, Alert>} */ unseen: new Map(),
-  /** @type {{name: string, roles: string[], rights: string[]}} */ me: { name: "", roles: [], rights: [] },
+  /** @type {{name: string, roles: string[], rights: string[], is_idle?: boolean}} */ me: { name: "", roles: [], rights: [] },
   /** @type {Record<string, any>} */ beat: {},
   /** "start" until the first snapshot. @type {"start" | "live" | "stale" | "blind"} */ live: "start",
   speed: 1,
@@ -94,7 +96,7 @@ export function apply(kind, body) {
   }
   if (first && kind !== "snapshot") return;
   if (first) changes.news.length = 0;
-  state.live = isBlind() ? "blind" : "live";
+  state.live = blindness() ? "blind" : "live";
   changes.live = state.live !== wasLive || kind === "beat";
   tell(changes);
 }
@@ -141,10 +143,14 @@ function takeList(key, { alerts = [], unseen = [] }, changes) {
   for (const alert of held.values()) changes.news.push({ kind: "cleared", alert });
 }
 
-function isBlind() {
+/** What the monitor itself does not see, in a sentence; empty while it sees. */
+export function blindness() {
   const { broker = {}, silent = 0 } = state.beat;
   const lag_ms = (broker.lag_ms ?? 0) / state.speed;
-  return broker.connected === false || lag_ms > LAG_MS_MAX || (silent > 0 && silent >= SILENT_SHARE_MAX * state.pumps.size);
+  if (broker.connected === false) return "The monitor has lost its broker and hears no pump. Check the pumps directly.";
+  if (lag_ms > LAG_MS_MAX) return `What the monitor hears is ${ago(lag_ms)} old. Check the pumps directly.`;
+  if (!silent || silent < SILENT_SHARE_MAX * state.pumps.size) return "";
+  return `Telemetry of ${silent} of ${state.pumps.size} pumps is old. Check these pumps directly.`;
 }
 
 /** Says so when nothing was heard for too long; called several times a second. */

@@ -38,7 +38,7 @@ export function who(alert) {
   const until = (/** @type {import("./state.js").Deed} */ deed) => (deed.until_ms ? ` until ${clock(state.onMonitor(alert, deed.until_ms), false)}` : "");
   const lines = taken ? [`${name(taken.by)}${until(taken)}`] : alert.priority === "notice" || alert.state === "cleared" ? [] : ["Nobody has it"];
   if (offered) lines.push(`asked: ${name(offered.to ?? "", "you")}`);
-  if (!taken && alert.called && !snoozed) lines.push(alert.called.failsafe ? "everybody is called" : `called: ${alert.called.name}`);
+  if (!taken && alert.called && !snoozed && alert.state !== "cleared") lines.push(alert.called.failsafe ? "everybody is called" : `called: ${alert.called.name}`);
   if (!taken && declined) lines.push(`${name(declined.by)} cannot come`);
   if (acknowledged) lines.push(`seen by ${name(acknowledged.by, "you")}`);
   if (snoozed) lines.push(`snoozed${until(snoozed)}`);
@@ -74,7 +74,7 @@ function makeRow(first, app) {
       [row.alert, stands, shown] = [alert, pumpRow, key];
       const loud = calls(alert) && !row.over ? " calls" : "";
       const isPast = alert.state === "cleared";
-      node.className = `${alert.priority}${loud}${row.over ? " over" : ""}`;
+      node.className = `${alert.priority}${isPast ? "" : loud}${row.over || isPast ? " over" : ""}`;
       badge.className = `badge ${alert.priority}${isPast ? "" : loud}`;
       put(badge, MARKS[alert.priority]);
       put(therapy, [alert.therapy, stands?.silent ? "silent" : ""].filter(Boolean).join(" · "));
@@ -90,7 +90,7 @@ function makeRow(first, app) {
       put(answer, said?.sentence ?? "");
       answer.classList.toggle("bad", said?.ok === false);
       const may = possible(alert);
-      const focused = acts.contains(document.activeElement);
+      const focused = buttons.find((each) => each === document.activeElement);
       buttons[0].hidden = !may.includes("take") || alert.facts?.taken?.by === state.me.name;
       buttons[1].hidden = !may.includes("acknowledge");
       put(buttons[1], isPast ? "Seen" : "Ack");
@@ -99,7 +99,7 @@ function makeRow(first, app) {
         each.setAttribute("aria-label", `${each.textContent} ${alert.pump} ${alert.title}`);
       }
       acts.hidden = !state.me.rights.includes("act");
-      if (focused && document.activeElement?.matches("[hidden]")) buttons[2].focus();
+      if (focused?.hidden) buttons[2].focus();
       row.age();
     },
     age: () => put(since, ago((row.alert.cleared_ms ?? state.pumpNow(row.alert)) - row.alert.onset_ms)),
@@ -184,7 +184,9 @@ export function mount(root, _params, app) {
       row.show(alert ?? row.alert);
     }
     if (!holds) arrange(open.body, nodes(some));
-    arrange(past.body, unseen.map((alert) => /** @type {Row} */ (rows.get(alert.id)).node));
+    // What is over goes to the other list, but not from under a finger.
+    const gone = unseen.map((alert) => /** @type {Row} */ (rows.get(alert.id)).node);
+    arrange(past.body, gone.filter((node) => !holds || node.parentNode !== open.body));
     pastHead.hidden = past.table.hidden = !unseen.length;
     const missing = holds ? fresh : [];
     pill.hidden = !missing.length;
