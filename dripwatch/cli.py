@@ -15,6 +15,7 @@ from msgspec import Meta, Struct, structs
 from rich.console import Console
 
 import monitor.cli
+import monitor.people_cli
 import simulator.cli
 import simulator.replay
 from dripwatch import act, rules, scenarios, send, watch
@@ -79,6 +80,7 @@ main.add_command(scenarios.command)
 main.add_command(act.command)
 main.add_command(send.command)
 main.add_command(watch.command)
+main.add_command(monitor.people_cli.group)
 main.add_command(trial_command)
 
 

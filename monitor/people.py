@@ -140,7 +140,9 @@ def read_scopes(words: Collection[str], roles: Iterable[Role]) -> frozenset[Righ
             raise ConfigError(f"{word[:80]!r} is no scope; {nearest(word, ALL_RIGHTS)}")
         if word not in owned:
             given = ", ".join(right for right in ALL_RIGHTS if right in owned)
-            raise ConfigError(f"the owner may not {word!r} and so no token may; may are {given}")
+            raise ConfigError(
+                f"a token does no more than its owner, who does not have {word!r}, but {given}"
+            )
     return frozenset(right for right in ALL_RIGHTS if right in words)
 
 

@@ -106,7 +106,7 @@ class People:
         self._throttle = Throttle()
         self._file_thread = ThreadPoolExecutor(1, thread_name_prefix="people")
         self._hash_thread = ThreadPoolExecutor(1, thread_name_prefix="passwords")
-        self._hashing = 0
+        self._waiting = 0
         # Tries that came too early: all of them, those not yet written down, when last.
         self.early = 0
         self._early_unsaid = 0
@@ -130,15 +130,9 @@ class People:
         self, name: str, password: str, address: str, *, old: str | None = None
     ) -> Session | Refusal:
         """Sign somebody in from an address; `old` is the secret of the session that ends by it."""
-        key = name.casefold()
-        refusal = await self._admit(key, address)
-        if refusal is not None:
-            return refusal
-        found = await self._right_name(name, password)
-        if found is None:
-            await self._refuse(name, address, "name or password wrong")
-            return Refusal("wrong")
-        self._throttle = succeeded(self._throttle, key, address, self._now_ms())
+        found = await self._checked(name, password, address, "name or password wrong")
+        if isinstance(found, Refusal):
+            return found
         try:
             return await self._run(lambda: self._file.begin(found, address, old=old))
         except ConfigError:
@@ -153,30 +147,35 @@ class People:
         Raises ConfigError for a new one that is not good enough.
         """
         check_password(new, person.name)
-        key = person.name.casefold()
-        refusal = await self._admit(key, address)
-        if refusal is not None:
-            return refusal
-        if await self._right_name(person.name, password) is None:
-            await self._refuse(person.name, address, "old password wrong")
-            return Refusal("wrong")
-        self._throttle = succeeded(self._throttle, key, address, self._now_ms())
+        found = await self._checked(person.name, password, address, "old password wrong")
+        if isinstance(found, Refusal):
+            return found
         await self.set_password(
             person.name, new, person.name, address=address, keep=person.credential
         )
         return None
 
-    async def _admit(self, key: str, address: str) -> Refusal | None:
-        """Count a try before it is looked at, unless it must wait."""
-        now = self._now_ms()
+    async def _checked(self, name: str, password: str, address: str, wrong: str) -> str | Refusal:
+        """The name as it is written if the password is right. Every try is counted, as failed,
+        before anything is awaited: many at once get no further than one after the other."""
+        key, now = name.casefold(), self._now_ms()
         wait = wait_ms(self._throttle, key, address, now)
         if wait > 0:
             await self._note_early(address, now)
             return Refusal("too-early", wait)
-        if self._hashing >= WAITING_MAX:
+        if self._waiting >= WAITING_MAX:
             return Refusal("busy", BUSY_WAIT_MS)
         self._throttle = tried(self._throttle, key, address, now)
-        return None
+        self._waiting += 1
+        try:
+            found = await self._right_name(name, password)
+        finally:
+            self._waiting -= 1
+        if found is None:
+            await self._refuse(name, address, wrong)
+            return Refusal("wrong")
+        self._throttle = succeeded(self._throttle, key, address, self._now_ms())
+        return found
 
     async def _right_name(self, name: str, password: str) -> str | None:
         """The name as it is written, if the password is right; the same work if there is none."""
@@ -334,11 +333,7 @@ class People:
         return await self._hashed(lambda: self._passwords.hash(password, name))
 
     async def _hashed(self, work: Callable[[], T]) -> T:
-        self._hashing += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._hash_thread, work)
-        finally:
-            self._hashing -= 1
+        return await asyncio.get_running_loop().run_in_executor(self._hash_thread, work)
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._file_thread, work)

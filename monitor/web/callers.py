@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request, cookie_parser
 from starlette.types import Scope
 
-from monitor.web.problems import Problem
+from monitor.web.problems import problem
 
 COOKIE = "dripwatch_session"
 
@@ -26,6 +26,10 @@ class GuardSettings(Struct, frozen=True, kw_only=True):
     is_loopback: bool = True
     behind_proxy: bool = False
     metrics_open: bool = False
+    # How long a body may take to come; a page sends it at once.
+    body_wait_s: float = 15.0
+    # How often an open stream is asked again whether its session or token still holds.
+    recheck_s: float = 5.0
 
 
 class Caller(Struct, frozen=True):
@@ -53,13 +57,8 @@ def caller_from(scope: Scope, headers: Headers, settings: GuardSettings) -> Call
         address = last_of(headers, "x-forwarded-for") or address
     name = host_name(said)
     if name is None or not is_ours(name, settings):
-        raise Problem(
-            421,
-            "unknown-host",
-            "Not a name of this server",
-            f"This server does not answer to {said[:100]!r}; start it with --host and that name"
-            " if it should.",
-        )
+        text = f"this server does not answer to {said[:100]!r}; start it with --host and that name"
+        raise problem("unknown-host", f"{text} if it should")
     is_tls = is_tls_of(scope, headers, settings)
     origin = f"{'https' if is_tls else 'http'}://{said.lower()}"
     return Caller(address[:64], name, is_tls, origin)
@@ -115,11 +114,9 @@ def check_origin(headers: Headers, caller: Caller) -> None:
     is_same &= origin is None or origin.lower() == caller.origin
     is_same &= site is None or site == "same-origin"
     if not is_same:
-        raise Problem(
-            403,
+        raise problem(
             "foreign-origin",
-            "Not from this page",
-            f"A write must come from {caller.origin} itself (Origin, or Sec-Fetch-Site:"
+            f"a write must come from {caller.origin} itself (Origin, or Sec-Fetch-Site:"
             " same-origin), or carry a token: Authorization: Bearer dw_…",
         )
 

@@ -6,7 +6,7 @@ rebinding); does a write come from our own page (Origin, Sec-Fetch-Site) or with
 page and no further. What goes out gets the security headers.
 
 Pure ASGI, because the stream of the page must not be buffered. A stream that is open is asked again
-every `RECHECK_S` whether its session or token still holds, and ends when it does not.
+every few seconds whether its session or token still holds, and ends when it does not.
 """
 
 import asyncio
@@ -16,12 +16,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+import structlog
 from msgspec import Struct
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from infusion.errors import StoreError
 from infusion.units import MS_PER_MINUTE
 from monitor.people import IDLE_MS, Person, Right, may, rights_of, roles_with
 from monitor.people_store import People
@@ -34,17 +36,16 @@ from monitor.web.callers import (
     is_tls_of,
     session_secret,
 )
-from monitor.web.problems import Problem, problem_response
+from monitor.web.problems import Problem, problem, problem_response
 
 BODY_MAX = 64 * 1024
-# How long a body may take to come; a page of this machine sends it at once.
-BODY_WAIT_S = 15.0
-RECHECK_S = 5.0
+
+log = structlog.get_logger()
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PUBLIC = frozenset({"/health/live", "/health/ready", "/sign-in", "/favicon.ico"})
 # Nothing in /static is secret: it is the same on every installation, and the sign-in page needs it.
-_PUBLIC_FOLDERS = ("/static/", "/sign-in/")
+_PUBLIC_FOLDERS = ("/static/", "/sign-in/", "/problems")
 _PROGRAMS = ("/api/", "/metrics")
 
 HEADERS: Mapping[str, str] = {
@@ -99,33 +100,25 @@ def check(person: Person, right: Right) -> None:
         return
     if right not in rights_of(person.roles):
         who = " or ".join(roles_with(right))
-        detail = f"{person.name} may not do this; somebody with the role {who} may."
+        detail = f"{person.name} may not do this; somebody with the role {who} may"
     elif person.scopes is not None and right not in person.scopes:
-        detail = f"This token may not do this; it takes one with the scope {right}."
+        detail = f"this token may not do this; it takes one with the scope {right}"
     else:
         raise sign_in_again()
-    raise Problem(403, "not-allowed", "Not allowed", detail, {"right": right})
+    raise problem("not-allowed", detail, right=right)
 
 
 def not_signed_in() -> Problem:
     """The problem of a request from nobody."""
-    return Problem(
-        401,
-        "not-signed-in",
-        "Not signed in",
-        "Sign in at /sign-in, or send a token: Authorization: Bearer dw_…",
-    )
+    detail = "sign in at /sign-in, or send a token: Authorization: Bearer dw_…"
+    return problem("not-signed-in", detail, {"WWW-Authenticate": "Bearer"})
 
 
 def sign_in_again() -> Problem:
     """The problem of somebody who wants to act in a session that nobody used for long."""
-    return Problem(
-        401,
-        "sign-in-again",
-        "Sign in again",
-        f"Nobody used this session for {IDLE_MS // MS_PER_MINUTE} minutes; it still shows"
-        " everything, but to act sign in again.",
-    )
+    minutes = IDLE_MS // MS_PER_MINUTE
+    detail = f"nobody used this session for {minutes} min; it still shows all, to act sign in again"
+    return problem("sign-in-again", detail)
 
 
 class Guard:
@@ -150,16 +143,18 @@ class Guard:
         outgoing = _with_headers(send, path, is_tls=is_tls and not self._settings.is_loopback)
         try:
             passage = await self._let_in(scope, receive)
-        except Problem as problem:
-            response = problem_response(problem, path)
-            if problem.status == 401:
-                response.headers["WWW-Authenticate"] = "Bearer"
-            await response(scope, receive, outgoing)
+        except Problem as found:
+            await problem_response(found, path)(scope, receive, outgoing)
+            return
+        except StoreError as error:
+            log.error("nobody can be let in", error=str(error))
+            detail = "the store of the monitor failed; its log says why"
+            await problem_response(problem("store-failed", detail), path)(scope, receive, outgoing)
             return
         if isinstance(passage, Response):
             await passage(scope, receive, outgoing)
             return
-        inner = _Passage(receive, outgoing, passage.body, passage.still_holds)
+        inner = _Passage(receive, outgoing, passage, self._settings.recheck_s)
         await self._app(passage.scope, inner.receive, inner.send)
 
     async def _let_in(self, scope: Scope, receive: Receive) -> "_Admitted | Response":
@@ -176,7 +171,7 @@ class Guard:
             if bearer is None and not is_write and not scope["path"].startswith(_PROGRAMS):
                 return RedirectResponse(f"/sign-in?next={_asked(scope)}", 303)
             raise not_signed_in()
-        body = await _body(headers, receive) if is_write else None
+        body = await _body(headers, receive, self._settings.body_wait_s) if is_write else None
         state = {**scope.get("state", {}), "person": person, "caller": caller}
         return _Admitted({**scope, "state": state}, body, (lambda: find(False)) if person else None)
 
@@ -219,13 +214,14 @@ class _Passage:
         self,
         receive: Receive,
         send: Send,
-        body: bytes | None,
-        still_holds: Callable[[], Awaitable[Person | None]] | None,
+        admitted: _Admitted,
+        recheck_s: float,
     ) -> None:
         self._receive = receive
         self._send = send
-        self._body = body
-        self._still_holds = still_holds
+        self._body = admitted.body
+        self._still_holds = admitted.still_holds
+        self._recheck_s = recheck_s
         self._checked_s = time.monotonic()
         self._ended = asyncio.Event()
 
@@ -254,7 +250,7 @@ class _Passage:
 
     async def _holds(self) -> bool:
         now = time.monotonic()
-        if self._still_holds is None or now - self._checked_s < RECHECK_S:
+        if self._still_holds is None or now - self._checked_s < self._recheck_s:
             return True
         self._checked_s = now
         return await self._still_holds() is not None
@@ -268,7 +264,7 @@ def _asked(scope: Scope) -> str:
 # --- bodies and headers --------------------------------------------------------------------------
 
 
-async def _body(headers: Headers, receive: Receive) -> bytes:
+async def _body(headers: Headers, receive: Receive, wait_s: float) -> bytes:
     """The whole body of a write. Raises Problem for one that is too large, slow, or no JSON."""
     length = headers.get("content-length", "")
     if length.isascii() and length.isdigit() and int(length) > BODY_MAX:
@@ -276,7 +272,7 @@ async def _body(headers: Headers, receive: Receive) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(BODY_WAIT_S):
+        async with asyncio.timeout(wait_s):
             more = True
             while more:
                 message = await receive()
@@ -288,18 +284,15 @@ async def _body(headers: Headers, receive: Receive) -> bytes:
                     raise _too_large()
                 more = message.get("more_body", False)
     except TimeoutError:
-        detail = f"The body did not come within {BODY_WAIT_S:g} s; send it at once."
-        raise Problem(408, "too-slow", "Too slow", detail) from None
+        raise problem("too-slow", f"the body did not come within {wait_s:g} s") from None
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if size and kind != "application/json":
-        detail = "The body must be JSON; send it with Content-Type: application/json."
-        raise Problem(415, "not-json", "Not JSON", detail)
+        raise problem("not-json", "send a JSON body, with Content-Type: application/json")
     return b"".join(parts)
 
 
 def _too_large() -> Problem:
-    detail = f"The body is larger than {BODY_MAX} bytes, which is more than any request needs."
-    return Problem(413, "too-large", "Too large", detail)
+    return problem("too-large", f"the body is larger than {BODY_MAX} bytes; none needs to be")
 
 
 def _with_headers(send: Send, path: str, *, is_tls: bool) -> Send:

@@ -34,7 +34,7 @@ from monitor.people import (
 from monitor.people_store import People, Refusal, Session, Token, User
 from monitor.web.callers import caller_of, session_secret
 from monitor.web.guard import needs, person_of, sign_in_again
-from monitor.web.problems import Problem, problem_response
+from monitor.web.problems import Problem, problem
 
 STATIC = Path(__file__).parent / "static"
 LIST_MAX = 16
@@ -154,7 +154,8 @@ def _session_routes(people: People) -> list[BaseRoute]:
         old = session_secret(request.headers, caller)
         result = await people.sign_in(given.name, given.password, caller.address, old=old)
         if isinstance(result, Refusal):
-            return _refused(request, result)
+            detail = "the name or the password is wrong, or the user is disabled"
+            raise _refusal(result, problem("wrong-password", detail))
         response = Response(status_code=204)
         set_session(response, request, result)
         return response
@@ -190,7 +191,10 @@ def _session_routes(people: People) -> list[BaseRoute]:
             refusal = await people.change_password(
                 person, given.old, given.new, caller_of(request).address
             )
-        return Response(status_code=204) if refusal is None else _refused(request, refusal, 403)
+        if refusal is not None:
+            detail = "the old password is wrong; nothing was changed"
+            raise _refusal(refusal, problem("wrong-old-password", detail))
+        return Response(status_code=204)
 
     return [
         Route("/sign-in", page, methods=["GET"]),
@@ -249,9 +253,9 @@ def _people_routes(people: People) -> list[BaseRoute]:
         person = person_of(request)
         name: str = request.path_params["name"]
         if is_disabled and name.casefold() == person.name.casefold():
-            raise _wrong("Nobody disables themselves; another administrator can.")
+            raise problem("refused", "nobody disables themselves; another administrator can")
         if not any(user.name.casefold() == name.casefold() for user in await people.users()):
-            raise Problem(404, "unknown-person", "No such person", "There is no user of that name.")
+            raise problem("unknown-person", f"there is no user {name[:64]!r}")
         address = caller_of(request).address
         return _json(await people.set_disabled(name, is_disabled, person.name, address=address))
 
@@ -296,8 +300,8 @@ def _token_routes(people: People) -> list[BaseRoute]:
         try:
             await people.revoke(number, person.name, owner=person.name, address=address)
         except ConfigError:
-            detail = "You have no token with that id; GET /api/v1/tokens lists them."
-            raise Problem(404, "unknown-token", "No such token", detail) from None
+            detail = f"you have no token {number[:64]!r}; GET /api/v1/tokens lists yours"
+            raise problem("unknown-token", detail) from None
         return Response(status_code=204)
 
     return [
@@ -312,8 +316,8 @@ def _user_here(request: Request) -> Person:
     person = person_of(request)
     _no_token(person)
     if person.how == "link":
-        detail = "A one-time link has neither password nor tokens; `dripwatch user add` makes users"
-        raise Problem(403, "not-allowed", "Not allowed", f"{detail}.")
+        detail = "a one-time link has neither password nor tokens; `dripwatch user add` makes users"
+        raise problem("not-allowed", detail)
     if person.is_idle:
         raise sign_in_again()
     return person
@@ -321,16 +325,16 @@ def _user_here(request: Request) -> Person:
 
 def _no_token(person: Person) -> None:
     if person.how == "token":
-        detail = "A token may not do this; sign in with a name and a password."
-        raise Problem(403, "not-allowed", "Not allowed", detail)
+        detail = "a token may not do this; sign in with a name and a password"
+        raise problem("not-allowed", detail)
 
 
 async def _read(request: Request, kind: type[T]) -> T:
-    """The body as a Struct. Raises Problem 422 that says what is wrong with it."""
+    """The body as a Struct. Raises Problem that says what is wrong with it."""
     try:
         return msgspec.json.decode(await request.body(), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(422, "bad-body", "The body does not fit", f"{error}.") from None
+        raise problem("wrong-request", f"the body does not fit: {error}") from None
 
 
 def _json(value: Struct, status: int = 200) -> Response:
@@ -343,27 +347,16 @@ def _told() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        text = str(error)
-        raise _wrong(f"{text[:1].upper()}{text[1:]}.") from None
+        raise problem("refused", str(error)) from None
 
 
-def _wrong(detail: str) -> Problem:
-    return Problem(422, "refused", "Refused", detail)
-
-
-def _refused(request: Request, refusal: Refusal, wrong: int = 401) -> Response:
-    """The answer to a try that failed, or came too early. It never says which names there are."""
+def _refusal(refusal: Refusal, wrong: Problem) -> Problem:
+    """What a try that failed is told: `wrong`, or how long to wait. Never which names there are."""
     if refusal.why == "wrong":
-        detail = "The name or the password is wrong, or the user is disabled."
-        problem = Problem(wrong, "wrong-password", "Not signed in", detail)
-        return problem_response(problem, request.url.path)
+        return wrong
     seconds = -(-refusal.wait_ms // MS_PER_SECOND)
-    detail = f"Too many tries; the next one is looked at in {seconds} s."
+    detail = f"too many tries; the next one is looked at in {seconds} s"
     if refusal.why == "busy":
-        detail = f"Many people are signing in right now; try again in {seconds} s."
-    problem = Problem(
-        429, "too-many-attempts", "Too many attempts", detail, {"retry_after_s": seconds}
-    )
-    response = problem_response(problem, request.url.path)
-    response.headers["Retry-After"] = str(seconds)
-    return response
+        detail = f"many people are signing in right now; try again in {seconds} s"
+    headers = {"Retry-After": str(seconds)}
+    return problem("too-many-attempts", detail, headers, retry_after_s=seconds)

@@ -78,9 +78,7 @@ class House(Struct):
         return text
 
 
-async def sign_in(
-    client: httpx.AsyncClient, name: str, password: str = PASSWORD
-) -> httpx.Response:
+async def sign_in(client: httpx.AsyncClient, name: str, password: str = PASSWORD) -> httpx.Response:
     """Try to sign in."""
     return await client.post("/api/v1/session", json={"name": name, "password": password})
 
