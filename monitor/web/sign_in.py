@@ -11,12 +11,9 @@ from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
 
 from infusion.errors import ConfigError
 from infusion.units import MS_PER_SECOND
@@ -31,10 +28,12 @@ from monitor.people import (
     Right,
     Role,
 )
-from monitor.people_store import People, Refusal, Session, Token, User
-from monitor.web.callers import caller_of, session_secret
+from monitor.people_store import People, Refusal, Token, User
+from monitor.web import oidc
+from monitor.web.callers import caller_of, session_secret, set_session
 from monitor.web.guard import needs, person_of, sign_in_again
-from monitor.web.problems import Problem, problem
+from monitor.web.oidc import Provider
+from monitor.web.problems import Problem, as_problem, problem
 
 STATIC = Path(__file__).parent / "static"
 LIST_MAX = 16
@@ -120,33 +119,24 @@ async def make_link(
     return url.rstrip("/") + link_path(await people.make_link(name, roles, minutes))
 
 
-def routes(people: People) -> list[BaseRoute]:
-    """The routes about persons."""
+def routes(people: People, provider: Provider | None = None) -> list[BaseRoute]:
+    """The routes about persons; with a provider also the way to it."""
     return [
-        *_session_routes(people),
+        *_session_routes(people, has_provider=provider is not None),
+        *(oidc.routes(people, provider) if provider is not None else ()),
         *_link_routes(people),
         *_people_routes(people),
         *_token_routes(people),
     ]
 
 
-def static_files() -> ASGIApp:
-    """The folder of the page's own files, to be mounted at /static; packed, a third of the bytes."""
-    return GZipMiddleware(StaticFiles(directory=STATIC), minimum_size=500)
+def _session_routes(people: People, *, has_provider: bool) -> list[BaseRoute]:
+    html = (STATIC / "sign-in.html").read_text(encoding="utf-8")
+    if has_provider:
+        html = html.replace('<p id="provider" hidden>', '<p id="provider">')
 
-
-def set_session(response: Response, request: Request, session: Session) -> None:
-    """Give the browser the cookie of a session that has just begun."""
-    caller = caller_of(request)
-    response.set_cookie(
-        caller.cookie, session.secret, path="/", secure=caller.is_tls, httponly=True,
-        samesite="strict",
-    )  # fmt: skip
-
-
-def _session_routes(people: People) -> list[BaseRoute]:
     async def page(_request: Request) -> Response:
-        return FileResponse(STATIC / "sign-in.html")
+        return HTMLResponse(html)
 
     async def sign_in(request: Request) -> Response:
         given = await _read(request, Credentials)
@@ -217,6 +207,7 @@ def _link_routes(people: People) -> list[BaseRoute]:
         secret = request.path_params["secret"]
         session = await people.use_link(secret, caller.address, old=old)
         if session is None:
+            await people.note_refused("link", "a link that is used or too old", caller.address)
             return RedirectResponse(_LINK_OVER, 303)
         response = RedirectResponse("/", 303)
         set_session(response, request, session)
@@ -333,8 +324,8 @@ async def _read(request: Request, kind: type[T]) -> T:
     """The body as a Struct. Raises Problem that says what is wrong with it."""
     try:
         return msgspec.json.decode(await request.body(), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise problem("wrong-request", f"the body does not fit: {error}") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise as_problem(error, kind.__struct_fields__) from None
 
 
 def _json(value: Struct, status: int = 200) -> Response:

@@ -121,7 +121,8 @@ function warning() {
 }
 
 function header() {
-  document.documentElement.dataset.live = state.live;
+  const { dataset } = document.documentElement;
+  if (dataset.live !== state.live) dataset.live = state.live;
   const { silent = 0 } = state.beat;
   const words = { start: "connecting", live: "live", stale: "NOT LIVE, as of", blind: "monitor blind" };
   put(at("live"), `${words[state.live]}${state.speed > 1 && state.live !== "start" ? ` ×${state.speed}` : ""}`);
