@@ -294,7 +294,6 @@ class PeopleFile(PeopleDatabase):
                 (digest(secret), self.now_ms()),
             ).fetchone()
             if row is None:
-                self.note(database, "refused", "", "", address, "a link that is used or too old")
                 return None
             name, roles = row[0], frozenset(to_roles(row[1]))
             if database.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone():

@@ -44,9 +44,7 @@ T = TypeVar("T")
 # Passwords that may wait to be looked at, about two seconds of work.
 WAITING_MAX = 16
 BUSY_WAIT_MS = 2 * MS_PER_SECOND
-# Tries that came too early are written down together, or a flood of them would be a flood of
-# commits to the file that the monitor keeps its state in.
-EARLY_EACH_MS = 10 * MS_PER_SECOND
+TOGETHER_MS = 10 * MS_PER_SECOND
 
 
 class Refusal(Struct, frozen=True):
@@ -107,10 +105,10 @@ class People:
         self._file_thread = ThreadPoolExecutor(1, thread_name_prefix="people")
         self._hash_thread = ThreadPoolExecutor(1, thread_name_prefix="passwords")
         self._waiting = 0
-        # Tries that came too early: all of them, those not yet written down, when last.
+        # Tries that came too early.
         self.early = 0
-        self._early_unsaid = 0
-        self._early_said_ms = 0
+        # By kind: refusals that are not yet written down, and when some were (`note_refused`).
+        self._unsaid: dict[str, tuple[int, int]] = {}
         self._file: PeopleFile
         self._passwords: Passwords
 
@@ -161,7 +159,8 @@ class People:
         key, now = name.casefold(), self._now_ms()
         wait = wait_ms(self._throttle, key, address, now)
         if wait > 0:
-            await self._note_early(address, now)
+            self.early += 1
+            await self.note_refused("early", "a try before its wait was over", address)
             return Refusal("too-early", wait)
         if self._waiting >= WAITING_MAX:
             return Refusal("busy", BUSY_WAIT_MS)
@@ -201,14 +200,18 @@ class People:
 
         await self._run(work)
 
-    async def _note_early(self, address: str, now_ms: int) -> None:
-        self.early += 1
-        self._early_unsaid += 1
-        if now_ms - self._early_said_ms < EARLY_EACH_MS:
-            return
-        count, self._early_unsaid, self._early_said_ms = self._early_unsaid, 0, now_ms
-        detail = f"{count} tries came before their wait was over, the last from there"
-        await self._run(lambda: self._file.say("refused", "", "", address, detail))
+    async def note_refused(self, kind: str, detail: str, address: str) -> None:
+        """Write down a refusal of a kind that anybody can have as often as they like: the first,
+        and then all of a while together, or a flood of them would be a flood of commits to the
+        file that the monitor keeps its state in."""
+        now = self._now_ms()
+        count, said_ms = self._unsaid.get(kind, (0, 0))
+        self._unsaid[kind] = (count + 1, said_ms)
+        if now - said_ms >= TOGETHER_MS:
+            self._unsaid[kind] = (0, now)
+            if count:
+                detail = f"{detail} ({count + 1} such since the last row)"
+            await self._run(lambda: self._file.say("refused", "", "", address, detail))
 
     async def begin_external(
         self,

@@ -9,8 +9,10 @@ import re
 from msgspec import Struct
 from starlette.datastructures import Headers
 from starlette.requests import Request, cookie_parser
+from starlette.responses import Response
 from starlette.types import Scope
 
+from monitor.people_tables import Session
 from monitor.web.problems import problem
 
 COOKIE = "dripwatch_session"
@@ -124,6 +126,15 @@ def check_origin(headers: Headers, caller: Caller) -> None:
 def session_secret(headers: Headers, caller: Caller) -> str | None:
     """The secret in the session cookie, if there is one."""
     return cookie_parser(headers.get("cookie", "")).get(caller.cookie) or None
+
+
+def set_session(response: Response, request: Request, session: Session) -> None:
+    """Give the browser the cookie of a session that has just begun."""
+    caller = caller_of(request)
+    response.set_cookie(
+        caller.cookie, session.secret, path="/", secure=caller.is_tls, httponly=True,
+        samesite="strict",
+    )  # fmt: skip
 
 
 def is_tls_of(scope: Scope, headers: Headers, settings: GuardSettings) -> bool:

@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-import structlog
 from msgspec import Struct
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -36,11 +35,9 @@ from monitor.web.callers import (
     is_tls_of,
     session_secret,
 )
-from monitor.web.problems import Problem, problem, problem_response
+from monitor.web.problems import Problem, as_problem, problem, problem_response
 
 BODY_MAX = 64 * 1024
-
-log = structlog.get_logger()
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PUBLIC = frozenset({"/health/live", "/health/ready", "/sign-in", "/favicon.ico"})
@@ -143,13 +140,8 @@ class Guard:
         outgoing = _with_headers(send, path, is_tls=is_tls and not self._settings.is_loopback)
         try:
             passage = await self._let_in(scope, receive)
-        except Problem as found:
-            await problem_response(found, path)(scope, receive, outgoing)
-            return
-        except StoreError as error:
-            log.error("nobody can be let in", error=str(error))
-            detail = "the store of the monitor failed; its log says why"
-            await problem_response(problem("store-failed", detail), path)(scope, receive, outgoing)
+        except (Problem, StoreError) as error:
+            await problem_response(as_problem(error), path)(scope, receive, outgoing)
             return
         if isinstance(passage, Response):
             await passage(scope, receive, outgoing)

@@ -16,12 +16,16 @@ import uvicorn
 from msgspec import Meta, Struct
 
 from infusion.errors import ConfigError
+from monitor.web.connection import Connection
 
 DEFAULT_PORT = 8420
 # How long an answer that is on its way may take once the monitor stops.
 GRACE_S = 1
 # What may wait to be accepted.
 BACKLOG = 1_024
+# What the kernel holds for one connection, which each accepted one takes over. By itself it would
+# hold megabytes for a viewer that is slow, and show her what was true long ago.
+SEND_BYTES = 128 * 1024
 
 Text = Annotated[str, Meta(min_length=1, max_length=4_096)]
 
@@ -129,6 +133,7 @@ class WebServer:
         listening = socket.socket(family)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
             listening.bind((address.host, address.port))
             listening.listen(BACKLOG)
         except OSError:
@@ -143,6 +148,7 @@ class WebServer:
         assert self._socket is not None, "open comes first"
         config = uvicorn.Config(
             app,
+            http=Connection,
             lifespan="off",
             log_config=None,
             access_log=False,

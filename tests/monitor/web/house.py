@@ -13,14 +13,16 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from monitor.people import ALL_RIGHTS, Right, Role
 from monitor.people_store import People
 from monitor.web.callers import GuardSettings
 from monitor.web.guard import Guard, needs, person_of
-from monitor.web.problems import Problem, problem_response
+from monitor.web.oidc import Provider
+from monitor.web.problems import exception_handlers
 from monitor.web.server import WebSection, WebServer
-from monitor.web.sign_in import routes, static_files
+from monitor.web.sign_in import STATIC, routes
 
 # As weak as the library allows: these tests are not about the time that a hash takes.
 WEAK = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -50,6 +52,8 @@ class House(Struct):
     url: str
     people: People
     clock: Clock
+    # Who has come into the room `act` to do something.
+    acts: list[str]
 
     async def add(self, name: str, *roles: Role) -> None:
         """Add a user with the password of all."""
@@ -83,13 +87,16 @@ async def sign_in(client: httpx.AsyncClient, name: str, password: str = PASSWORD
     return await client.post("/api/v1/session", json={"name": name, "password": password})
 
 
-def rooms() -> list[BaseRoute]:
+def rooms(acts: list[str]) -> list[BaseRoute]:
     """A route for each right, a stream, the page, and what takes a body."""
 
     def room(right: Right) -> Route:
         @needs(right)
         async def enter(request: Request) -> Response:
-            return PlainTextResponse(f"{person_of(request).name} may {right}")
+            name = person_of(request).name
+            if right == "act" and request.method == "POST":
+                acts.append(name)
+            return PlainTextResponse(f"{name} may {right}")
 
         return Route(f"/api/v1/rooms/{right}", enter, methods=["GET", "POST"])
 
@@ -114,26 +121,22 @@ def rooms() -> list[BaseRoute]:
         Route("/metrics", lambda _: PlainTextResponse("pumps 1")),
         Route("/api/v1/echo", echo, methods=["POST", "DELETE"]),
         Route("/api/v1/stream", stream),
-        Mount("/static", static_files()),
+        Mount("/static", StaticFiles(directory=STATIC)),
         *(room(right) for right in ALL_RIGHTS),
     ]
 
 
-async def _tell(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return problem_response(error, request.url.path)
-
-
 @contextlib.asynccontextmanager
 async def house(
-    *, store: Path | None = None, more: list[BaseRoute] | None = None, **settings: Any
+    *, store: Path | None = None, provider: Provider | None = None, **settings: Any
 ) -> AsyncIterator[House]:
     """A house with its server; `settings` are the guard's."""
     clock = Clock()
+    acts: list[str] = []
     async with People(store, now_ms=clock, hasher=WEAK) as people:
         app = Starlette(
-            routes=[*routes(people), *(more or []), *rooms()],
-            exception_handlers={Problem: _tell},
+            routes=[*routes(people, provider), *rooms(acts)],
+            exception_handlers=exception_handlers(),
         )
         server = WebServer(WebSection(listen="0"))
         server.open()
@@ -142,7 +145,7 @@ async def house(
         )
         await asyncio.wait_for(server.started.wait(), WAIT_S)
         try:
-            yield House(server.url, people, clock)
+            yield House(server.url, people, clock, acts)
         finally:
             server.stop()
             await asyncio.wait_for(serving, WAIT_S)
