@@ -9,6 +9,7 @@ from monitor.web.api.office import Office
 from monitor.web.callers import GuardSettings
 from monitor.web.guard import Guard
 from monitor.web.hub import Hub
+from monitor.web.oidc import Provider
 from monitor.web.ward import Ward
 
 
@@ -17,6 +18,7 @@ def create_app(
     people: People,
     hub: Hub,
     settings: GuardSettings | None = None,
+    provider: Provider | None = None,
     office: Office | None = None,
 ) -> ASGIApp:
     """The application. `hub` is of the same ward, and is closed by who serves the application.
@@ -27,7 +29,7 @@ def create_app(
         routes=[
             *health.routes(ward),
             *stream.routes(ward, hub),
-            *sign_in.routes(people),
+            *sign_in.routes(people, provider),
             *(api.routes(office) if office is not None else ()),
             *problems.routes(),
             *static_files.routes(),
