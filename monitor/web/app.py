@@ -4,7 +4,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from monitor.people_store import People
-from monitor.web import api, health, problems, sign_in, static_files, stream
+from monitor.web import api, health, metrics, problems, sign_in, static_files, stream
 from monitor.web.api.office import Office
 from monitor.web.callers import GuardSettings
 from monitor.web.guard import Guard
@@ -23,11 +23,14 @@ def create_app(
 ) -> ASGIApp:
     """The application. `hub` is of the same ward, and is closed by who serves the application.
 
-    Without an `office` there is no API but the stream and what is about people.
+    `provider` lets people sign in elsewhere; None where they do so here. Without an `office` there
+    is no API but the stream and what is about people.
     """
+    guarded = settings or GuardSettings()
     app = Starlette(
         routes=[
             *health.routes(ward),
+            *metrics.routes(ward, hub, hub.version, is_open=guarded.metrics_open),
             *stream.routes(ward, hub),
             *sign_in.routes(people, provider),
             *(api.routes(office) if office is not None else ()),
@@ -36,4 +39,4 @@ def create_app(
         ],
         exception_handlers=problems.exception_handlers(),
     )
-    return Guard(app, people, settings or GuardSettings())
+    return Guard(app, people, guarded)
