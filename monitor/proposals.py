@@ -66,9 +66,9 @@ class Proposal(Struct, frozen=True, kw_only=True, omit_defaults=True):
     against: int
     prescription: Prescription
     changes: tuple[str, ...]
+    state: State
     warnings: tuple[str, ...] = ()
     text: str = ""
-    state: State = "proposed"
     steps: tuple[ProposalStep, ...] = ()
 
 

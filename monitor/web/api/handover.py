@@ -13,6 +13,7 @@ from monitor.web.api.alerts import open_of, worst_first
 from monitor.web.api.office import Office
 from monitor.web.operations import PREFIX, Call, Operation, Site
 from monitor.web.problems import problem
+from monitor.web.rows import is_silent
 
 # A shift of 8 h [A].
 SHIFT_MS = 8 * MS_PER_HOUR
@@ -21,7 +22,6 @@ SINCE_MS_MAX = 7 * 24 * MS_PER_HOUR
 ITEMS_MAX = 500
 ROWS_AT_ONCE = 500
 ROWS_TIMES = 4
-SILENT = ("no-telemetry", "pump-offline")
 
 
 class HandoverQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,14 +44,14 @@ class OrderChange(Struct, frozen=True, omit_defaults=True):
     prescription: Prescription
 
 
-class SilentPump(Struct, frozen=True):
-    """A pump that is not heard: what it does is not known. `heard_ms` is on its own clock."""
+class SilentPump(Struct, frozen=True, omit_defaults=True):
+    """A pump that is not heard: what it does is not known. `heard_ms` is on its own clock; without
+    it, it never was."""
 
     key: str
     site: str
     pump: str
-    heard_ms: int | None
-    alert: str
+    heard_ms: int | None = None
 
 
 class Handover(Struct, frozen=True):
@@ -113,17 +113,14 @@ async def show_handover(office: Office, call: Call[HandoverQuery]) -> Handover:
 
 
 def silent_pumps(monitor: Monitor, site: str = "") -> list[SilentPump]:
-    """Pumps that are not heard: the alert that says so is open, be it behind another one."""
-    found = []
-    for key, state in monitor.pumps.items():
-        if site and state.site != site:
-            continue
-        tracks = state.board.tracks
-        alert = next((t.alert for rule in SILENT if (t := tracks.get(rule)) and t.alert), None)
-        if alert is not None:
-            heard_ms = state.edge.time_ms if state.edge is not None else None
-            found.append(SilentPump(key, state.site, state.pump, heard_ms, alert.id))
-    return sorted(found, key=lambda each: each.key)
+    """Pumps that the monitor knows that it does not hear, by name."""
+    return [
+        SilentPump(
+            key, state.site, state.pump, state.edge.time_ms if state.edge is not None else None
+        )
+        for key, state in sorted(monitor.pumps.items())
+        if (not site or state.site == site) and is_silent(state.board)
+    ]
 
 
 async def _acts(office: Office, since_ms: int, site: str) -> tuple[list[Audit], bool]:

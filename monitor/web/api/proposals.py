@@ -113,6 +113,7 @@ async def propose_order(office: Office, call: Call[OrderBody]) -> Proposal:
                 changes=found.changes,
                 warnings=found.warnings,
                 text=body.text,
+                state="proposed",
             ),
             role_of(call.person, "order"),
         )

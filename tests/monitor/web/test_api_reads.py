@@ -71,7 +71,7 @@ async def test_pumps_are_found_by_site_text_and_worst_alert(ann: httpx.AsyncClie
 async def test_a_pump_is_shown_whole(house: ApiHouse, ann: httpx.AsyncClient) -> None:
     view = told(await ann.get("/pumps/home/P-03"))
     assert view["row"]["worst"] == "high"
-    assert [alert["rule"] for alert in view["alerts"]][0] == "downstream-occlusion"
+    assert view["alerts"][0]["rule"] == "downstream-occlusion"
     assert view["unseen"] == []
     dose = view["doses"]["therapy"]
     assert 0 < dose["delivered_iu"] < dose["expected_iu"]
@@ -123,8 +123,11 @@ async def test_a_trend_has_samples_results_and_marks(
     assert trend["samples"][0]["level_high"] == 0.2
     assert set(trend["samples"][1]) == {"time_ms", "delivered_iu", "rate_ml_h", "flow_ml_h"}
     assert [each["specimen"] for each in trend["results"]] == ["S-1"]
-    (mark,) = [each for each in trend["marks"] if each["change"] == "raised"]
-    assert (mark["rule"], mark["priority"]) == ("downstream-occlusion", "high")
+    raised = [(each["rule"], each["priority"]) for each in trend["marks"]]
+    assert ("downstream-occlusion", "high") in raised
+    assert [each["time_ms"] for each in trend["marks"]] == sorted(
+        each["time_ms"] for each in trend["marks"]
+    )
     assert trend["is_whole"]
     bounds = {"from_ms": T0 + 10 * MINUTE, "to_ms": T0 + 25 * MINUTE}
     part = told(await ann.get("/pumps/home/P-03/trend", params=bounds))
@@ -188,8 +191,8 @@ async def test_pages_of_alerts_hold_still_while_alerts_change(
     told_ids = [each["id"] for each in (*first["items"], *rest)]
     over = next(each for each in before if "/P-08/" in each)
     assert told_ids == [each for each in before if each != over]
-    now = [each["id"] for each in told(await ann.get("/alerts"))["items"]]
-    assert "/P-01/air-in-line/" in now[2]
+    new = {each["id"] for each in told(await ann.get("/alerts"))["items"]} - set(told_ids)
+    assert [each.split("/")[1:3] for each in new] == [["P-01", "air-in-line"]]
     noted = next(each for each in rest if each["pump"] == "P-13")
     assert noted["facts"]["notes"][-1]["text"] == "seen to"
 
@@ -212,9 +215,7 @@ def test_walks_are_bounded() -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "!!", cursor("pumps", "a"), "AAAA", "é"])
-async def test_a_cursor_that_was_never_given_is_refused(
-    ann: httpx.AsyncClient, text: str
-) -> None:
+async def test_a_cursor_that_was_never_given_is_refused(ann: httpx.AsyncClient, text: str) -> None:
     response = await ann.get("/therapies", params={"cursor": text})
     assert (response.status_code, slug(response)) == (422, "refused")
     assert "cursor" in detail(response)
@@ -265,7 +266,7 @@ async def test_the_hand_over_says_what_the_next_shift_must_know(
     assert report["alerts"][0]["priority"] == "high"
     assert [each["rule"] for each in report["unseen"]] == ["air-in-line"]
     assert [each["pump"] for each in report["snoozed"]] == ["P-08"]
-    assert [act["act"]["what"] for act in report["acts"]][0] == "snooze"
+    assert report["acts"][0]["act"]["what"] == "snooze"
     assert [each["pump"] for each in report["silent"]] == ["P-11"]
     assert len(report["orders"]) == 14
     assert report["orders"][0]["rate_ml_h"] == 14.4
