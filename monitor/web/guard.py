@@ -122,14 +122,15 @@ class Guard:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, people: People, settings: GuardSettings) -> None:
-        self._app = app
+        # What is behind the door.
+        self.app = app
         self._people = people
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request in, or answer it here."""
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         if scope["type"] != "http":
             # The page has no web sockets.
@@ -147,7 +148,7 @@ class Guard:
             await passage(scope, receive, outgoing)
             return
         inner = _Passage(receive, outgoing, passage, self._settings.recheck_s)
-        await self._app(passage.scope, inner.receive, inner.send)
+        await self.app(passage.scope, inner.receive, inner.send)
 
     async def _let_in(self, scope: Scope, receive: Receive) -> "_Admitted | Response":
         headers = Headers(scope=scope)

@@ -134,7 +134,7 @@ class Hub:
         self.totals = HubTotals()
         self.is_closed = False
         self._ward = ward
-        self._version = version
+        self.version = version
         self._viewers_max = viewers_max
         self._flush_s = flush_s
         self._stalled_s = stalled_s
@@ -403,7 +403,7 @@ class Hub:
             "now_ms": ward.now_ms(),
             "speed": ward.speed,
             "instance": ward.instance,
-            "version": self._version,
+            "version": self.version,
             "person": listener.person,
             "broker": broker,
             "silent": silent,

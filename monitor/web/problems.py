@@ -355,7 +355,7 @@ def exception_handlers() -> dict[Any, Handler]:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    return problem_response(as_problem(error), request.url.path)
+    return problem_response(as_problem(error), request.scope["path"])
 
 
 # --- what each means -----------------------------------------------------------------------------

@@ -43,7 +43,9 @@ def test_no_text_becomes_markup_and_nothing_comes_from_afar(path: Path) -> None:
     assert offences(path.read_text()) == []
 
 
-@pytest.mark.skipif(TSC is None, reason="there is no tsc on this machine: npm install -g typescript")
+@pytest.mark.skipif(
+    TSC is None, reason="there is no tsc on this machine: npm install -g typescript"
+)
 def test_types() -> None:
     """tsc finds nothing wrong with the scripts and their JSDoc."""
     assert TSC is not None
