@@ -6,7 +6,7 @@ out: what nobody expected is logged, and answered without its text.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -200,27 +200,54 @@ def problem_response(found: Problem, instance: str = "") -> Response:
 
 _PLACE = re.compile(r"(?P<what>.*?)(?: - at `(?P<place>[^`]*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+_WORD = re.compile(r"Invalid (?:enum )?value '(?P<word>.*)'", re.DOTALL)
+_QUOTED = re.compile(r"`([^`]*)`")
+_PATTERN = re.compile(r"matching regex '(.*)'", re.DOTALL)
+NAME_WORDS = "of 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit"
+# What JSON calls a type, and what people do.
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object with fields",
+    "null": "nothing",
+    "object | null": "an object with fields, or nothing",
+    "int | null": "a whole number",
+    "float | null": "a number",
+    "str | null": "text",
+    "bool | null": "true or false",
+}
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 
 
-def as_problem(error: Exception, fields: tuple[str, ...] = ()) -> Problem:
-    """The problem that an error is. `fields` are those of the body, to name the nearest one.
+def as_problem(
+    error: Exception, fields: Mapping[str, Sequence[str]] | None = None, *, noun: str = "field"
+) -> Problem:
+    """The problem that an error is.
 
-    What nobody expected is logged, and its text is kept inside.
+    `fields` are those that the body or query has, each with the words that it takes if it takes no
+    others, to say what would be right; what is wrong is called by the noun. What nobody expected is
+    logged, and its text is kept inside.
     """
+    if isinstance(error, msgspec.ValidationError):
+        return _of_validation(error, fields or {}, noun)
     for kind, translate in _TRANSLATIONS.items():
         if isinstance(error, kind):
-            return translate(error, fields)
+            return translate(error)
     log.error("unexpected error in an answer", exc_info=error)
     return problem("unexpected", "something went wrong inside; the monitor's log says what")
 
 
-def _of_problem(error: Any, _fields: tuple[str, ...]) -> Problem:
+def _of_problem(error: Any) -> Problem:
     assert isinstance(error, Problem)
     return error
 
 
-def _of_validation(error: Any, fields: tuple[str, ...]) -> Problem:
+def _of_validation(
+    error: msgspec.ValidationError, fields: Mapping[str, Sequence[str]], noun: str
+) -> Problem:
     """A field that is wrong: where, and what would be right, in words."""
     match = _PLACE.fullmatch(str(error))
     assert match is not None, "the pattern takes any text"
@@ -228,16 +255,31 @@ def _of_validation(error: Any, fields: tuple[str, ...]) -> Problem:
     missing, unknown = _MISSING.fullmatch(what), _UNKNOWN.fullmatch(what)
     if missing is not None:
         name = _joined(place, missing["name"])
-        return problem("wrong-field", f"the field {name!r} is missing; give it", field=name)
+        return problem("wrong-field", f"the {noun} {name!r} is missing; give it", field=name)
     if unknown is not None:
-        name = _joined(place, unknown["name"])
+        name = _joined(place, unknown["name"][:64])
         hint = f"; {nearest(unknown['name'], fields)}" if fields and not place else ""
-        return problem("wrong-field", f"there is no field {name!r}{hint}", field=name)
-    what = what.replace("`", "").replace("matching regex", "that matches")
+        return problem("wrong-field", f"there is no {noun} {name!r}{hint}", field=name)
+    word, words = _WORD.fullmatch(what), fields.get(place)
+    if word is not None and words:
+        hint = nearest(word["word"], words)
+        detail = f"the {noun} {place!r}: {word['word'][:64]!r} is no word for it; {hint}"
+        return problem("wrong-field", detail, field=place)
+    what = _PATTERN.sub(_like, what)
+    what = _QUOTED.sub(lambda found: _TYPES.get(found[1], found[1]), what)
     what = what[:1].lower() + what[1:]
     if not place:
         return problem("wrong-field", f"the body: {what}")
-    return problem("wrong-field", f"the field {place!r}: {what}", field=place)
+    return problem("wrong-field", f"the {noun} {place!r}: {what}", field=place)
+
+
+def _like(match: re.Match[str]) -> str:
+    """What a text must be like that a pattern asks for."""
+    parts = match[1].count("/")
+    if not match[1].startswith(("^[A-Za-z0-9]", "^$|^[A-Za-z0-9]")):
+        return f"like {match[1]}"
+    names = {1: "site/pump", 3: "site/pump/rule/onset, the id of an alert"}
+    return f"like {names[parts]}" if parts in names else NAME_WORDS
 
 
 def _field(place: str) -> str:
@@ -249,35 +291,35 @@ def _joined(place: str, name: str) -> str:
     return f"{place}.{name}" if place else name
 
 
-def _of_decoding(error: Any, _fields: tuple[str, ...]) -> Problem:
+def _of_decoding(error: Any) -> Problem:
     return problem("wrong-request", f"the body is not valid JSON: {error}")
 
 
-def _of_recursion(_error: Any, _fields: tuple[str, ...]) -> Problem:
+def _of_recursion(_error: Any) -> Problem:
     return problem("wrong-request", "the body is nested too deeply")
 
 
-def _of_message(error: Any, _fields: tuple[str, ...]) -> Problem:
+def _of_message(error: Any) -> Problem:
     assert isinstance(error, MessageError)
     if error.kind == "busy":
         return problem("busy", str(error), {"Retry-After": str(RETRY_S)})
     return problem("refused", str(error), kind=error.kind)
 
 
-def _of_store(error: Any, _fields: tuple[str, ...]) -> Problem:
+def _of_store(error: Any) -> Problem:
     # The text names the file, which is nobody's business on the page.
     log.error("the store failed in an answer", error=str(error))
     detail = "the store of the monitor failed; its log says why. Nothing was done"
     return problem("store-failed", detail, {"Retry-After": str(RETRY_S)})
 
 
-def _of_ending(error: Any, _fields: tuple[str, ...]) -> Problem:
+def _of_ending(error: Any) -> Problem:
     log.warning("the monitor ended before an answer", error=str(error))
     detail = "the monitor is ending; look whether it was done when it is back"
     return problem("not-ready", detail, {"Retry-After": str(RETRY_S)})
 
 
-def _of_http(error: Any, _fields: tuple[str, ...]) -> Problem:
+def _of_http(error: Any) -> Problem:
     assert isinstance(error, HTTPException)
     status = error.status_code
     slug = {404: "not-found", 405: "wrong-method", 413: "too-large", 415: "not-json"}.get(status)
@@ -292,9 +334,8 @@ def _of_http(error: Any, _fields: tuple[str, ...]) -> Problem:
     return Problem(status, slug, title, f"{error.detail or title}", headers=headers)
 
 
-_TRANSLATIONS: dict[type[Exception], Callable[[Any, tuple[str, ...]], Problem]] = {
+_TRANSLATIONS: dict[type[Exception], Callable[[Any], Problem]] = {
     Problem: _of_problem,
-    msgspec.ValidationError: _of_validation,
     msgspec.DecodeError: _of_decoding,
     UnicodeError: _of_decoding,
     RecursionError: _of_recursion,
@@ -314,7 +355,7 @@ def exception_handlers() -> dict[Any, Handler]:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    return problem_response(as_problem(error), request.url.path)
+    return problem_response(as_problem(error), request.scope["path"])
 
 
 # --- what each means -----------------------------------------------------------------------------

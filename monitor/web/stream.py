@@ -43,6 +43,7 @@ def routes(ward: Ward, hub: Hub) -> list[BaseRoute]:
         if hub.is_closed or not ward.is_ready:
             raise problem("not-ready", "the monitor is starting or ending; try again", again)
         if hub.is_full:
+            hub.totals.refused += 1
             detail = f"{hub.viewers} viewers are listening, which is as many as may; close a page"
             raise problem("busy", detail, again)
         person = person_of(request)

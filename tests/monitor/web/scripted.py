@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from infusion.clinical import LabResult, Report
+from infusion.errors import MessageError
 from infusion.messages import Act, AlertChange, Audit, Message, PumpMessage, encode
 from infusion.monitor import Monitor
 from infusion.prescription import Prescription
@@ -112,6 +113,8 @@ class ScriptedWard:
         audits = [*self.monitor.audits]
         self.monitor.audits.clear()
         self._tell([*said, *audits], {f"{site}/{act.pump}"})
+        if not audits:
+            raise MessageError("again", f"the act {act.act!r} was stored already; see the history")
         return audits[-1]
 
     def _tell(self, said: Sequence[AlertChange | Audit], keys: set[str]) -> None:
