@@ -57,8 +57,9 @@ LINK_MINUTES_MAX = 24 * 60
 TOKEN_DAYS = 30
 TOKEN_DAYS_MAX = 366
 
-# NIST SP 800-63B-4 asks for 15 characters where a password is all there is, 8 beside a second
-# factor, at least 64 allowed, and no rules of composition [M]; 12 is ours, between the two [A].
+# NIST SP 800-63B-4 asks for 15 characters where a password is all there is and 8 beside a second
+# factor, takes at least 64, and forbids rules of composition [V2]. 12 is ours [A]: tries are slowed
+# down here and 64 MiB of argon2id lie before each guess at a stolen file; raise it where you must.
 PASSWORD_MIN = 12
 PASSWORD_MAX = 128
 # What a password has apart from its owner's name and from words that anybody here would try.

@@ -33,6 +33,9 @@ def group() -> None:
 _store = click.option(
     "--store", metavar="FILE", help="SQLite file with the monitor's state (as config/monitor.toml)"
 )
+_roles = click.option(
+    "--role", "roles", multiple=True, metavar="ROLE", help=f"{', '.join(ALL_ROLES)}; repeatable"
+)
 _stdin = click.option(
     "--password-stdin", "from_stdin", is_flag=True, help="read the password from standard input"
 )
@@ -40,9 +43,7 @@ _stdin = click.option(
 
 @group.command()
 @click.argument("name")
-@click.option(
-    "--role", "roles", multiple=True, metavar="ROLE", help=f"{', '.join(ALL_ROLES)}; repeatable"
-)
+@_roles
 @_stdin
 @_store
 def add(*, name: str, roles: tuple[str, ...], from_stdin: bool, store: str | None) -> None:
@@ -105,6 +106,20 @@ def enable(*, name: str, store: str | None) -> None:
 
     def work(people: PeopleFile) -> str:
         return f"{people.set_disabled(name, False, _by()).name} may sign in again"
+
+    _run(store, work)
+
+
+@group.command()
+@click.argument("name")
+@_roles
+@_store
+def roles(*, name: str, roles: tuple[str, ...], store: str | None) -> None:
+    """Give a user NAME other roles, instead of all they had."""
+
+    def work(people: PeopleFile) -> str:
+        user = people.set_roles(name, read_roles(roles), _by())
+        return f"{user.name} is {', '.join(user.roles)} from now on"
 
     _run(store, work)
 

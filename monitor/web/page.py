@@ -1,10 +1,16 @@
 """The page of one monitor: people, hub and server, made together and ended together."""
 
+from importlib.metadata import version
 from pathlib import Path
 
-from starlette.applications import Starlette
-
-from monitor.web.server import WebSection, WebServer
+from monitor.drug_library import read_library
+from monitor.people_store import People
+from monitor.proposal_store import ProposalStore
+from monitor.web.api.office import Office
+from monitor.web.app import create_app
+from monitor.web.callers import GuardSettings
+from monitor.web.hub import Hub
+from monitor.web.server import WebSection, WebServer, check
 from monitor.web.ward import Ward
 
 
@@ -16,6 +22,7 @@ class Page:
     ) -> None:
         self._section = section
         self._store = store
+        self._hub: Hub | None = None
         self._server = WebServer(section)
         self._server.open(or_any_port=or_any_port)
 
@@ -25,9 +32,24 @@ class Page:
         return self._server.url
 
     async def run(self, ward: Ward) -> None:
-        """Serve until `stop`."""
-        await self._server.serve(Starlette())
+        """Serve until `stop`. Raises StoreError and ConfigError."""
+        section = self._section
+        settings = GuardSettings(
+            hosts=frozenset(section.hosts),
+            is_loopback=check(section).is_loopback,
+            behind_proxy=section.behind_proxy,
+            metrics_open=section.metrics_open,
+        )
+        async with People(self._store) as people, ProposalStore(self._store) as proposals:
+            hub = self._hub = Hub(ward, version("dripwatch"))
+            office = Office(ward, proposals, library=read_library(), viewers=lambda: hub.viewers)
+            try:
+                await self._server.serve(create_app(ward, people, hub, settings, office=office))
+            finally:
+                hub.close()
 
     def stop(self) -> None:
         """End `run`; streams that are open end first."""
+        if self._hub is not None:
+            self._hub.close()
         self._server.stop()

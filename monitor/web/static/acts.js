@@ -78,8 +78,7 @@ export function ask(shown, app) {
       el("label", {}, radios[index], el("span", {}, el("b", { text: WORDS[what][0] }), ` ${WORDS[what][1]}`)))),
     ...lines, el("datalist", { id: "act-whom" }, ...WHOM.map((value) => el("option", { value }))), answer,
     el("p", { class: "buttons" }, el("button", { type: "button", text: "Cancel", on: { click: () => dialog.close() } }), go));
-  const dialog = el("dialog", { "aria-labelledby": "act-title", on: { close: () => (dialog.remove(), back?.focus()) } }, form);
-  const back = /** @type {HTMLElement | null} */ (document.activeElement);
+  const dialog = el("dialog", { "aria-labelledby": "act-title", on: { close: () => dialog.remove() } }, form);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     /** @type {Options} */

@@ -21,8 +21,12 @@ const VIEWS = [
   [/^\/people$/, "/people", "People", () => view("people")],
   [/^\/pump\/(?<site>[^/]+)\/(?<pump>[^/]+)$/, "", "Pump", () => view("pump")],
 ];
-/** @param {string} name @returns {Promise<View>} */
-const view = (name) => import(`./${name}.js`);
+/** A view that is not needed at first brings its sheet along. @param {string} name @returns {Promise<View>} */
+async function view(name) {
+  const sheet = el("link", { rel: "stylesheet", href: "/static/views.css", id: "views" });
+  if (!document.getElementById("views")) await new Promise((resolve) => (document.head.append(sheet), (sheet.onload = sheet.onerror = resolve)));
+  return import(`./${name}.js`);
+}
 const HELP = { "j / k": "next, previous alert", t: "take", a: "acknowledge", m: "more: hand on, release, decline, note, pause sound, snooze", "/": "search", "?": "this help" };
 const ANSWER_MS = 30_000;
 const LOOK_MS = 250;
@@ -121,7 +125,8 @@ function warning() {
 }
 
 function header() {
-  document.documentElement.dataset.live = state.live;
+  const { dataset } = document.documentElement;
+  if (dataset.live !== state.live) dataset.live = state.live;
   const { silent = 0 } = state.beat;
   const words = { start: "connecting", live: "live", stale: "NOT LIVE, as of", blind: "monitor blind" };
   put(at("live"), `${words[state.live]}${state.speed > 1 && state.live !== "start" ? ` ×${state.speed}` : ""}`);

@@ -9,9 +9,10 @@ import { calls, MARKS, pumpOf, RANKS, state, subscribe } from "./state.js";
 
 export const title = "Worklist";
 const ROWS_MAX = 150;
+const DENSE = 8;
 /** Who does not move for so long is not reading: the list goes on. */
 const REST_MS = 15_000;
-const HEADS = ["Priority", "Pump", "What, and what to look at first", "Since", "Who", "Dose so far", "Do"];
+const HEADS = ["Priority", "Pump", "What, and what to look at first", "Since", "Who", "Dose", "Do"];
 const FILTERS = {
   priority: ["Priority", { "": "all priorities", high: "HIGH", "high,medium": "HIGH, MEDIUM", "high,medium,low": "HIGH to LOW" }],
   taken: ["Whose", { "": "everybody's", free: "nobody's", mine: "mine", taken: "taken" }],
@@ -188,6 +189,7 @@ export function mount(root, _params, app) {
     const gone = unseen.map((alert) => /** @type {Row} */ (rows.get(alert.id)).node);
     arrange(past.body, gone.filter((node) => !holds || node.parentNode !== open.body));
     pastHead.hidden = past.table.hidden = !unseen.length;
+    open.table.classList.toggle("dense", some.length > DENSE);
     const missing = holds ? fresh : [];
     pill.hidden = !missing.length;
     pill.className = `pill ${missing[0]?.priority}`;

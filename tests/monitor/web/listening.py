@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from infusion.messages import Alert
 from monitor.people_store import People
+from monitor.proposal_store import ProposalStore
+from monitor.web.api.office import Office
 from monitor.web.app import create_app
 from monitor.web.callers import GuardSettings
 from monitor.web.hub import Hub
@@ -148,12 +150,16 @@ async def served(
     """A ward behind the whole application on a real server; `settings` are the guard's."""
     hub = hub or Hub(ward, "test")
     clock = Clock()
-    async with People(None, now_ms=clock, hasher=WEAK) as people:
+    async with (
+        People(None, now_ms=clock, hasher=WEAK) as people,
+        ProposalStore(None) as proposals,
+    ):
         await people.add(NAME, ["nurse"], "correct horse battery", "test")
         token, _ = await people.issue_token(NAME, ["read", "metrics"], 1, "test")
         server = WebServer(WebSection(listen=listen))
         server.open()
-        app = create_app(ward, people, hub, GuardSettings(**settings))
+        office = Office(ward, proposals, viewers=lambda: hub.viewers)
+        app = create_app(ward, people, hub, GuardSettings(**settings), office=office)
         serving = asyncio.create_task(server.serve(app), name="served")
         await asyncio.wait_for(server.started.wait(), WAIT_S)
         try:

@@ -6,6 +6,8 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from monitor.people_store import People
+from monitor.proposal_store import ProposalStore
+from monitor.web.api.office import Office
 from monitor.web.app import create_app
 from monitor.web.guard import Guard, right_of
 from monitor.web.hub import Hub
@@ -28,8 +30,8 @@ OF_NOBODY = {("/api/v1/session", "POST")}
 async def test_every_route_of_the_api_says_who_may() -> None:
     """By `needs`, or it is one of the few that are about oneself; a new one cannot be forgotten."""
     ward = ScriptedWard()
-    async with People(None) as people:
-        app = create_app(ward, people, Hub(ward, "test"))
+    async with People(None) as people, ProposalStore(None) as proposals:
+        app = create_app(ward, people, Hub(ward, "test"), office=Office(ward, proposals))
     assert isinstance(app, Guard)
     assert isinstance(app.app, Starlette)
     routes = [each for each in app.app.routes if isinstance(each, Route)]

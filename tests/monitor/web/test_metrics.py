@@ -85,9 +85,9 @@ async def test_the_document_holds_what_is_exposed_and_nothing_else() -> None:
 
 
 async def test_open_metrics_for_those_who_ask() -> None:
-    async with served(ScriptedWard()) as service:
-        async with service.client(accept="application/openmetrics-text; version=1.0.0") as client:
-            answer = await client.get("/metrics")
+    accept = "application/openmetrics-text; version=1.0.0"
+    async with served(ScriptedWard()) as service, service.client(accept=accept) as client:
+        answer = await client.get("/metrics")
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.text.endswith("# EOF\n")
 

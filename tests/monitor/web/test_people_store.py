@@ -17,11 +17,11 @@ from monitor.people import Person
 from monitor.people_file import (
     LINKS_MAX,
     SESSIONS_EACH_MAX,
-    TOKENS_EACH_MAX,
     USERS_MAX,
     PeopleFile,
 )
 from monitor.people_store import Passwords, People, Refusal, Session
+from monitor.people_tokens import TOKENS_EACH_MAX
 from tests.monitor.web.house import PASSWORD, WEAK, Clock
 
 
@@ -122,9 +122,12 @@ async def test_roles_hold_as_they_are_now(tmp_path: Path) -> None:
         await found.add("ann", ["nurse"], PASSWORD, "test")
         secret = (await session(found)).secret
         text, _ = await found.issue_token("ann", ["read", "act"], 1, "test")
-        with sqlite3.connect(path) as database:
+        elsewhere = PeopleFile(path)
+        assert elsewhere.set_roles("ANN", frozenset({"viewer"}), "test").roles == ["viewer"]
+        # As a newer version might write, which has more roles.
+        with elsewhere.writing() as database:
             database.execute("UPDATE users SET roles = 'viewer wizard'")
-        database.close()
+        elsewhere.close()
         for person in (await found.of_session(secret), await found.of_token(text)):
             assert person is not None
             assert person.roles == {"viewer"}
@@ -200,12 +203,13 @@ async def test_a_hash_with_other_parameters_is_renewed(tmp_path: Path) -> None:
 
 
 def test_passwords_are_argon2id_as_strong_as_the_library_says() -> None:
-    """RFC 9106's second choice at the least: 64 MiB, three passes."""
+    """64 MiB and three passes, on one core: the monitor has the others."""
     hashed = Passwords().hash(PASSWORD, "ann")
     found = argon2.extract_parameters(hashed)
     assert found.type is argon2.Type.ID
     assert found.memory_cost >= 64 * 1_024
     assert found.time_cost >= 3
+    assert found.parallelism == 1
     passwords = Passwords(WEAK)
     assert passwords.is_right("zwölf Zeichen", passwords.hash("zwo\u0308lf Zeichen", "ann"))
     assert not passwords.is_right(PASSWORD, None)
@@ -214,7 +218,7 @@ def test_passwords_are_argon2id_as_strong_as_the_library_says() -> None:
 
 
 async def test_the_time_of_a_refusal_tells_nothing() -> None:
-    """The median of a refusal of nobody and of a wrong password differ by less than a quarter.
+    """The median of a refusal of nobody and of a wrong password differ by less than half.
 
     Without the work that is done for nobody they would differ by a factor of ten and more.
     """
@@ -234,7 +238,7 @@ async def test_the_time_of_a_refusal_tells_nothing() -> None:
                 assert refused == Refusal("wrong")
     # The shortest is what the work takes; the rest is what else the machine does.
     shortest = [min(times) for times in took.values()]
-    assert max(shortest) < 1.25 * min(shortest), {k: statistics.median(v) for k, v in took.items()}
+    assert max(shortest) < 1.5 * min(shortest), {k: statistics.median(v) for k, v in took.items()}
 
 
 async def test_the_event_loop_goes_on_while_passwords_are_hashed() -> None:
@@ -262,7 +266,7 @@ async def test_the_event_loop_goes_on_while_passwords_are_hashed() -> None:
     assert len(whys) == 60
     assert whys.count("wrong") == people_store.WAITING_MAX
     assert whys.count("busy") == 60 - people_store.WAITING_MAX
-    assert longest < took / 4
+    assert longest < took / 2
 
 
 async def test_a_person_of_no_session_signs_out_nobody() -> None:
