@@ -27,10 +27,10 @@ class StreamQuery(Struct, frozen=True):
 _STREAM = """\
 Everything as it stands, then what changes, as Server-Sent Events.
 
-`event: snapshot` first (its data is a Snapshot as JSON), then `event: patch` (Patch) with whole rows
-of pumps and whole open lists that changed, and `event: beat` (Beat) each second. `id` is the number of the patch:
-with `Last-Event-ID` only what was missed is told, if it is still known. No beat for 3 s means that
-all that is shown is old."""
+`event: snapshot` comes first (Snapshot as JSON), then `event: patch` (Patch) with whole rows of
+pumps and whole open lists that changed, and `event: beat` (Beat) each second. `id` is the number of
+the patch: with `Last-Event-ID` only what was missed is told, if it is still known. No beat for 3 s
+means that all that is shown is old."""
 
 _ABOUT_ONESELF = (
     Operation(
