@@ -1,6 +1,5 @@
 """The OpenAPI 3.1 document of the API, generated from the operations and their Structs."""
 
-import inspect
 import re
 from collections.abc import Iterable, Mapping
 from importlib import metadata
@@ -17,6 +16,7 @@ from monitor.web.operations import JSON, PATH_TYPES, PREFIX, Operation
 from monitor.web.problems import CONTENT_TYPE, PROBLEMS
 
 VERSION = "3.1.0"
+WHO = {None: "Needs no sign-in.", "oneself": "For whoever is signed in."}
 PATH = f"{PREFIX}/openapi.json"
 _REFERENCE = "#/components/schemas/{name}"
 _ABOUT = """\
@@ -25,6 +25,15 @@ are on the pump's own clock. Fields that are left out are not known. Lists come 
 leads on. What goes wrong is a problem (RFC 9457) whose `detail` is a sentence for people. A program
 signs in by a token: `dripwatch user token NAME --scope …`. For testing and training. Not a medical
 device."""
+
+
+DOCUMENT = Operation(
+    method="GET",
+    path=PATH,
+    called="show_openapi",
+    about="This document.",
+    answer=dict[str, Any],
+)
 
 
 class ProblemDetails(Struct, frozen=True):
@@ -86,7 +95,7 @@ def route(operations: Iterable[Operation]) -> BaseRoute:
 
 
 def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
-    summary, _, more = (inspect.getdoc(operation.handler) or "").partition("\n\n")
+    summary, _, more = operation.text.partition("\n\n")
     found: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [_tag(operation)],
@@ -94,7 +103,7 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
         "parameters": [*_places(operation), *_query(operation, schemas)],
         "responses": {str(operation.status): _answer(operation, schemas), **_problems(operation)},
     }
-    right = f"Needs the right `{operation.right}`." if operation.right else "Needs no sign-in."
+    right = WHO.get(operation.right, f"Needs the right `{operation.right}`.")
     found["description"] = "\n\n".join(each for each in (more, right) if each)
     if operation.right is None:
         found["security"] = []
@@ -182,7 +191,7 @@ def _schemas(operations: list[Operation]) -> tuple[dict[Any, Any], dict[str, Any
     """The schema of each type that is named, of each field of a query, and the components."""
     types: dict[Any, Any] = {ProblemDetails: ProblemDetails}
     for operation in operations:
-        named = (operation.body, operation.answer)
+        named = (operation.body, operation.answer, *operation.mentions)
         types |= {each: each for each in named if each is not None}
         if operation.query is not None:
             for field in msgspec.structs.fields(operation.query):

@@ -6,6 +6,7 @@ What is given is one Struct: the query of a read, the body of a write. What is w
 said by name, and what nobody knows is refused with the nearest name that is known.
 """
 
+import inspect
 import re
 import types
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -16,7 +17,6 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, g
 
 import msgspec
 from msgspec import Meta, Struct
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -81,27 +81,36 @@ class Operation(Struct, frozen=True, kw_only=True):
     """One thing that the API can do.
 
     `handler` takes what the operations of one table share (monitor/web/api/office.py) and a `Call`;
-    its name is the operation's id, its docstring tells what it does. `answer` is the type of what
-    it returns, None for an answer without a body. `problems` are those beside the usual ones. An
-    operation whose route is another module's has `route_elsewhere`; it is only described here.
+    its name is the operation's id, its docstring tells what it does. One whose route is another
+    module's has no handler but `called` and `about` (monitor/web/api/elsewhere.py). `answer` is the
+    type of what is returned, None for an answer without a body. `problems` are those beside the
+    usual ones. `right` None is for everybody, signed in or not; `oneself` for whoever is signed in.
     """
 
     method: Method
     path: str
-    handler: Callable[..., Any]
+    handler: Callable[..., Any] | None = None
+    called: str = ""
+    about: str = ""
     answer: Any = None
-    right: Right | None = "read"
+    right: Right | Literal["oneself"] | None = "read"
     query: type[Struct] | None = None
     body: type[Struct] | None = None
     status: int = 200
     problems: tuple[str, ...] = ()
     answer_type: str = JSON
-    route_elsewhere: bool = False
+    # Structs that the answer's text is made of, where JSON is not all of it.
+    mentions: tuple[type[Struct], ...] = ()
 
     @property
     def name(self) -> str:
         """The operation's id."""
-        return getattr(self.handler, "__name__", "").strip("_")
+        return self.called or getattr(self.handler, "__name__", "")
+
+    @property
+    def text(self) -> str:
+        """What it does: a sentence, an empty line, more."""
+        return self.about or inspect.getdoc(self.handler) or ""
 
     @property
     def places(self) -> list[str]:
@@ -133,51 +142,24 @@ Ready = Callable[[], bool]
 def build_routes(
     operations: Iterable[Operation], shared: object, is_ready: Ready
 ) -> list[BaseRoute]:
-    """A route for each path; the answer to a method that it does not take names those it does.
+    """A route for each operation. Until `is_ready` all of them answer the problem `not-ready`.
 
-    Until `is_ready`, everything is answered by the problem `not-ready`.
+    Two of one path would need one route, for the answer to a method that neither takes.
     """
-    by_path: dict[str, dict[str, Operation]] = {}
-    for operation in operations:
-        if not operation.route_elsewhere:
-            by_path.setdefault(operation.path, {})[operation.method] = operation
-    return [_route(path, methods, shared, is_ready) for path, methods in by_path.items()]
-
-
-def _route(
-    path: str, methods: Mapping[str, Operation], shared: object, is_ready: Ready
-) -> BaseRoute:
-    endpoints = {
-        method: _endpoint(operation, shared, is_ready) for method, operation in methods.items()
-    }
-    if "GET" in endpoints:
-        endpoints["HEAD"] = endpoints["GET"]
-    allowed = ", ".join(sorted(endpoints))
-
-    async def dispatch(request: Request) -> Response:
-        endpoint = endpoints.get(request.method)
-        if endpoint is None:
-            raise HTTPException(405, headers={"Allow": allowed})
-        return await endpoint(request)
-
-    # All methods come here, because a route of Starlette would name its own only.
-    return Route(path, _Any(dispatch))
-
-
-class _Any:
-    """An endpoint for every method: Starlette takes one that is no function as it is."""
-
-    def __init__(self, dispatch: Callable[[Request], Awaitable[Response]]) -> None:
-        self._dispatch = dispatch
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        response = await self._dispatch(Request(scope, receive, send))
-        await response(scope, receive, send)
+    listed = [each for each in operations if each.handler is not None]
+    assert len({each.path for each in listed}) == len(listed), "each path has one method"
+    return [
+        Route(each.path, _endpoint(each, shared, is_ready), methods=[each.method])
+        for each in listed
+    ]
 
 
 def _endpoint(
     operation: Operation, shared: object, is_ready: Ready
 ) -> Callable[[Request], Awaitable[Response]]:
+    handler = operation.handler
+    assert handler is not None, "one without a handler has its route elsewhere"
+
     async def endpoint(request: Request) -> Response:
         if not is_ready():
             raise problem(
@@ -187,12 +169,12 @@ def _endpoint(
             )
         given = await _given(operation, request)
         call = Call(person_of(request), read_path(request.path_params), given)
-        answer = await operation.handler(shared, call)
+        answer = await handler(shared, call)
         if operation.answer is None:
             return Response(status_code=operation.status)
         return Response(msgspec.json.encode(answer), operation.status, media_type=JSON)
 
-    if operation.right is None:
+    if operation.right is None or operation.right == "oneself":
         return endpoint
     return needs(operation.right)(endpoint)
 

@@ -6,7 +6,7 @@ out: what nobody expected is logged, and answered without its text.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -222,17 +222,15 @@ _TYPES = {
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 
 
-def as_problem(
-    error: Exception, fields: Mapping[str, Sequence[str]] | None = None, *, noun: str = "field"
-) -> Problem:
+def as_problem(error: Exception, fields: Collection[str] = (), *, noun: str = "field") -> Problem:
     """The problem that an error is.
 
-    `fields` are those that the body or query has, each with the words that it takes if it takes no
-    others, to say what would be right; what is wrong is called by the noun. What nobody expected is
-    logged, and its text is kept inside.
+    `fields` are those that the body or query has, to say what would be right; as a mapping they
+    come with the words that each takes, if it takes no others. What is wrong is called by the noun.
+    What nobody expected is logged, and its text is kept inside.
     """
     if isinstance(error, msgspec.ValidationError):
-        return _of_validation(error, fields or {}, noun)
+        return _of_validation(error, fields, noun)
     for kind, translate in _TRANSLATIONS.items():
         if isinstance(error, kind):
             return translate(error)
@@ -245,9 +243,7 @@ def _of_problem(error: Any) -> Problem:
     return error
 
 
-def _of_validation(
-    error: msgspec.ValidationError, fields: Mapping[str, Sequence[str]], noun: str
-) -> Problem:
+def _of_validation(error: msgspec.ValidationError, fields: Collection[str], noun: str) -> Problem:
     """A field that is wrong: where, and what would be right, in words."""
     match = _PLACE.fullmatch(str(error))
     assert match is not None, "the pattern takes any text"
@@ -260,7 +256,8 @@ def _of_validation(
         name = _joined(place, unknown["name"][:64])
         hint = f"; {nearest(unknown['name'], fields)}" if fields and not place else ""
         return problem("wrong-field", f"there is no {noun} {name!r}{hint}", field=name)
-    word, words = _WORD.fullmatch(what), fields.get(place)
+    word = _WORD.fullmatch(what)
+    words: Collection[str] = fields.get(place, ()) if isinstance(fields, Mapping) else ()
     if word is not None and words:
         hint = nearest(word["word"], words)
         detail = f"the {noun} {place!r}: {word['word'][:64]!r} is no word for it; {hint}"

@@ -1,13 +1,12 @@
 """The HTTP API: one module a resource, each with its `OPERATIONS`; here they come together."""
 
-from collections.abc import Iterable
-
 from starlette.routing import BaseRoute
 
 from monitor.web import openapi
 from monitor.web.api import (
     acts,
     alerts,
+    elsewhere,
     handover,
     history,
     proposals,
@@ -20,6 +19,7 @@ from monitor.web.api import (
 from monitor.web.api.office import Office
 from monitor.web.operations import Operation, build_routes
 
+# Those that have their routes here, by resource; DESCRIBED has those of other modules too.
 OPERATIONS: tuple[Operation, ...] = (
     *pumps.OPERATIONS,
     *trend.OPERATIONS,
@@ -32,12 +32,12 @@ OPERATIONS: tuple[Operation, ...] = (
     *rules.OPERATIONS,
     *system.OPERATIONS,
 )
+DESCRIBED: tuple[Operation, ...] = (*OPERATIONS, openapi.DOCUMENT, *elsewhere.OPERATIONS)
 
 
-def routes(office: Office, elsewhere: Iterable[Operation] = ()) -> list[BaseRoute]:
-    """The routes of the API, and the document that describes them and those `elsewhere`."""
-    described = (*OPERATIONS, *elsewhere)
+def routes(office: Office) -> list[BaseRoute]:
+    """The routes of the API, and the document that describes them and those of other modules."""
     return [
         *build_routes(OPERATIONS, office, lambda: office.ward.is_ready),
-        openapi.route(described),
+        openapi.route(DESCRIBED),
     ]

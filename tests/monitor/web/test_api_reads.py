@@ -271,7 +271,7 @@ async def test_the_hand_over_says_what_the_next_shift_must_know(
     assert len(report["orders"]) == 14
     assert report["orders"][0]["rate_ml_h"] == 14.4
     assert report["is_whole"]
-    later = {"since_ms": ward.at_ms, "site": SITE}
+    later: dict[str, str | int] = {"since_ms": ward.at_ms, "site": SITE}
     report = told(await ann.get("/handover", params=later))
     assert report["orders"] == []
     nobody = told(await ann.get("/handover", params={"site": "elsewhere"}))
@@ -342,7 +342,7 @@ async def test_another_method_is_told_which_there_are(ann: httpx.AsyncClient) ->
     for method in ("POST", "DELETE", "PUT"):
         response = await ann.request(method, "/pumps", json={})
         assert (response.status_code, slug(response)) == (405, "wrong-method")
-        assert response.headers["allow"] == "GET, HEAD"
+        assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}
     head = await ann.head("/pumps")
     assert (head.status_code, head.content) == (200, b"")
 
