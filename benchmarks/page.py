@@ -24,7 +24,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from benchmarks.delay import play, settle, tell
+from benchmarks.delay import INTERVAL_S, play, settle, tell
 from benchmarks.figures import percentile, save
 from benchmarks.stream import last_of
 from benchmarks.subject import TIMEOUT_S, Subject, child, link_to, make_broker, onlooker
@@ -41,6 +41,8 @@ NAME = "bench"
 PASSWORD = "a password of the benchmark"
 # How long the viewers have looked before the measurement begins.
 WARM_S = 2.0
+# How long it may take until all viewers of a round are there.
+START_S = 10.0
 # What is shown at first; its module is imported by its name.
 FIRST_VIEW = "worklist.js"
 
@@ -191,12 +193,10 @@ async def look(
     )
 
 
-async def measure(
-    pumps: int, interval_s: float, counts: list[int], seconds: float, broker_kind: str
-) -> Result:
+async def measure(pumps: int, counts: list[int], seconds: float, broker_kind: str) -> Result:
     """One run."""
-    rate_s = pumps / interval_s
-    whole_s = len(counts) * (seconds + WARM_S + 5.0) + 10.0
+    rate_s = pumps / INTERVAL_S
+    whole_s = (len(counts) + 1) * (seconds + WARM_S + START_S) + START_S
     story = tell(pumps, whole_s)
     with tempfile.TemporaryDirectory(prefix="dripwatch-bench-") as name:
         folder, port = Path(name), free_port()
@@ -254,7 +254,6 @@ def report(result: Result) -> None:
 
 @click.command("page")
 @click.option("--pumps", type=click.IntRange(min=2), default=500)
-@click.option("--interval", "interval_s", type=click.FloatRange(min=0.1), default=10.0)
 @click.option("--viewers", "counts", type=int, multiple=True, default=(1, 50, 200))
 @click.option("--for", "seconds", type=click.FloatRange(min=0.5), default=20.0)
 @click.option("--broker", type=click.Choice(["mosquitto", "embedded"]), default="mosquitto")
@@ -262,7 +261,6 @@ def report(result: Result) -> None:
 def command(
     *,
     pumps: int,
-    interval_s: float,
     counts: tuple[int, ...],
     seconds: float,
     broker: str,
@@ -270,7 +268,7 @@ def command(
 ) -> None:
     """Processor time, memory, delay and weight of the page."""
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        result = runner.run(measure(pumps, interval_s, list(counts), seconds, broker))
+        result = runner.run(measure(pumps, list(counts), seconds, broker))
     report(result)
     save(file, result)
     sys.exit(0)

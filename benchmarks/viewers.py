@@ -15,7 +15,7 @@ import click
 import msgspec
 from msgspec import Struct, field
 
-from monitor.web.rows import Patch
+from monitor.web.rows import Patch, Snapshot
 from monitor.web.stream import PATH
 
 LOOKS = 10
@@ -23,6 +23,7 @@ LIMIT = 2**22
 RECEIVE_BYTES = 4_096
 
 _PATCH = msgspec.json.Decoder(Patch)
+_SNAPSHOT = msgspec.json.Decoder(Snapshot)
 
 
 class Seen(Struct):
@@ -61,6 +62,8 @@ class Counting:
         seen = self._seen
         if not self.begun.is_set():
             seen.snapshot_bytes = len(events)
+            for row in _SNAPSHOT.decode(_data(events, b"snapshot")).pumps:
+                self._heard_ms[row.key] = row.heard_ms or 0
             self.begun.set()
             return
         seen.bytes += len(events)
@@ -69,7 +72,7 @@ class Counting:
         now_ms = time.time() * 1e3
         for block in events.split(b"\n\n"):
             if b"event: patch\n" in block:
-                self._look(_PATCH.decode(block.split(b"\ndata: ", 1)[1]), now_ms)
+                self._look(_PATCH.decode(_data(block, b"patch")), now_ms)
 
     def _look(self, patch: Patch, now_ms: float) -> None:
         self._seen.patches += 1
@@ -80,6 +83,11 @@ class Counting:
             self._heard_ms[row.key] = row.heard_ms
             if row.heard_ms > before_ms:
                 self._seen.delays_ms.append(now_ms - row.heard_ms)
+
+
+def _data(events: bytes, kind: bytes) -> bytes:
+    """The data of the first event of a kind."""
+    return events.split(b"event: %b\ndata: " % kind, 1)[1].split(b"\n\n", 1)[0]
 
 
 def request(host: str, token: str) -> bytes:
@@ -106,11 +114,11 @@ async def _watch(host: str, port: int, token: str, count: int, stalled: bool) ->
     viewers = [Counting(number % LOOKS == 0, seen) for number in range(count)]
     deaf = await stall(host, port, token) if stalled else None
     tasks = [asyncio.create_task(each.watch(host, port, token)) for each in viewers]
-    beginning = asyncio.gather(*(each.begun.wait() for each in viewers))
-    await asyncio.wait((beginning, *tasks), return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
+    for viewer, task in zip(viewers, tasks, strict=True):
+        begun = asyncio.create_task(viewer.begun.wait())
+        await asyncio.wait((begun, task), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
-            task.result()
+            await task
     await _line()
     seen.bytes = seen.patches = 0
     seen.delays_ms.clear()

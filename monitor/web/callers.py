@@ -139,7 +139,7 @@ def set_session(response: Response, request: Request, session: Session) -> None:
 
 def is_tls_of(scope: Scope, headers: Headers, settings: GuardSettings) -> bool:
     if settings.behind_proxy:
-        return (last_of(headers, "x-forwarded-proto") or "https") == "https"
+        return (last_of(headers, "x-forwarded-proto") or "https").lower() == "https"
     return bool(scope.get("scheme") == "https")
 
 

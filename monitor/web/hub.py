@@ -117,6 +117,15 @@ class _Life(Struct):
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     quiet_s: float = 0.0
 
+    def name(self, wants_pumps: bool) -> str:
+        """What ids of events begin with: who has seen no pumps cannot go on with them."""
+        return self.epoch if wants_pumps else f"{self.epoch}a"
+
+    def event(self, kind: str, wants_pumps: bool, data: bytes) -> bytes:
+        """One event of the stream, which brings a viewer to the newest number."""
+        name, kind_, seq = self.name(wants_pumps).encode(), kind.encode(), self.seq
+        return b"id: %b-%d\nevent: %b\ndata: %b\n\n" % (name, seq, kind_, data)
+
 
 class Hub:
     """All viewers of one ward. Everything happens on the loop of the monitor."""
@@ -177,8 +186,13 @@ class Hub:
         life = self._life or self._wake()
         if self._filling is not None:
             await asyncio.wait((self._filling,))
-        epoch, _, seq = last_id.partition("-")
-        if epoch == life.epoch and seq.isascii() and seq.isdigit() and int(seq) <= life.seq:
+        name, _, seq = last_id.partition("-")
+        if (
+            name == life.name(listener.wants_pumps)
+            and seq.isascii()
+            and seq.isdigit()
+            and int(seq) <= life.seq
+        ):
             listener.seq, listener.has_snapshot = int(seq), True
             self.totals.resumed += 1
 
@@ -204,7 +218,8 @@ class Hub:
             return b""
         parts = []
         if not listener.has_snapshot:
-            parts.append(_event("snapshot", self._snapshot(life, listener), life, life.seq))
+            snapshot = self._snapshot(life, listener)
+            parts.append(life.event("snapshot", listener.wants_pumps, snapshot))
             listener.has_snapshot, listener.beat = True, self._beats
         elif listener.seq < life.seq:
             parts.append(self._patch(life, listener.seq, listener.wants_pumps))
@@ -263,7 +278,8 @@ class Hub:
     def _changed(self, keys: frozenset[str], rows: Sequence[Row]) -> None:
         """A batch was stored."""
         life = self._life
-        assert life is not None, "it watches while it is awake"
+        if life is None:
+            return
         life.rows_due.update(dict.fromkeys(keys))
         for row in rows:
             if isinstance(row.said, AlertChange):
@@ -430,7 +446,7 @@ class Hub:
             b",".join(life.rows[key] for key in rows),
             b",".join(life.lists[key].encoded(key) for key in _newer(life.lists_changed, since)),
         )
-        patch = life.patches[name] = _event("patch", data, life, life.seq)
+        patch = life.patches[name] = life.event("patch", wants_pumps, data)
         return patch
 
 
@@ -445,12 +461,3 @@ def _newer(changed: dict[str, int], since: int) -> Iterator[str]:
         if seq <= since:
             return
         yield key
-
-
-def _event(kind: str, data: bytes, life: _Life, seq: int) -> bytes:
-    return b"id: %b-%d\nevent: %b\ndata: %b\n\n" % (
-        life.epoch.encode(),
-        seq,
-        kind.encode(),
-        data,
-    )

@@ -5,6 +5,7 @@ seconds of the wall's clock, also where the monitor's runs faster. No metric nam
 be a hundred thousand of them.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
@@ -28,12 +29,21 @@ from monitor.web.ward import Ward
 Values = float | Mapping[str, float]
 
 
+class Counts(Struct):
+    """What all pumps come to; counted in one pass, because there may be many."""
+
+    open: Counter[Priority]
+    unseen: int = 0
+    silent: int = 0
+
+
 class Sources(Struct):
     """What the metrics are read from."""
 
     ward: Ward
     hub: Hub
     version: str
+    counts: Counts
 
 
 class Measure(Struct, frozen=True):
@@ -69,20 +79,7 @@ def _acts(sources: Sources) -> Values:
 
 
 def _open(sources: Sources) -> Values:
-    counts = dict.fromkeys(Priority, 0)
-    for state in sources.ward.monitor.pumps.values():
-        for track in state.board.tracks.values():
-            if track.alert is not None:
-                counts[track.alert.priority] += 1
-    return {priority.value: count for priority, count in counts.items()}
-
-
-def _unseen(sources: Sources) -> Values:
-    return sum(len(state.board.unseen) for state in sources.ward.monitor.pumps.values())
-
-
-def _silent(sources: Sources) -> Values:
-    return sum(is_silent(state.board) for state in sources.ward.monitor.pumps.values())
+    return {priority.value: sources.counts.open[priority] for priority in Priority}
 
 
 def _commit_age(sources: Sources) -> Values:
@@ -145,12 +142,20 @@ MEASURES: tuple[Measure, ...] = (
     Measure("acts", "counter", "What people did, by what became of it.", _acts, "outcome"),
     Measure("alerts_open", "gauge", "Open alerts.", _open, "priority"),
     Measure(
-        "alerts_unseen", "gauge", "HIGH alerts that were over before anybody saw them.", _unseen
+        "alerts_unseen",
+        "gauge",
+        "HIGH alerts that were over before anybody saw them.",
+        lambda s: s.counts.unseen,
     ),
     Measure(
         "pumps", "gauge", "Pumps that were ever heard of.", lambda s: len(s.ward.monitor.pumps)
     ),
-    Measure("pumps_silent", "gauge", "Pumps that are not heard though they should be.", _silent),
+    Measure(
+        "pumps_silent",
+        "gauge",
+        "Pumps that are not heard though they should be.",
+        lambda s: s.counts.silent,
+    ),
     Measure(
         "broker_connected",
         "gauge",
@@ -211,19 +216,34 @@ MEASURES: tuple[Measure, ...] = (
 )
 
 
+def _count(ward: Ward) -> Counts:
+    counts = Counts(Counter())
+    for state in ward.monitor.pumps.values():
+        board = state.board
+        counts.unseen += len(board.unseen)
+        if board.tracks:
+            counts.silent += is_silent(board)
+            alerts = (track.alert for track in board.tracks.values())
+            counts.open.update(alert.priority for alert in alerts if alert is not None)
+    return counts
+
+
 class WardCollector(Collector):
     """Reads every metric of `MEASURES` when it is scraped."""
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
+    def __init__(self, ward: Ward, hub: Hub, version: str) -> None:
+        self._ward = ward
+        self._hub = hub
+        self._version = version
 
     def collect(self) -> Iterator[Metric]:
         """All metrics as they stand."""
+        sources = Sources(self._ward, self._hub, self._version, _count(self._ward))
         for measure in MEASURES:
             family = CounterMetricFamily if measure.kind == "counter" else GaugeMetricFamily
             labels = [measure.label] if measure.label else []
             metric = family(f"dripwatch_{measure.name}", measure.words, labels=labels)
-            values = measure.read(self._sources)
+            values = measure.read(sources)
             if isinstance(values, Mapping):
                 for name, value in values.items():
                     metric.add_metric([name], value)
@@ -235,7 +255,7 @@ class WardCollector(Collector):
 def routes(ward: Ward, hub: Hub, version: str, *, is_open: bool) -> list[BaseRoute]:
     """`/metrics`; with `is_open` it needs no token."""
     registry = CollectorRegistry()
-    registry.register(WardCollector(Sources(ward, hub, version)))
+    registry.register(WardCollector(ward, hub, version))
     ProcessCollector(registry=registry)
 
     async def metrics(request: Request) -> Response:

@@ -11,6 +11,7 @@ with a small page that goes on by itself, so that the next request comes from th
 
 import re
 import secrets
+import ssl
 import time
 import urllib.parse
 import warnings
@@ -248,6 +249,8 @@ def _client(section: OidcSection) -> tuple[tuple[type[Exception], ...], Any]:
             "scope": section.scope,
             "code_challenge_method": "S256",
             "timeout": TIMEOUT_S,
+            # Made once, for it takes a while; it knows the certificates that this machine trusts.
+            "verify": ssl.create_default_context(),
         },
     )
     # The last three are what comes of an answer that is no JSON, or lacks what it must have.

@@ -26,7 +26,8 @@ async def home() -> AsyncIterator[House]:
 
 
 async def fill(page: Page, name: str, password: str) -> None:
-    """As somebody types it: into the first field, on with Tab, done with Enter."""
+    """As somebody types it: into the field that has the focus, on with Tab, done with Enter."""
+    await expect(page.locator("#name")).to_be_focused()
     await page.keyboard.type(name)
     await page.keyboard.press("Tab")
     await page.keyboard.type(password)

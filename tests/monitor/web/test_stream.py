@@ -149,6 +149,19 @@ async def test_who_comes_back_is_sent_what_is_missing_and_no_more() -> None:
     assert (picture.rows, picture.lists) == (fresh.rows, fresh.lists)
 
 
+async def test_who_has_seen_no_pumps_cannot_go_on_with_them() -> None:
+    ward = ScriptedWard()
+    fleet(ward, 2)
+    async with served(ward) as service:
+        async with service.listen("?kinds=alerts") as events:
+            last_id = (await anext(events)).id
+        async with service.listen(last_event_id=last_id) as events:
+            assert (await anext(events)).kind == "snapshot"
+        ward.advance(10)
+        async with service.listen("?kinds=alerts", last_event_id=last_id) as events:
+            assert (await anext(events)).kind == "patch"
+
+
 @pytest.mark.parametrize("last_id", ["", "deadbeef-3", "-", "x", "1-99999999999999999999999", "é"])
 async def test_an_id_of_another_life_or_of_none_gets_a_snapshot(last_id: str) -> None:
     ward = ScriptedWard()
