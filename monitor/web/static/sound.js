@@ -4,15 +4,17 @@ import { ago } from "./dom.js";
 import { calls, RANKS, state, subscribe } from "./state.js";
 
 /** @typedef {"high" | "medium" | "low"} Loud */
-// Seconds from the start of the burst, and which note: C5 D4 G4 – C5 D4 twice; C5 D4 G4; E5 C5.
-const [C5, D4, G4, E5] = [523.25, 293.66, 392, 659.25];
-const FIVE = [[0, C5], [0.25, D4], [0.5, G4], [0.95, C5], [1.2, D4]];
+// Seconds from the start of the burst, and which note. The drug-delivery melody as Open PCA prints
+// it: C d g – C d, twice (high); C d g (medium); e c (low).
+const [C5, D4, G4, E4, C4] = [523.25, 293.66, 392, 329.63, 261.63];
+const FIVE = [[0, C5], [0.25, D4], [0.5, G4], [1, C5], [1.25, D4]];
 /** @type {Record<Loud, {every_ms: number, pulse_s: number, loud: number, notes: number[][]}>} */
 const BURSTS = {
   high: { every_ms: 10_000, pulse_s: 0.15, loud: 0.5, notes: [...FIVE, ...FIVE.map(([at, note]) => [at + 2.2, note])] },
   medium: { every_ms: 25_000, pulse_s: 0.2, loud: 0.35, notes: [[0, C5], [0.4, D4], [0.8, G4]] },
-  low: { every_ms: 30_000, pulse_s: 0.2, loud: 0.2, notes: [[0, E5], [0.4, C5]] },
+  low: { every_ms: 30_000, pulse_s: 0.2, loud: 0.2, notes: [[0, E4], [0.4, C4]] },
 };
+// At least four harmonics between 300 and 4000 Hz within 15 dB of each other (PUI Audio).
 const HARMONICS = [0, 1, 0.8, 0.7, 0.6, 0.5];
 const TECHNICAL_EVERY_MS = 10_000;
 const PAUSE_MS = 120_000;
@@ -98,7 +100,12 @@ export function listen(button) {
     const phase = still.matches || stale ? "" : `${beats % 2 ? "h" : ""} ${beats % 8 < 4 ? "m" : ""}`.trim();
     if (document.documentElement.dataset.flash !== phase) document.documentElement.dataset.flash = phase;
   }
-  subscribe(({ news }) => news.length && tick());
+  // What got worse in somebody's hands does not call, but is told once.
+  subscribe(({ news }) => {
+    const worse = news.find(({ kind, alert }) => kind === "worse" && !calls(alert));
+    if (worse && sound.armed) play(/** @type {Loud} */ (worse.alert.priority));
+    if (news.length) tick();
+  });
   setInterval(tick, TICK_MS);
   tick();
 }

@@ -33,6 +33,7 @@ export const state = {
   speed: 1,
   told_ms: 0,
   heard: performance.now(),
+  heard_at: Date.now(),
   /** The monitor's clock; it stands still while nothing is heard of it. */
   now() {
     const runs = state.live === "live" || state.live === "blind";
@@ -80,6 +81,7 @@ export function apply(kind, body) {
   const first = wasLive === "start";
   state.told_ms = body.now_ms ?? state.told_ms;
   state.heard = performance.now();
+  state.heard_at = Date.now();
   /** @type {Changes} */
   const changes = { pumps: new Set(), lists: new Set(), news: [], all: kind === "snapshot", live: false };
   if (kind === "snapshot") takeSnapshot(body, changes);
@@ -153,9 +155,10 @@ export function blindness() {
   return `Telemetry of ${silent} of ${state.pumps.size} pumps is old. Check these pumps directly.`;
 }
 
-/** Says so when nothing was heard for too long; called several times a second. */
+/** Says so when nothing was heard for too long; called several times a second. One of the two clocks
+ *  may stand still while the computer sleeps. */
 export function look() {
-  if (state.live !== "stale" && performance.now() - state.heard > STALE_MS) {
+  if (state.live !== "stale" && Math.max(performance.now() - state.heard, Date.now() - state.heard_at) > STALE_MS) {
     state.live = "stale";
     tell({ live: true });
   }

@@ -12,7 +12,7 @@ const ROWS_MAX = 150;
 const DENSE = 8;
 /** Who does not move for so long is not reading: the list goes on. */
 const REST_MS = 15_000;
-const HEADS = ["Priority", "Pump", "What, and what to look at first", "Since", "Who", "Dose", "Do"];
+const HEADS = ["Priority", "Pump", "What, and what to look at first", "Since", "Who", "Dose so far", "Do"];
 const FILTERS = {
   priority: ["Priority", { "": "all priorities", high: "HIGH", "high,medium": "HIGH, MEDIUM", "high,medium,low": "HIGH to LOW" }],
   taken: ["Whose", { "": "everybody's", free: "nobody's", mine: "mine", taken: "taken" }],

@@ -213,6 +213,15 @@ async def test_a_server_that_hangs_is_stale_too(stage: Stage) -> None:
     assert "stale" in await page.evaluate("window.lives")
 
 
+async def test_a_computer_that_slept_is_stale_when_it_wakes(stage: Stage) -> None:
+    """Whatever the clock says that stood still meanwhile."""
+    night(stage.ward)
+    page = await stage.page()
+    await page.evaluate(LIVES)
+    await page.evaluate("() => { const now = Date.now; Date.now = () => now() + 3_600_000; }")
+    await until(page, "() => window.lives.join() === 'stale,live'")
+
+
 async def test_a_monitor_that_hears_nothing_is_blind(stage: Stage) -> None:
     """Amber: the page is live, what it shows is not."""
     night(stage.ward)
@@ -403,6 +412,24 @@ async def test_sound_is_armed_by_a_press_and_only_the_worst_is_heard(stage: Stag
     stage.ward.advance(10)
     await until(page, "async () => (await import('/static/sound.js')).sound.priority === 'high'")
     await expect(button).to_contain_text("Sound paused")
+
+
+async def test_what_gets_worse_in_the_hands_of_somebody_is_heard_once(stage: Stage) -> None:
+    """Taken, it does not call; but whoever has it must hear that it is another thing now."""
+    stage.ward.begin(*names(8))
+    stage.ward.advance(60)
+    stage.ward.papers["P-01"].mute()
+    stage.ward.advance(420)
+    stage.ward.do("P-01", "take", by="Anna")
+    page = await stage.page()
+    row = page.locator("tr", has_text="P-01")
+    await expect(row.locator(".badge")).to_have_text("* LOW")
+    await page.locator("#sound").click()
+    await expect(page.locator("#sound")).to_have_text("Sound on")
+    stage.ward.advance(600)
+    await expect(row.locator(".badge")).to_have_text("** MEDIUM")
+    played = "async () => (await import('/static/sound.js')).sound.played"
+    assert await page.evaluate(played) == 1
 
 
 async def test_only_badges_flash_and_nothing_where_motion_is_reduced(stage: Stage) -> None:
