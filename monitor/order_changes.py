@@ -66,7 +66,8 @@ class _Rate(Struct, frozen=True):
     def __str__(self) -> str:
         if self.iu_h == 0.0:
             return "no rate"
-        return f"{self.iu_kg_h:.4g} IU/kg/h ({self.iu_h:.5g} IU/h, {self.ml_h:.4g} mL/h)"
+        by_weight, iu_h, ml_h = (_number(each) for each in (self.iu_kg_h, self.iu_h, self.ml_h))
+        return f"{by_weight} IU/kg/h ({iu_h} IU/h, {ml_h} mL/h)"
 
 
 def differences(
@@ -174,7 +175,7 @@ def _instead(one: _Rate | None, two: _Rate) -> str:
     if one is None:
         return ""
     if one.iu_h and two.iu_h and not math.isclose(one.iu_h, two.iu_h, rel_tol=1e-6):
-        return f" instead of {one}, {two.iu_h / one.iu_h:.3g} times as much"
+        return f" instead of {one}, {_times(two.iu_h / one.iu_h)} times as much"
     return f" instead of {one}"
 
 
@@ -184,7 +185,7 @@ def _factor(when: str, one: _Rate | None, two: _Rate) -> str:
     factor = two.iu_h / one.iu_h
     if 1 / FACTOR_WARNED < factor < FACTOR_WARNED:
         return ""
-    return f"{when} is {factor:.3g} times the one in force; look at the decimal point and the unit."
+    return f"{when} is {_times(factor)} times the one in force: look at decimal point and unit."
 
 
 # --- holds, boluses, the past --------------------------------------------------------------------
@@ -225,7 +226,7 @@ def _given(order: Prescription | None, now_ms: int) -> set[tuple[int, float, flo
 def _bolus(order: Prescription, dose_iu: float, duration_s: float) -> str:
     volume_ml = dose_iu / order.concentration_iu_ml
     return (
-        f"{dose_iu:g} IU ({dose_iu / order.weight_kg:.4g} IU/kg, {volume_ml:.4g} mL)"
+        f"{dose_iu:g} IU ({_number(dose_iu / order.weight_kg)} IU/kg, {_number(volume_ml)} mL)"
         f" over {span(round(duration_s * MS_PER_SECOND))}"
     )
 
@@ -237,10 +238,10 @@ def _past(old: Prescription | None, new: Prescription, now_ms: int) -> str:
     if abs(after_iu - before_iu) < PAST_IU_MIN:
         return ""
     if old is None:
-        return f"It begins in the past: until now {after_iu:.5g} IU would have been due."
+        return f"It begins in the past: until now {_number(after_iu)} IU would have been due."
     return (
-        f"The past is another one: until now {after_iu:.5g} IU would have been due instead of"
-        f" {before_iu:.5g} IU. When the weight changes, give past steps in IU/h."
+        f"The past is another one: until now {_number(after_iu)} IU would have been due instead of"
+        f" {_number(before_iu)} IU. When the weight changes, give past steps in IU/h."
     )
 
 
@@ -254,7 +255,7 @@ def _pump(new: Prescription, rates: list[tuple[str, str]], pump: PumpLimits) -> 
     highest_ml_h = pump_rate_ml_h(highest_iu_h, new.concentration_iu_ml)
     if rates and pump.rate_max_ml_h is not None and highest_ml_h > pump.rate_max_ml_h:
         yield (
-            f"{highest_ml_h:.4g} mL/h is more than pump {new.pump} can give,"
+            f"{_number(highest_ml_h)} mL/h is more than pump {new.pump} can give,"
             f" {pump.rate_max_ml_h:g} mL/h."
         )
 
@@ -279,6 +280,18 @@ def _library(
         found += check_bolus(library, dose_iu, duration_s, new.weight_kg, None)
     for breach in found:
         yield f"Drug library: {breach.text}."
+
+
+def _number(value: float) -> str:
+    """Four digits, and never an exponent: nobody reads a dose as 1.44e+04."""
+    if value >= 1_000.0:
+        return f"{value:.0f}"
+    return f"{float(f'{value:.4g}'):f}".rstrip("0").rstrip(".")
+
+
+def _times(factor: float) -> str:
+    """A factor in three digits."""
+    return _number(float(f"{factor:.3g}"))
 
 
 def _clock(at_ms: int) -> str:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
 
 from infusion.errors import DripwatchError, LinkError, MessageError, StoreError
 from infusion.tables import nearest
@@ -352,7 +352,19 @@ def exception_handlers() -> dict[Any, Handler]:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        error = HTTPException(405, headers={"Allow": ", ".join(_allowed(request))})
     return problem_response(as_problem(error), request.scope["path"])
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that a path takes: of all its routes, while each knows its own only."""
+    matching = (
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    )
+    return sorted({method for route in matching for method in route.methods or ()})
 
 
 # --- what each means -----------------------------------------------------------------------------

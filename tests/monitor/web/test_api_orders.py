@@ -204,7 +204,7 @@ async def test_what_is_odd_is_a_warning(house: ApiHouse) -> None:
     async with house.as_("ann") as ann:
         tenfold = await propose(ann, rate=180.0)
         assert len(tenfold["warnings"]) == 3
-        assert "10 times the one in force; look at the decimal point" in tenfold["warnings"][0]
+        assert "10 times the one in force: look at decimal point" in tenfold["warnings"][0]
         assert (
             "Drug library: dose rate 180 IU/kg/h is above the hard limit 35." in tenfold["warnings"]
         )

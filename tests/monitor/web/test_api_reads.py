@@ -342,7 +342,7 @@ async def test_another_method_is_told_which_there_are(ann: httpx.AsyncClient) ->
     for method in ("POST", "DELETE", "PUT"):
         response = await ann.request(method, "/pumps", json={})
         assert (response.status_code, slug(response)) == (405, "wrong-method")
-        assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}
+        assert response.headers["allow"] == "GET, HEAD"
     head = await ann.head("/pumps")
     assert (head.status_code, head.content) == (200, b"")
 
