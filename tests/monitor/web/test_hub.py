@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.web import hub as hub_module
+from monitor.web import picture as picture_module
 from monitor.web.hub import Hub, Listener
 from monitor.web.rows import Patch, PumpRow, Viewer, pump_row
 from tests.infusion.bench import SITE
@@ -152,7 +153,7 @@ async def test_a_viewer_that_is_far_behind_costs_one_row_a_pump() -> None:
 
 
 async def test_a_flush_makes_so_many_rows_and_no_more_but_alerts_do_not_wait() -> None:
-    count = hub_module.ROWS_A_FLUSH_MAX + 50
+    count = picture_module.ROWS_A_FLUSH_MAX + 50
     ward = ScriptedWard()
     fleet(ward, count)
     hub = Hub(ward, "test", flush_s=0.05)
@@ -166,10 +167,32 @@ async def test_a_flush_makes_so_many_rows_and_no_more_but_alerts_do_not_wait() -
     await news.wait()
     bodies = [each.body for each in read_events(hub.take(who).decode())]
     (patch,) = [each for each in bodies if isinstance(each, Patch)]
-    assert len(patch.pumps) == hub.totals.rows - made == hub_module.ROWS_A_FLUSH_MAX
+    assert len(patch.pumps) == hub.totals.rows - made == picture_module.ROWS_A_FLUSH_MAX
     assert f"{SITE}/{last}" in {each.key for each in patch.lists}
     while hub.totals.rows - made < count:
         await hub.news.wait()
+    hub.close()
+
+
+async def test_the_monitor_works_on_while_the_first_viewer_is_made_everything() -> None:
+    count = 6 * hub_module.FILL_ROWS
+    ward = ScriptedWard()
+    fleet(ward, count)
+    hub = Hub(ward, "test")
+    turns = 0
+
+    async def work() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    working = asyncio.create_task(work())
+    who = listener()
+    await hub.enter(who)
+    working.cancel()
+    assert hub.totals.rows == count
+    assert turns >= 6
     hub.close()
 
 
