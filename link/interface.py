@@ -199,7 +199,7 @@ class Link(Protocol):
         """Drain briefly, say goodbye (so that no will is sent), close."""
 
     async def connected(self, timeout_s: float | None = None) -> None:
-        """Wait until the broker accepts us.
+        """Wait until the broker accepts us and our subscriptions: what is published then arrives.
 
         Raises LinkError, naming host:port and the last failure, when refused for good or after
         `timeout_s`.

@@ -74,6 +74,7 @@ class Lane(abc.ABC):
         self._outbox_used = 0
         self._greeting = False
         self._is_connected = False
+        self._is_subscribed = False
         self._accepted_at: float | None = None
         self._last: Ending | None = None
         self._over: LinkError | None = None
@@ -239,7 +240,7 @@ class Lane(abc.ABC):
     async def connected(self, timeout_s: float | None = None) -> None:
         try:
             async with asyncio.timeout(timeout_s):
-                while not self._is_connected:
+                while not (self._is_connected and (self._is_subscribed or not self._subscriptions)):
                     self._raise_if_over()
                     await self._state_changed.wait()
         except TimeoutError:

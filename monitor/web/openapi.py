@@ -103,6 +103,8 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
         "parameters": [*_places(operation), *_query(operation, schemas)],
         "responses": {str(operation.status): _answer(operation, schemas), **_problems(operation)},
     }
+    if operation.also is not None:
+        found["responses"][str(operation.also)] = _answer(operation, schemas)
     right = WHO.get(operation.right, f"Needs the right `{operation.right}`.")
     found["description"] = "\n\n".join(each for each in (more, right) if each)
     if operation.right is None:

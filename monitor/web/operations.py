@@ -99,6 +99,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     status: int = 200
     problems: tuple[str, ...] = ()
     answer_type: str = JSON
+    # A status that says no without being a problem, with the same answer.
+    also: int | None = None
     # Structs that the answer's text is made of, where JSON is not all of it.
     mentions: tuple[type[Struct], ...] = ()
 

@@ -174,6 +174,7 @@ _MACHINE = (
         about="Whether anybody should rely on the alerts; 503 with reasons while nobody should.",
         right=None,
         answer=Health,
+        also=503,
         problems=("unknown-host", "not-signed-in"),
     ),
 )

@@ -8,7 +8,6 @@ from msgspec import Meta, Struct
 from infusion.errors import MessageError
 from infusion.prescription import (
     STEPS_MAX,
-    ConcentrationIuMl,
     Name,
     Prescription,
     Step,
@@ -43,7 +42,8 @@ class OrderBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     pump: Name
     weight_kg: WeightKg
-    concentration_iu_ml: ConcentrationIuMl
+    # Below this a rate in mL/h means nothing any more; no bag is nearly as thin.
+    concentration_iu_ml: Annotated[float, Meta(ge=0.01, le=50_000)]
     steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=STEPS_MAX)]
     text: Reason = ""
     against: Annotated[int, Meta(ge=0, le=2**53)] | None = None

@@ -20,6 +20,8 @@ const REPORTS = {
 const SEVERITIES = { minor: "minor: stops by itself", "clinically relevant": "clinically relevant: needs care", major: "major: heavy, or in a critical place" };
 const KINDS = { rate: "New rate", hold: "Hold the infusion", bolus: "Bolus", stop: "Stop the therapy", weight: "Weight", bag: "Concentration of the bag" };
 const FACTOR = 2;
+/** What is ordered "from now" begins so much later: nobody can give it before a second person has looked. */
+const LEAD_MS = 5 * 60_000;
 
 /** The path of a therapy in the API. @param {Place} place */
 export const pathOf = ({ site, therapy }) => `/api/v1/therapies/${encodeURIComponent(site)}/${encodeURIComponent(therapy)}`;
@@ -74,8 +76,8 @@ export function standing(order, ms) {
 export function changed(order, values, now) {
   const { kind, amount: rate, unit, until_ms, dose_iu, minutes, weight_kg, concentration_iu_ml, keep } = values;
   const old = order ?? { version: 0, pump: values.pump, weight_kg, concentration_iu_ml, steps: [] };
-  const { iu_h, by_weight, runs } = standing(old, now);
-  const at_ms = values.at_ms ?? now;
+  const { iu_h, by_weight, runs } = standing(old, values.at_ms ?? now + LEAD_MS);
+  const at_ms = values.at_ms ?? now + LEAD_MS;
   /** @type {Step[]} */ const more = [];
   if (kind === "rate") more.push({ do: standing(old, at_ms).runs ? "rate" : "start", at_ms, [unit]: rate });
   if (kind === "hold") more.push({ do: "hold", at_ms, until_ms });
@@ -83,8 +85,8 @@ export function changed(order, values, now) {
   if (kind === "stop") more.push({ do: "stop", at_ms });
   if (kind === "bag") return { ...old, concentration_iu_ml };
   if (kind !== "weight" || !order) return { ...old, steps: [...old.steps, ...more] };
-  const past = old.steps.map(({ rate_iu_kg_h, ...step }) => (rate_iu_kg_h == null ? step : step.at_ms > now ? { ...step, rate_iu_kg_h } : { ...step, rate_iu_h: rate_iu_kg_h * old.weight_kg }));
-  if (runs && by_weight && keep === "kg") more.push({ do: "rate", at_ms: now, rate_iu_kg_h: iu_h / old.weight_kg });
+  const past = old.steps.map(({ rate_iu_kg_h, ...step }) => (rate_iu_kg_h == null ? step : step.at_ms > at_ms ? { ...step, rate_iu_kg_h } : { ...step, rate_iu_h: rate_iu_kg_h * old.weight_kg }));
+  if (runs && by_weight && keep === "kg") more.push({ do: "rate", at_ms, rate_iu_kg_h: iu_h / old.weight_kg });
   return { ...old, weight_kg, steps: [...past, ...more] };
 }
 
@@ -112,13 +114,13 @@ export function orderForm(place, order, app, done) {
     { name: "weight_kg", label: "Weight", kind: "number", unit: "kg" },
     { name: "keep", label: "The rate", options: { kg: "keeps its IU/kg/h, so it follows the weight", h: "keeps its IU/h" } },
     { name: "concentration_iu_ml", label: "Concentration", kind: "number", unit: "IU/mL" },
-    { name: "at_ms", label: "From", kind: "time", optional: true, hint: "From now, if left empty." },
+    { name: "at_ms", label: "From", kind: "time", optional: true, hint: "In 5 minutes, if left empty: until then a second person can check it." },
     { name: "until_ms", label: "Until", kind: "time" },
     { name: "text", label: "Why", kind: "lines", optional: true, max: 256 },
   ], async (values) => {
     const now = Math.round(state.now());
     const next = changed(order, { ...values, pump: place.pump }, now);
-    const { words, wide } = comparison(order, next, Math.max(now, values.at_ms ?? 0) + 1);
+    const { words, wide } = comparison(order, next, (values.at_ms ?? now + LEAD_MS) + 1);
     if (wide && !(await app.confirm(`${words} of what is in force. Is that what you mean? Look at the decimal point and the unit.`))) return null;
     const { pump, weight_kg, concentration_iu_ml, steps } = next;
     return post(`${pathOf(place)}/orders`, { pump, weight_kg, concentration_iu_ml, steps, text: values.text ?? "", against: order?.version ?? 0 });
@@ -130,12 +132,12 @@ export function orderForm(place, order, app, done) {
     const { values, good } = made.read();
     if (!good) return preview.replaceChildren(el("p", { class: "quiet", text: order ? `In force: version ${order.version}, ${orderWords(order, state.now())}.` : "No order is in force." }));
     const now = state.now();
-    const at_ms = Math.max(now, values.at_ms ?? 0) + 1;
+    const at_ms = (values.at_ms ?? now + LEAD_MS) + 1;
     const next = changed(order, { ...values, pump: place.pump }, now);
     const { rows, words, wide } = comparison(order, next, at_ms);
     const held = standing(next, at_ms).held;
     const extra = { hold: `No infusion until ${when(held, now)}, then it goes on.`, bolus: `${exact(values.dose_iu ?? 0, "IU")} over ${values.minutes} min, in addition: ${exact((values.dose_iu ?? 0) / next.concentration_iu_ml, "mL")}, ${exact((values.dose_iu ?? 0) / next.weight_kg, "IU/kg")}.`, stop: "The infusion ends." }[/** @type {"hold"} */ (kind)] ?? (held ? `Held until ${when(held, now)}; it takes effect then.` : "");
-    return preview.replaceChildren(table("Old and new", ["", "Now", "New"], rows), el("p", { class: wide ? "bad" : "", text: [words && `${words}${wide ? ": is that meant?" : ""}.`, extra].filter(Boolean).join(" ") }));
+    return preview.replaceChildren(table("Old and new", ["", "Now", "New"], rows), el("p", { class: wide ? "bad" : "", text: [words && `${words}${wide ? ": is that meant?" : "."}`, extra].filter(Boolean).join(" ") }));
   }
   made.node.insertBefore(preview, made.node.lastElementChild);
   fit();
@@ -151,7 +153,7 @@ export function orderWords(order, now) {
 
 /** A proposed order: what differs, and what may be done about it by whom. @param {any} proposal @param {any} app @param {() => void} done */
 export function proposalCard(proposal, app, done) {
-  const { id, by, at_ms, until_ms, therapy, changes, warnings = [], text, state: stands, steps = [], prescription } = proposal;
+  const { id, by, at_ms, until_ms, therapy, changes, warnings = [], text, state: stands = "proposed", steps = [], prescription } = proposal;
   const own = by.toLowerCase() === state.me.name.toLowerCase();
   const now = state.now();
   const answer = el("p", { class: "bad", role: "alert" });

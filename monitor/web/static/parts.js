@@ -44,7 +44,7 @@ export function when(ms, now) {
 }
 
 /** A number as it must be read: never rounded to another dose. @param {number} value @param {string} unit */
-export const exact = (value, unit) => (Math.abs(value) < 1000 ? amount(value, unit) : `${Math.round(value)}\u00a0${unit}`);
+export const exact = (value, unit) => (Math.abs(value) < 1000 ? amount(value, unit) : `${String(Math.round(value)).replace("-", "−")}\u00a0${unit}`);
 
 /** Runs once the monitor's clock and the person are known. @param {() => void} run @returns {() => void} what keeps it from running */
 export function begun(run) {

@@ -44,7 +44,7 @@ export function mount(root, _params, app) {
   }
   const add = form("Add", [{ name: "name", label: "Name", max: 64 }, { name: "roles", label: "Role", options: ROLES }, { name: "password", label: "Password", kind: "password", hint: "They can change it here." }],
     ({ roles, ...more }) => post("/api/v1/people", { ...more, roles: [roles] }), (body) => (showUsers(), `${body.name} may sign in now.`));
-  const make = form("Make a token", [{ name: "scopes", label: "It may", options: SHORT }, { name: "days", label: "For", options: DAYS }, { name: "note", label: "Note", max: 80, hint: "Which program it is for." }],
+  const make = form("Make a token", [{ name: "scopes", label: "It may", options: SHORT }, { name: "days", label: "For", options: DAYS, value: "30" }, { name: "note", label: "Note", max: 80, hint: "Which program it is for." }],
     ({ scopes, days, note }) => post("/api/v1/tokens", { scopes: scopes.split(","), days: Number(days), note }), ({ text }) => {
       secret.replaceChildren(el("p", { class: "secret" }, "Copy it now; it is shown this once: ", el("code", { text })));
       showTokens();

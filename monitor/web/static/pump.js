@@ -14,7 +14,7 @@ import { order as worstFirst, share, who } from "./worklist.js";
 export const title = "Pump";
 const HOUR = 3_600_000;
 /** Hours shown, and how long a stretch is that one value stands for. */
-const SPANS = /** @type {const} */ ([[1, 2], [6, 10], [24, 30]]);
+const SPANS = /** @type {const} */ ([[1, 2], [6, 5], [24, 15]]);
 const POINTS = 2000;
 const SAMPLE_MS = 60_000;
 /** As many samples missing are a gap. */
@@ -155,13 +155,14 @@ export function mount(root, { site, pump }, app) {
   function showTherapy(therapy) {
     const now = state.now();
     const { prescription: order, results, reports, proposals } = therapy;
-    const asks = proposals.filter((/** @type {any} */ each) => each.state === "proposed");
+    const waits = (/** @type {any} */ each) => !each.state || each.state === "proposed";
+    const asks = proposals.filter(waits);
     waiting.replaceChildren(...asks.map((/** @type {any} */ each) => proposalCard(each, app, () => load(true))));
     therapyPart.replaceChildren(
       section("Order", ...(order ? [el("p", { text: `Version ${order.version}: ${orderWords(order, now)}.` }), table("Steps of the order, newest first", ["At", "What"], [...order.steps].sort((a, b) => b.at_ms - a.at_ms).map((step) => [when(step.at_ms, now), stepWords(step, now)]))] : [el("p", { class: "bad", text: "No order is known for this therapy." })])),
       section("Laboratory", table("Laboratory results, newest first", ["Drawn", "Result", "Specimen", "Came"], [...results].reverse().map((each) => [when(each.drawn_ms, now), resultWords(each), each.specimen, when(each.resulted_ms, now)]), "No result yet.")),
       section("Reports", table("Reports, newest first", ["When", "What", "More", "By"], [...reports].reverse().map((each) => [when(each.time_ms, now), each.what, each.detail, each.by]), "No report yet.")),
-      ...(proposals.length > asks.length ? [section("Orders that were decided", ...proposals.filter((/** @type {any} */ each) => each.state !== "proposed").map((/** @type {any} */ each) => proposalCard(each, app, () => load(true))))] : []),
+      ...(proposals.length > asks.length ? [section("Orders that were decided", ...proposals.filter((/** @type {any} */ each) => !waits(each)).map((/** @type {any} */ each) => proposalCard(each, app, () => load(true))))] : []),
       el("p", {}, el("a", { href: `/history?pump=${encodeURIComponent(key)}`, text: `History of ${pump}` })));
     offer(order);
   }

@@ -7,13 +7,16 @@ import { badge, failure, line, list, section, table } from "./parts.js";
 export const title = "Rules";
 const CLASSES = { delivery: "What is really delivered, against the order", therapy: "What the pump is set to, against the order", device: "Alarms of the pump itself", technical: "Whether what a pump says can be believed", laboratory: "Blood tests, against dose and range", care: "What people report, and what is due" };
 
+/** A text of the catalogue without what is filled in only when an alert is said. @param {string} text */
+const plain = (text) => text.replace(/\[[^\]]*\]/g, "").replace(/\{\w+\}/g, "…");
+
 /** @param {any} rule */
 function row(rule) {
   const levels = rule.levels.map((/** @type {any} */ { after_s, priority }) => el("li", {}, badge(priority), after_s ? ` after ${ago(after_s * 1000)}` : " at once"));
   const more = [["Clears", `${rule.clears}${rule.off_delay_s ? ` (after ${ago(rule.off_delay_s * 1000)})` : ""}`], ["Hidden by", rule.hidden_by.join(", ")], ["Stays until acknowledged", rule.latches ? "yes" : ""]].filter(([, text]) => text);
   const limits = rule.limits.map((/** @type {any} */ { name, value, source }) => el("li", {}, el("code", { text: name }), ` ${value}`, el("span", { class: "quiet", text: ` ${source}` })));
   return line([el("span", { id: `rule-${rule.key}` }, el("b", { class: "title", text: rule.title }), el("code", { class: "small", text: rule.key })), el("ul", { class: "levels" }, ...levels),
-    el("div", {}, el("p", { text: rule.what }), el("p", { class: "quiet", text: rule.first ? `First: ${rule.first}` : "" })),
+    el("div", {}, el("p", { text: plain(rule.what) }), el("p", { class: "quiet", text: rule.first ? `First: ${plain(rule.first)}` : "" })),
     el("div", {}, el("p", { text: rule.why }), el("p", { class: "small", text: rule.source }), el("details", {}, el("summary", { text: "More" }), ...more.map(([name, text]) => el("p", { text: `${name}: ${text}.`.replace("..", ".") })), el("ul", {}, ...limits)))]);
 }
 

@@ -28,23 +28,24 @@ export function cut(samples, from, to, width, limit) {
   const none = (begin, end, delivered = null, expected = null) => found.push({ from: begin, to: end, gap: true, delivered, expected });
   if (!samples.length) return none(from, to), found;
   if (samples[0].time_ms - from > limit) none(from, samples[0].time_ms);
+  const difference = (/** @type {any} */ a, /** @type {any} */ b, /** @type {string} */ of) => (a[of] == null || b[of] == null ? null : b[of] - a[of]);
+  // Doses of another therapy begin anew. What is given may fall alone: what a closed line holds back is taken off again.
+  const isOther = (/** @type {any} */ a, /** @type {any} */ b) => b.delivered_iu < a.delivered_iu && !(Number(difference(a, b, "expected_iu") ?? -1) >= 0);
+  const isGap = (/** @type {any} */ a, /** @type {any} */ b) => b.time_ms - a.time_ms > limit;
   let first = samples[0];
   let pressure = -Infinity;
-  const difference = (/** @type {any} */ a, /** @type {any} */ b, /** @type {string} */ of) => (a[of] == null || b[of] == null ? null : b[of] - a[of]);
   for (let index = 1; index < samples.length; index++) {
     const [last, next, after] = [samples[index - 1], samples[index], samples[index + 1]];
-    const doses = (/** @type {any} */ a) => [difference(a, next, "delivered_iu"), difference(a, next, "expected_iu")];
-    const [given] = doses(last);
-    if (next.time_ms - last.time_ms > limit || Number(given) < -0.05) {
-      const [delivered, expected] = Number(given) < -0.05 ? [null, null] : doses(last);
-      if (next.time_ms - last.time_ms > limit) none(last.time_ms, next.time_ms, delivered, expected);
+    const begins = isGap(last, next) || isOther(last, next) ? last : first;
+    const [delivered, expected] = isOther(last, next) ? [null, null] : ["delivered_iu", "expected_iu"].map((of) => difference(begins, next, of));
+    if (isGap(last, next)) none(last.time_ms, next.time_ms, delivered, expected);
+    if (begins === last && (isGap(last, next) || isOther(last, next))) {
       [first, pressure] = [next, -Infinity];
       continue;
     }
     pressure = Math.max(pressure, next.pressure_mmhg ?? -Infinity);
-    const ends = !after || after.time_ms - next.time_ms > limit || after.delivered_iu < next.delivered_iu - 0.05;
+    const ends = !after || isGap(next, after) || isOther(next, after);
     if (!ends && Math.floor(next.time_ms / width) === Math.floor(first.time_ms / width)) continue;
-    const [delivered, expected] = doses(first);
     found.push({ from: first.time_ms, to: next.time_ms, delivered, expected, pressure: Number.isFinite(pressure) ? pressure : null, level: next.level == null ? null : [next.level_low, next.level, next.level_high] });
     [first, pressure] = [next, -Infinity];
   }
@@ -102,7 +103,7 @@ export function path(parts, x, stepped = true) {
 /** @param {Course} course @param {number} width in pixels of CSS */
 export function picture(course, width) {
   const { from, to, at, slices, results, range, occlusion } = course;
-  const [left, right] = [width < 560 ? 46 : 64, width - 12];
+  const [left, right] = [width < 560 ? 46 : 64, width - 24];
   const x = (/** @type {number} */ ms) => left + ((ms - from) / (to - from)) * (right - left);
   const heard = slices.filter(({ gap }) => !gap);
   const rates = heard.map((slice) => /** @type {const} */ ([slice, rate(slice, "delivered"), rate(slice, "expected")]));
@@ -114,7 +115,7 @@ export function picture(course, width) {
   const levels = heard.filter(({ level }) => level);
   const tops = [most, 1.15 * Math.max(100, ...heard.map(({ pressure }) => pressure ?? 0)), 1.1 * Math.max(range?.[1] ?? 0.7, ...points.map(({ value }) => value), ...levels.map(({ level }) => level?.[2] ?? 0))];
   const panels = [["IU/h", 84, 190], ["mmHg", 306, 70], ["IU/mL", 408, 110]].map(([unit, top, height], index) => ({ unit: String(unit), top: Number(top), bottom: Number(top) + Number(height), most: tops[index] }));
-  const [dose, pressure, level] = panels.map((panel) => (/** @type {number} */ value) => panel.bottom - (Math.min(value, panel.most) / panel.most) * (panel.bottom - panel.top));
+  const [dose, pressure, level] = panels.map((panel) => (/** @type {number} */ value) => panel.bottom - (Math.max(0, Math.min(value, panel.most)) / panel.most) * (panel.bottom - panel.top));
   const end = panels[2].bottom;
   const text = (/** @type {number} */ px, /** @type {number} */ py, /** @type {string} */ said, name = "", anchor = "start") => svg("text", { x: px.toFixed(1), y: py.toFixed(1), class: name, "text-anchor": anchor, text: said });
   const shape = (/** @type {string} */ d, /** @type {string} */ name, said = "") => svg("path", { d, class: name }, ...(said ? [svg("title", { text: said })] : []));
@@ -138,7 +139,7 @@ export function picture(course, width) {
   for (const { from: begin, to: stop } of slices.filter(({ gap }) => gap)) {
     const [a, b] = [x(Math.max(begin, from)), x(Math.min(stop, to))];
     gaps.append(svg("rect", { x: a.toFixed(1), y: panels[0].top, width: Math.max(1, b - a).toFixed(1), height: end - panels[0].top, fill: "url(#hatch)" }));
-    if (b - a > 70) gaps.append(text((a + b) / 2, panels[0].top + 100, "not heard", "gap", "middle"));
+    if (b - a > 70) gaps.append(text((a + b) / 2, panels[0].top + 100, slices[0].from === begin && begin === from ? "no data" : "not heard", "gap", "middle"));
   }
   const band = rates.map(([{ from: begin, to: stop }, , expected]) => (expected == null ? "" : `M${x(begin).toFixed(1)} ${dose(expected * (1 + BAND)).toFixed(1)}H${x(stop).toFixed(1)}V${dose(expected * (1 - BAND)).toFixed(1)}H${x(begin).toFixed(1)}Z`)).join("");
   const lineOf = (/** @type {(slice: Slice) => number | null | undefined} */ of, /** @type {(value: number) => number} */ y, stepped = true) =>
@@ -146,7 +147,8 @@ export function picture(course, width) {
   const outside = heard.filter((slice) => Math.abs(off(slice) ?? 0) > BAND);
   root.append(gaps, axes, shape(band, "band"), shape(lineOf((slice) => rate(slice, "expected"), dose), "prescribed"), shape(lineOf((slice) => rate(slice, "delivered"), dose), "delivered"),
     shape(outside.map((slice) => path([{ ...slice, y: dose(rate(slice, "delivered") ?? 0) }], x)).join(""), "outside"), shape(lineOf((slice) => slice.pressure, pressure), "pressure"));
-  for (const [{ from: begin, to: stop }, given] of rates) if (given != null && given > most * 1.001) root.append(text(x((begin + stop) / 2), panels[0].top + 11, `▲ ${Math.round(given)}`, "cut", "middle"));
+  for (const [{ from: begin, to: stop }, given] of rates)
+    if (given != null && (given > most * 1.001 || given < -1)) root.append(text(Math.min(x((begin + stop) / 2), right - 24), given < 0 ? panels[0].bottom - 6 : panels[0].top + 11, given < 0 ? `▼ −${Math.round(-given)}` : `▲ ${Math.round(given)}`, "cut", "middle"));
   if (occlusion && occlusion < panels[1].most) root.append(shape(`M${left} ${pressure(occlusion).toFixed(1)}H${right}`, "limit", `occlusion alarm at ${occlusion} mmHg`));
   if (range) root.append(svg("rect", { x: left, y: level(range[1]), width: right - left, height: level(range[0]) - level(range[1]), class: "aim" }));
   let edge = NaN;
@@ -187,7 +189,7 @@ function cells(slice, at) {
   const time = `${clock(at(slice.from), false)}–${clock(at(slice.to), false)}`;
   if (slice.gap) return [time, `not heard for ${ago(slice.to - slice.from)}${slice.delivered == null ? "" : `; by the pump's counter ${amount(slice.delivered, "IU")} were given meanwhile${slice.expected == null ? "" : `, ${amount(slice.expected, "IU")} were ordered`}`}`];
   const [given, ordered, share] = [rate(slice, "delivered"), rate(slice, "expected"), off(slice)];
-  return [time, ordered == null ? "unknown" : `ordered ${exact(ordered, "IU/h")}`, given == null ? "unknown" : `given ${exact(given, "IU/h")}`, share == null ? "" : `${share < 0 ? "−" : "+"}${Math.abs(100 * share).toFixed(0)}\u00a0%${Math.abs(share) > BAND ? " outside" : ""}`,
+  return [time, ordered == null ? "unknown" : `ordered ${exact(ordered, "IU/h")}`, given == null ? "unknown" : `given ${exact(given, "IU/h")}${given < 0 ? ": held back in the line, taken off again" : ""}`, share == null ? "" : `${Math.round(100 * share) ? (share < 0 ? "−" : "+") : ""}${Math.abs(100 * share).toFixed(0)}\u00a0%${Math.abs(share) > BAND ? " outside" : ""}`,
     slice.pressure == null ? "" : amount(slice.pressure, "mmHg"), slice.level ? `${slice.level[1].toFixed(2)} (${slice.level[0].toFixed(2)}–${slice.level[2].toFixed(2)})\u00a0IU/mL` : ""];
 }
 

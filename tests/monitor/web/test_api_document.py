@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -23,14 +24,15 @@ from monitor.web.app import create_app
 from monitor.web.guard import right_of
 from monitor.web.hub import Hub
 from monitor.web.openapi import document
+from monitor.web.ward import Link
 from tests.infusion.bench import T0
-from tests.monitor.web.api_house import api_house, told
+from tests.monitor.web.api_house import api_house, slug, told
 from tests.monitor.web.house import WEAK
 from tests.monitor.web.listening import served
 from tests.monitor.web.scripted import ScriptedWard, night
 
 # So many cases of each operation, besides those that follow from its bounds.
-EXAMPLES = 10
+EXAMPLES = 20
 CONFIG = """
 [parameters]
 "path.site" = "home"
@@ -38,7 +40,7 @@ CONFIG = """
 "path.therapy" = "T-03"
 [checks]
 # 400 is not among them: what the document allows must be readable. 422 says why it cannot be done.
-positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "410", "422"]
+positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "410", "422", "429"]
 """
 
 
@@ -124,11 +126,27 @@ async def test_the_lines_of_the_page_work(tmp_path: Path) -> None:
     assert "event: beat" in output
 
 
+async def test_a_path_of_two_routes_names_the_methods_of_both() -> None:
+    async with served(ScriptedWard()) as service, service.client() as client:
+        answer = await client.put("/api/v1/tokens", json={})
+    assert (answer.status_code, slug(answer)) == (405, "wrong-method")
+    assert answer.headers["allow"] == "GET, HEAD, POST"
+
+
+class Lively(ScriptedWard):
+    """A ward that stores something all the time, as a monitor does by its own heartbeat."""
+
+    @property
+    def link(self) -> Link:
+        """How it stands to the broker that there is not."""
+        return structs.replace(super().link, committed_ms=self.now_ms())
+
+
 async def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     """Requests that the document allows, and such that it does not, against the whole application:
     no error of the server, no answer that is not described, nothing wrong that is accepted."""
     (tmp_path / "schemathesis.toml").write_text(CONFIG, encoding="utf-8")
-    ward = ScriptedWard()
+    ward = Lively()
     night(ward)
     async with served(ward) as service:
         await service.people.add("eve", ALL_ROLES, "correct horse battery", "test")

@@ -315,7 +315,7 @@ async def test_the_system_tells_how_it_is(house: ApiHouse, ann: httpx.AsyncClien
 @pytest.mark.parametrize(
     ("path", "status", "kind", "says"),
     [
-        ("/pumps?limt=3", 400, "wrong-field", "did you mean 'limit'?"),
+        ("/pumps?limit_=3", 400, "wrong-field", "did you mean 'limit'?"),
         ("/pumps?limit=abc", 400, "wrong-field", "'limit': expected a whole number, got text"),
         ("/pumps?limit=501", 400, "wrong-field", "<= 500"),
         ("/pumps?limit=1&limit=2", 400, "wrong-field", "'limit' is given twice"),
