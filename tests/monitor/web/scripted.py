@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from infusion.clinical import LabResult, Report
-from infusion.messages import Act, AlertChange, Audit, Message, PumpMessage, encode
+from infusion.messages import Act, AlertChange, Audit, Message, PumpMessage
 from infusion.monitor import Monitor
 from infusion.prescription import Prescription
 from monitor.references import References
@@ -19,7 +19,7 @@ from monitor.samples import Sample, Sampler
 from monitor.web.ward import Link, Row, Watcher
 from tests.infusion.bench import SITE, T0, Paper, beat, begin, spoken
 
-# What pumps send at once is looked at in batches of so many, as a runner does.
+# Who acts where a test does not say who.
 ANYONE = "nurse-1"
 
 
@@ -245,8 +245,3 @@ def storm(ward: ScriptedWard, share: int = 4) -> None:
         else:
             paper.set(alarms=(alarm,))
     ward.advance(10)
-
-
-def payload(message: Message) -> bytes:
-    """What a message would weigh on the wire."""
-    return encode(message)
