@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { ago, el, put } from "./dom.js";
-import { button, exact, form, list, table, when } from "./parts.js";
+import { button, exact, form, list, NOT_LIVE, table, when } from "./parts.js";
 import { state } from "./state.js";
 
 /** @typedef {{site: string, therapy: string, pump: string}} Place */
@@ -137,7 +137,7 @@ export function orderForm(place, order, app, done) {
     const { rows, words, wide } = comparison(order, next, at_ms);
     const held = standing(next, at_ms).held;
     const extra = { hold: `No infusion until ${when(held, now)}, then it goes on.`, bolus: `${exact(values.dose_iu ?? 0, "IU")} over ${values.minutes} min, in addition: ${exact((values.dose_iu ?? 0) / next.concentration_iu_ml, "mL")}, ${exact((values.dose_iu ?? 0) / next.weight_kg, "IU/kg")}.`, stop: "The infusion ends." }[/** @type {"hold"} */ (kind)] ?? (held ? `Held until ${when(held, now)}; it takes effect then.` : "");
-    return preview.replaceChildren(table("Old and new", ["", "Now", "New"], rows), el("p", { class: wide ? "bad" : "", text: [words && `${words}${wide ? ": is that meant?" : "."}`, extra].filter(Boolean).join(" ") }));
+    return preview.replaceChildren(table("Old and new", ["Unit", "Now", "New"], rows, "", "wide"), el("p", { class: wide ? "bad" : "", text: [words && `${words}${wide ? ": is that meant?" : "."}`, extra].filter(Boolean).join(" ") }));
   }
   made.node.insertBefore(preview, made.node.lastElementChild);
   fit();
@@ -159,6 +159,7 @@ export function proposalCard(proposal, app, done) {
   const answer = el("p", { class: "bad", role: "alert" });
   const why = el("input", { maxlength: 256, autocomplete: "off", "aria-label": `Why the proposal for ${therapy} is rejected` });
   const decide = (/** @type {string} */ what) => async () => {
+    if (state.live === "stale") return put(answer, NOT_LIVE);
     const { ok, body } = await post(`/api/v1/proposals/${encodeURIComponent(id)}/${what}`, { text: why.value.trim() });
     put(answer, ok ? "" : body.detail);
     if (!ok) return;

@@ -116,7 +116,7 @@ export function mount(root, { site, pump }, app) {
   const key_ = (/** @type {string} */ of, /** @type {string} */ text) => el("li", {}, el("i", { class: `key ${of}` }), text);
   const trendPart = section("Trend", el("p", { class: "tools" }, ...spans, toggle), drawing, el("ul", { class: "legend" }, key_("delivered", "given"), key_("prescribed", "ordered"), key_("band", "± 10 % of the order"), key_("outside", "given, outside of it"), key_("interval", "level, middle 90 %"), key_("aim", "range aimed at"), key_("result", "laboratory"), key_("gaps", "not heard")));
   chart.append(trendPart);
-  root.append(el("div", { class: "head" }, name, worst, words), el("div", { class: "pump-view" }, el("div", {}, open, chart, waiting, forms, therapyPart), el("aside", { "aria-label": "Key facts" }, el("h2", { text: "Now" }), details)));
+  root.append(el("div", { class: "head" }, name, worst, words), el("div", { class: "pump-view" }, el("div", {}, open, waiting, chart, forms, therapyPart), el("aside", { "aria-label": "Key facts" }, el("h2", { text: "Now" }), details)));
 
   function header() {
     const row = state.pumps.get(key);

@@ -139,7 +139,7 @@ export function picture(course, width) {
   for (const { from: begin, to: stop } of slices.filter(({ gap }) => gap)) {
     const [a, b] = [x(Math.max(begin, from)), x(Math.min(stop, to))];
     gaps.append(svg("rect", { x: a.toFixed(1), y: panels[0].top, width: Math.max(1, b - a).toFixed(1), height: end - panels[0].top, fill: "url(#hatch)" }));
-    if (b - a > 70) gaps.append(text((a + b) / 2, panels[0].top + 100, slices[0].from === begin && begin === from ? "no data" : "not heard", "gap", "middle"));
+    if (b - a > 50) gaps.append(text((a + b) / 2, panels[0].top + 100, slices[0].from === begin && begin === from ? "no data" : "not heard", "gap", "middle"));
   }
   const band = rates.map(([{ from: begin, to: stop }, , expected]) => (expected == null ? "" : `M${x(begin).toFixed(1)} ${dose(expected * (1 + BAND)).toFixed(1)}H${x(stop).toFixed(1)}V${dose(expected * (1 - BAND)).toFixed(1)}H${x(begin).toFixed(1)}Z`)).join("");
   const lineOf = (/** @type {(slice: Slice) => number | null | undefined} */ of, /** @type {(value: number) => number} */ y, stepped = true) =>
@@ -209,5 +209,5 @@ export function tabled({ slices, results, changes, at }) {
   });
   const events = [...results.map((result) => wide(result.drawn_ms, el("span", { text: `Laboratory: ${resultWords(result)}` }))),
     ...changes.filter(({ priority }) => priority in RANKS).map((mark) => wide(mark.time_ms, badge(mark.priority), el("span", { text: ` ${mark.title}: ${mark.change}` })))];
-  return table("Trend as a table, newest first", ["Time", "Ordered", "Given", "Difference", "Pressure", "Level in the blood"], [...rows, ...events].sort((a, b) => b.ms - a.ms).map(({ row }) => row), "Nothing was heard in this time.");
+  return table("Trend as a table, newest first", ["Time", "Ordered", "Given", "Difference", "Pressure", "Level in the blood"], [...rows, ...events].sort((a, b) => b.ms - a.ms).map(({ row }) => row), "Nothing was heard in this time.", "wide");
 }
