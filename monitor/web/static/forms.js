@@ -82,7 +82,8 @@ export function changed(order, values, now) {
   if (kind === "rate") more.push({ do: standing(old, at_ms).runs ? "rate" : "start", at_ms, [unit]: rate });
   if (kind === "hold") more.push({ do: "hold", at_ms, until_ms });
   if (kind === "bolus") more.push({ do: "bolus", at_ms, dose_iu, duration_s: minutes * 60 });
-  if (kind === "stop") more.push({ do: "stop", at_ms });
+  // What was planned for later ends with the therapy.
+  if (kind === "stop") return { ...old, steps: [...old.steps.filter((step) => step.at_ms <= at_ms), { do: "stop", at_ms }] };
   if (kind === "bag") return { ...old, concentration_iu_ml };
   if (kind !== "weight" || !order) return { ...old, steps: [...old.steps, ...more] };
   const past = old.steps.map(({ rate_iu_kg_h, ...step }) => (rate_iu_kg_h == null ? step : step.at_ms > at_ms ? { ...step, rate_iu_kg_h } : { ...step, rate_iu_h: rate_iu_kg_h * old.weight_kg }));
@@ -170,7 +171,7 @@ export function proposalCard(proposal, app, done) {
   const waits = stands === "proposed";
   const may = waits && state.me.rights.includes("confirm");
   return el("article", { class: `proposal ${stands}`, "aria-label": `Proposed order for ${therapy}` },
-    el("h3", { text: waits ? `${therapy}, pump ${prescription.pump}: an order waits for a second person` : `${therapy}: ${stands}${last?.by ? ` by ${last.by}` : ""}` }),
+    el("h3", { text: waits ? `${therapy}, pump ${prescription.pump}` : `${therapy}: ${stands}${last?.by ? ` by ${last.by}` : ""}` }),
     el("p", { class: "quiet", text: `Proposed by ${by} at ${when(at_ms, now)}${waits ? `; expires in ${ago(until_ms - now)}` : ""}.${text ? ` “${text}”` : ""}${!waits && last?.text ? ` ${last.by}: “${last.text}”` : ""}` }),
     list(changes), list(warnings, "warnings"), answer,
     ...(!may ? [] : own ? [el("p", { text: "You proposed this. Another nurse or pharmacist must check it and confirm." }), el("p", { class: "buttons" }, button("Take it back", decide("reject")))]

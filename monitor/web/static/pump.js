@@ -157,7 +157,9 @@ export function mount(root, { site, pump }, app) {
     const { prescription: order, results, reports, proposals } = therapy;
     const waits = (/** @type {any} */ each) => !each.state || each.state === "proposed";
     const asks = proposals.filter(waits);
-    waiting.replaceChildren(...asks.map((/** @type {any} */ each) => proposalCard(each, app, () => load(true))));
+    const focused = waiting.contains(document.activeElement) || [...waiting.querySelectorAll("input")].some(({ value }) => value);
+    // A reason that is being typed is not taken away; the next look shows what changed.
+    if (!focused || !asks.length) waiting.replaceChildren(...(asks.length ? [section("An order waits for a second person", ...asks.map((/** @type {any} */ each) => proposalCard(each, app, () => (waiting.replaceChildren(), load(true)))))] : []));
     therapyPart.replaceChildren(
       section("Order", ...(order ? [el("p", { text: `Version ${order.version}: ${orderWords(order, now)}.` }), table("Steps of the order, newest first", ["At", "What"], [...order.steps].sort((a, b) => b.at_ms - a.at_ms).map((step) => [when(step.at_ms, now), stepWords(step, now)]))] : [el("p", { class: "bad", text: "No order is known for this therapy." })])),
       section("Laboratory", table("Laboratory results, newest first", ["Drawn", "Result", "Specimen", "Came"], [...results].reverse().map((each) => [when(each.drawn_ms, now), resultWords(each), each.specimen, when(each.resulted_ms, now)]), "No result yet.")),
