@@ -536,6 +536,9 @@ async def test_pictures(duty: Shift) -> None:
             name = "pump-table" if "table" in path else path.strip("/").split("/")[0]
             await take(page, f"{name}-{look}")
             if path == PUMP:
+                # What lies below the fold of a phone.
+                await page.locator(".trend").evaluate("node => node.scrollIntoView()")
+                await take(page, f"trend-{look}")
                 await open_form(page, "Change the order")
                 await form(page).locator("[name=amount]").fill("180")
                 await page.get_by_role("heading", name="Change the order").scroll_into_view_if_needed()  # fmt: skip
