@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { ago, el, put } from "./dom.js";
-import { button, exact, form, list, table, when } from "./parts.js";
+import { button, exact, form, list, NOT_LIVE, table, when } from "./parts.js";
 import { state } from "./state.js";
 
 /** @typedef {{site: string, therapy: string, pump: string}} Place */
@@ -82,7 +82,8 @@ export function changed(order, values, now) {
   if (kind === "rate") more.push({ do: standing(old, at_ms).runs ? "rate" : "start", at_ms, [unit]: rate });
   if (kind === "hold") more.push({ do: "hold", at_ms, until_ms });
   if (kind === "bolus") more.push({ do: "bolus", at_ms, dose_iu, duration_s: minutes * 60 });
-  if (kind === "stop") more.push({ do: "stop", at_ms });
+  // What was planned for later ends with the therapy.
+  if (kind === "stop") return { ...old, steps: [...old.steps.filter((step) => step.at_ms <= at_ms), { do: "stop", at_ms }] };
   if (kind === "bag") return { ...old, concentration_iu_ml };
   if (kind !== "weight" || !order) return { ...old, steps: [...old.steps, ...more] };
   const past = old.steps.map(({ rate_iu_kg_h, ...step }) => (rate_iu_kg_h == null ? step : step.at_ms > at_ms ? { ...step, rate_iu_kg_h } : { ...step, rate_iu_h: rate_iu_kg_h * old.weight_kg }));
@@ -137,7 +138,7 @@ export function orderForm(place, order, app, done) {
     const { rows, words, wide } = comparison(order, next, at_ms);
     const held = standing(next, at_ms).held;
     const extra = { hold: `No infusion until ${when(held, now)}, then it goes on.`, bolus: `${exact(values.dose_iu ?? 0, "IU")} over ${values.minutes} min, in addition: ${exact((values.dose_iu ?? 0) / next.concentration_iu_ml, "mL")}, ${exact((values.dose_iu ?? 0) / next.weight_kg, "IU/kg")}.`, stop: "The infusion ends." }[/** @type {"hold"} */ (kind)] ?? (held ? `Held until ${when(held, now)}; it takes effect then.` : "");
-    return preview.replaceChildren(table("Old and new", ["", "Now", "New"], rows), el("p", { class: wide ? "bad" : "", text: [words && `${words}${wide ? ": is that meant?" : "."}`, extra].filter(Boolean).join(" ") }));
+    return preview.replaceChildren(table("Old and new", ["Unit", "Now", "New"], rows, "", "wide"), el("p", { class: wide ? "bad" : "", text: [words && `${words}${wide ? ": is that meant?" : "."}`, extra].filter(Boolean).join(" ") }));
   }
   made.node.insertBefore(preview, made.node.lastElementChild);
   fit();
@@ -159,6 +160,7 @@ export function proposalCard(proposal, app, done) {
   const answer = el("p", { class: "bad", role: "alert" });
   const why = el("input", { maxlength: 256, autocomplete: "off", "aria-label": `Why the proposal for ${therapy} is rejected` });
   const decide = (/** @type {string} */ what) => async () => {
+    if (state.live === "stale") return put(answer, NOT_LIVE);
     const { ok, body } = await post(`/api/v1/proposals/${encodeURIComponent(id)}/${what}`, { text: why.value.trim() });
     put(answer, ok ? "" : body.detail);
     if (!ok) return;
@@ -169,7 +171,7 @@ export function proposalCard(proposal, app, done) {
   const waits = stands === "proposed";
   const may = waits && state.me.rights.includes("confirm");
   return el("article", { class: `proposal ${stands}`, "aria-label": `Proposed order for ${therapy}` },
-    el("h3", { text: waits ? `${therapy}, pump ${prescription.pump}: an order waits for a second person` : `${therapy}: ${stands}${last?.by ? ` by ${last.by}` : ""}` }),
+    el("h3", { text: waits ? `${therapy}, pump ${prescription.pump}` : `${therapy}: ${stands}${last?.by ? ` by ${last.by}` : ""}` }),
     el("p", { class: "quiet", text: `Proposed by ${by} at ${when(at_ms, now)}${waits ? `; expires in ${ago(until_ms - now)}` : ""}.${text ? ` “${text}”` : ""}${!waits && last?.text ? ` ${last.by}: “${last.text}”` : ""}` }),
     list(changes), list(warnings, "warnings"), answer,
     ...(!may ? [] : own ? [el("p", { text: "You proposed this. Another nurse or pharmacist must check it and confirm." }), el("p", { class: "buttons" }, button("Take it back", decide("reject")))]

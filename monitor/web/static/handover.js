@@ -15,8 +15,8 @@ const HOUR = 3_600_000;
 function alertLine(alert) {
   const iu = alert.evidence.dose_iu;
   const notes = alert.facts?.notes ?? [];
-  return [el("span", {}, badge(alert.priority)), alert.pump, el("span", {}, el("b", { text: alert.title }), ` ${alert.what ?? ""}`, ...notes.map((/** @type {any} */ note) => el("span", { class: "note", text: `“${note.text}” ${note.by}` }))),
-    when(state.onMonitor(alert, alert.onset_ms), state.now()), who(alert).join("; "), iu == null ? "" : `${amount(Math.abs(iu), "IU")} ${iu > 0 ? "too much" : "too little"}`, share(state.pumps.get(`${alert.site}/${alert.pump}`))];
+  return [el("span", {}, badge(alert.priority)), alert.pump, el("span", {}, el("span", { class: "title", text: alert.title }), alert.what ?? "", ...notes.map((/** @type {any} */ note) => el("span", { class: "note", text: `“${note.text}” ${note.by}` }))),
+    when(state.onMonitor(alert, alert.onset_ms), state.now()), who(alert).filter((text) => !text.startsWith("“")).join("; "), iu == null ? "" : `${amount(Math.abs(iu), "IU")} ${iu > 0 ? "too much" : "too little"}`, share(state.pumps.get(`${alert.site}/${alert.pump}`))];
 }
 const HEADS = ["Priority", "Pump", "What", "Since", "Who", "By this alert", "Dose so far"];
 

@@ -7,6 +7,7 @@ import { state } from "./state.js";
 
 export const title = "History";
 const PAGE = 100;
+const HEADS = ["When", "Pump", "What", "Alert, or who", "More"];
 const HOUR = 3_600_000;
 const FACTS = { taken: "taken", offered: "offered", declined: "declined", acknowledged: "acknowledged", audio_paused: "sound paused", snoozed: "snoozed" };
 
@@ -65,9 +66,10 @@ export function mount(root, _params, app) {
     if (mine !== visit) return;
     if (!answer.ok) return found.replaceChildren(failure(answer));
     const rows = answer.body.items.map(row);
+    const made = table("What was said and done, newest first", HEADS, rows, "Nothing of that kind.");
     const body = before && found.querySelector("tbody");
     if (body) body.append(...rows);
-    else found.replaceChildren(table("What was said and done, newest first", ["When", "Pump", "What", "Alert, or who", "More"], rows, "Nothing of that kind."));
+    else found.replaceChildren(made);
     found.querySelector(".more")?.remove();
     if (answer.body.next) found.append(button("More", () => load(answer.body.next), "more"));
     if (body) /** @type {HTMLElement | null} */ (rows[0]?.querySelector("a"))?.focus();

@@ -10,12 +10,14 @@ import { MARKS, state, subscribe } from "./state.js";
 /** @param {Part | null | undefined} part @returns {Part} */
 const whole = (part) => part ?? "";
 
-/** A real table with a caption, or a sentence where there is nothing. @param {string} caption @param {string[]} heads
- *  @param {(HTMLTableRowElement | Part[])[]} rows @param {string} [none] */
-export function table(caption, heads, rows, none = "None.") {
+/** A real table with a caption, or a sentence where there is nothing. Each cell knows its head, for a phone.
+ *  @param {string} caption @param {string[]} heads @param {(HTMLTableRowElement | (Part | null | undefined)[])[]} rows @param {string} [none] @param {string} [name] */
+export function table(caption, heads, rows, none = "None.", name = "cards") {
   if (!rows.length) return el("p", { class: "quiet", text: none });
-  return el("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": caption }, el("table", { class: "plain" }, el("caption", { class: "spoken", text: caption }),
-    el("thead", {}, el("tr", {}, ...heads.map((text) => el("th", { scope: "col", text })))), el("tbody", {}, ...rows.map((row) => (row instanceof Array ? line(row) : row)))));
+  const lines = rows.map((row) => (row instanceof Array ? line(row) : row));
+  for (const { cells } of lines) if (cells.length === heads.length) heads.forEach((text, index) => (cells[index].dataset.head = text));
+  return el("div", { class: "scroll", role: "group", tabindex: 0, "aria-label": caption }, el("table", { class: `plain ${name}` }, el("caption", { class: "spoken", text: caption }),
+    el("thead", {}, el("tr", {}, ...heads.map((text) => el("th", { scope: "col", text })))), el("tbody", {}, ...lines)));
 }
 
 /** A row of a table; its first cell is its head. @param {(Part | null | undefined)[]} parts @param {string} [name] */
@@ -53,6 +55,7 @@ export function begun(run) {
   return leave;
 }
 
+export const NOT_LIVE = "This page is not live, so nothing was sent.";
 let numbers = 0;
 
 /** A form by its fields. What is wrong is said at the field, or above all of them; nothing typed is lost until it is sent.
@@ -104,6 +107,7 @@ export function form(verb, fields, send, done, typed) {
     for (const { wrong, input } of made) (put(wrong, ""), input.removeAttribute("aria-invalid"));
     above.className = "above bad";
     put(above, "");
+    if (state.live === "stale") return refuse(`${NOT_LIVE} What you typed stays here.`);
     const { values, good } = read(refuse);
     if (!good || go.disabled) return;
     go.disabled = true;

@@ -25,7 +25,7 @@ export function mount(root, _params, app) {
   async function showUsers() {
     const answer = await get("/api/v1/people");
     if (gone) return;
-    users.replaceChildren(answer.ok ? table("Users", ["Name", "Roles", "Since", "Last signed in", "Stands", ""], answer.body.items.map((/** @type {any} */ { name, roles, created_ms, signed_in_ms, disabled_ms, origin }) => {
+    users.replaceChildren(answer.ok ? table("Users", ["Name", "Roles", "Since", "Last signed in", "Stands", "Do"], answer.body.items.map((/** @type {any} */ { name, roles, created_ms, signed_in_ms, disabled_ms, origin }) => {
       const turn = disabled_ms ? "enable" : "disable";
       const act = button(turn === "enable" ? "Enable" : "Disable", () => sure(`${turn === "enable" ? "Enable" : "Disable"} ${name}?`, () => post(`/api/v1/people/${encodeURIComponent(name)}/${turn}`), showUsers));
       act.setAttribute("aria-label", `${act.textContent} ${name}`);
@@ -36,7 +36,7 @@ export function mount(root, _params, app) {
   async function showTokens() {
     const answer = await get("/api/v1/tokens");
     if (gone) return;
-    tokens.replaceChildren(answer.ok ? table("Your tokens", ["Note", "May", "Expires", "Last used", ""], answer.body.items.map((/** @type {any} */ { id, scopes, expires_ms, used_ms, note }) => {
+    tokens.replaceChildren(answer.ok ? table("Your tokens", ["Note", "May", "Expires", "Last used", "Do"], answer.body.items.map((/** @type {any} */ { id, scopes, expires_ms, used_ms, note }) => {
       const act = button("Revoke", () => sure(`Revoke the token “${note || id}”? Programs that use it stop working.`, () => post(`/api/v1/tokens/${encodeURIComponent(id)}`, {}, "DELETE"), showTokens));
       act.setAttribute("aria-label", `Revoke ${note || id}`);
       return [note || id, scopes.join(", "), day(expires_ms), day(used_ms), act];

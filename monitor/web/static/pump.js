@@ -116,7 +116,7 @@ export function mount(root, { site, pump }, app) {
   const key_ = (/** @type {string} */ of, /** @type {string} */ text) => el("li", {}, el("i", { class: `key ${of}` }), text);
   const trendPart = section("Trend", el("p", { class: "tools" }, ...spans, toggle), drawing, el("ul", { class: "legend" }, key_("delivered", "given"), key_("prescribed", "ordered"), key_("band", "± 10 % of the order"), key_("outside", "given, outside of it"), key_("interval", "level, middle 90 %"), key_("aim", "range aimed at"), key_("result", "laboratory"), key_("gaps", "not heard")));
   chart.append(trendPart);
-  root.append(el("div", { class: "head" }, name, worst, words), el("div", { class: "pump-view" }, el("div", {}, open, chart, waiting, forms, therapyPart), el("aside", { "aria-label": "Key facts" }, el("h2", { text: "Now" }), details)));
+  root.append(el("div", { class: "head" }, name, worst, words), el("div", { class: "pump-view" }, el("div", {}, open, waiting, chart, forms, therapyPart), el("aside", { "aria-label": "Key facts" }, el("h2", { text: "Now" }), details)));
 
   function header() {
     const row = state.pumps.get(key);
@@ -157,7 +157,9 @@ export function mount(root, { site, pump }, app) {
     const { prescription: order, results, reports, proposals } = therapy;
     const waits = (/** @type {any} */ each) => !each.state || each.state === "proposed";
     const asks = proposals.filter(waits);
-    waiting.replaceChildren(...asks.map((/** @type {any} */ each) => proposalCard(each, app, () => load(true))));
+    const focused = waiting.contains(document.activeElement) || [...waiting.querySelectorAll("input")].some(({ value }) => value);
+    // A reason that is being typed is not taken away; the next look shows what changed.
+    if (!focused || !asks.length) waiting.replaceChildren(...(asks.length ? [section("An order waits for a second person", ...asks.map((/** @type {any} */ each) => proposalCard(each, app, () => (waiting.replaceChildren(), load(true)))))] : []));
     therapyPart.replaceChildren(
       section("Order", ...(order ? [el("p", { text: `Version ${order.version}: ${orderWords(order, now)}.` }), table("Steps of the order, newest first", ["At", "What"], [...order.steps].sort((a, b) => b.at_ms - a.at_ms).map((step) => [when(step.at_ms, now), stepWords(step, now)]))] : [el("p", { class: "bad", text: "No order is known for this therapy." })])),
       section("Laboratory", table("Laboratory results, newest first", ["Drawn", "Result", "Specimen", "Came"], [...results].reverse().map((each) => [when(each.drawn_ms, now), resultWords(each), each.specimen, when(each.resulted_ms, now)]), "No result yet.")),

@@ -137,18 +137,26 @@ export function picture(course, width) {
   }
   const gaps = svg("g", { class: "gaps" }, svg("defs", {}, svg("pattern", { id: "hatch", width: 8, height: 8, patternUnits: "userSpaceOnUse", patternTransform: "rotate(-45)" }, svg("path", { d: "M0 0V8", class: "hatch" }))));
   for (const { from: begin, to: stop } of slices.filter(({ gap }) => gap)) {
-    const [a, b] = [x(Math.max(begin, from)), x(Math.min(stop, to))];
-    gaps.append(svg("rect", { x: a.toFixed(1), y: panels[0].top, width: Math.max(1, b - a).toFixed(1), height: end - panels[0].top, fill: "url(#hatch)" }));
-    if (b - a > 70) gaps.append(text((a + b) / 2, panels[0].top + 100, slices[0].from === begin && begin === from ? "no data" : "not heard", "gap", "middle"));
+    const [a, b, isFirst] = [x(Math.max(begin, from)), x(Math.min(stop, to)), slices[0].from === begin && begin === from];
+    gaps.append(svg("rect", { class: isFirst ? "before" : null, x: a.toFixed(1), y: panels[0].top, width: Math.max(1, b - a).toFixed(1), height: end - panels[0].top, fill: isFirst ? null : "url(#hatch)" }));
+    if (b - a > 50) gaps.append(text((a + b) / 2, panels[0].top + 100, isFirst ? "no data" : "not heard", "gap", "middle"));
   }
   const band = rates.map(([{ from: begin, to: stop }, , expected]) => (expected == null ? "" : `M${x(begin).toFixed(1)} ${dose(expected * (1 + BAND)).toFixed(1)}H${x(stop).toFixed(1)}V${dose(expected * (1 - BAND)).toFixed(1)}H${x(begin).toFixed(1)}Z`)).join("");
   const lineOf = (/** @type {(slice: Slice) => number | null | undefined} */ of, /** @type {(value: number) => number} */ y, stepped = true) =>
     path(heard.map((slice) => ({ from: slice.from, to: slice.to, y: of(slice) == null ? null : y(/** @type {number} */ (of(slice))) })), x, stepped);
   const outside = heard.filter((slice) => Math.abs(off(slice) ?? 0) > BAND);
-  root.append(gaps, axes, shape(band, "band"), shape(lineOf((slice) => rate(slice, "expected"), dose), "prescribed"), shape(lineOf((slice) => rate(slice, "delivered"), dose), "delivered"),
-    shape(outside.map((slice) => path([{ ...slice, y: dose(rate(slice, "delivered") ?? 0) }], x)).join(""), "outside"), shape(lineOf((slice) => slice.pressure, pressure), "pressure"));
-  for (const [{ from: begin, to: stop }, given] of rates)
-    if (given != null && (given > most * 1.001 || given < -1)) root.append(text(Math.min(x((begin + stop) / 2), right - 24), given < 0 ? panels[0].bottom - 6 : panels[0].top + 11, given < 0 ? `▼ −${Math.round(-given)}` : `▲ ${Math.round(given)}`, "cut", "middle"));
+  root.append(gaps, axes, shape(band, "band"), shape(lineOf((slice) => rate(slice, "delivered"), dose), "delivered"),
+    shape(outside.map((slice) => path([{ ...slice, y: dose(rate(slice, "delivered") ?? 0) }], x)).join(""), "outside"), shape(lineOf((slice) => rate(slice, "expected"), dose), "prescribed"), shape(lineOf((slice) => slice.pressure, pressure), "pressure"));
+  // One figure for stretches that follow each other beyond the panel.
+  /** @type {{from: number, to: number, most: number}[]} */ const beyond = [];
+  for (const [{ from: begin, to: stop }, given] of rates) {
+    if (given == null || (given <= most * 1.001 && given >= -1)) continue;
+    const last = beyond.at(-1);
+    if (last && last.to === begin && last.most > 0 === given > 0) [last.to, last.most] = [stop, given > 0 ? Math.max(last.most, given) : Math.min(last.most, given)];
+    else beyond.push({ from: begin, to: stop, most: given });
+  }
+  for (const { from: begin, to: stop, most: given } of beyond)
+    root.append(text(Math.min(x((begin + stop) / 2), right - 24), given < 0 ? panels[0].bottom - 6 : panels[0].top + 13, given < 0 ? `▼ −${Math.round(-given)}` : `▲ ${Math.round(given)}`, "cut", "middle"));
   if (occlusion && occlusion < panels[1].most) root.append(shape(`M${left} ${pressure(occlusion).toFixed(1)}H${right}`, "limit", `occlusion alarm at ${occlusion} mmHg`));
   if (range) root.append(svg("rect", { x: left, y: level(range[1]), width: right - left, height: level(range[0]) - level(range[1]), class: "aim" }));
   let edge = NaN;
@@ -209,5 +217,5 @@ export function tabled({ slices, results, changes, at }) {
   });
   const events = [...results.map((result) => wide(result.drawn_ms, el("span", { text: `Laboratory: ${resultWords(result)}` }))),
     ...changes.filter(({ priority }) => priority in RANKS).map((mark) => wide(mark.time_ms, badge(mark.priority), el("span", { text: ` ${mark.title}: ${mark.change}` })))];
-  return table("Trend as a table, newest first", ["Time", "Ordered", "Given", "Difference", "Pressure", "Level in the blood"], [...rows, ...events].sort((a, b) => b.ms - a.ms).map(({ row }) => row), "Nothing was heard in this time.");
+  return table("Trend as a table, newest first", ["Time", "Ordered", "Given", "Difference", "Pressure", "Level in the blood"], [...rows, ...events].sort((a, b) => b.ms - a.ms).map(({ row }) => row), "Nothing was heard in this time.", "wide");
 }

@@ -39,6 +39,7 @@ PEOPLE: dict[str, Role] = {
     "Mira": "nurse",
     "Jonas": "pharmacist",
     "Vera": "viewer",
+    "Olga": "admin",
 }
 
 
