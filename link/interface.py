@@ -199,10 +199,17 @@ class Link(Protocol):
         """Drain briefly, say goodbye (so that no will is sent), close."""
 
     async def connected(self, timeout_s: float | None = None) -> None:
-        """Wait until the broker accepts us and our subscriptions: what is published then arrives.
+        """Wait until the broker accepts us.
 
         Raises LinkError, naming host:port and the last failure, when refused for good or after
         `timeout_s`.
+        """
+
+    async def subscribed(self, timeout_s: float | None = None) -> None:
+        """Wait until the broker has taken our subscriptions too: what is published then arrives.
+
+        A broker that has kept messages for us may answer only after these are acknowledged
+        (rumqttd), so who takes a backlog must not wait for this first. Raises as `connected`.
         """
 
     def publish(
