@@ -13,3 +13,16 @@ PROGRAMMED = (
     "library-bypassed",
 )
 FLOWS = ("free-flow-seen", "over-delivery", "under-delivery", "level-off-course")
+# What leads the level in the blood off its course, beside what is programmed wrong, the alarms of
+# a pump that stops it, and silence.
+LEVEL_CAUSES = (
+    "free-flow-seen",
+    "over-delivery",
+    "under-delivery",
+    "hold-overrun",
+    "not-delivering",
+    "counter-frozen",
+    "counter-fault",
+    "two-pumps-one-name",
+    "occlusion-forming",
+)

@@ -14,7 +14,7 @@ from infusion.record import Record
 from infusion.rules import delivery, line, technical, therapy
 from infusion.rules.clinic import CARE, LABORATORY
 from infusion.rules.device import DEVICE_RULES, STOPPING, UNKNOWN_DEVICE_ALARM, device_alarms
-from infusion.rules.families import FLOWS, IDENTITY, PROGRAMMED, SILENCE
+from infusion.rules.families import FLOWS, IDENTITY, LEVEL_CAUSES, PROGRAMMED, SILENCE
 from infusion.rules.rule import HIGH, LOW, MEDIUM, NOTICE, Check, Rule, levels
 from infusion.situation import Situation, Verdict
 from infusion.thresholds import SILENT_MS, Thresholds
@@ -282,20 +282,7 @@ _DELIVERY = (
         levels((15, MEDIUM)),
         delivery.level_off_course,
         off_delay_ms=30 * MS_PER_MINUTE,
-        suppressed_by=(
-            "free-flow-seen",
-            "over-delivery",
-            "under-delivery",
-            "hold-overrun",
-            "not-delivering",
-            "counter-frozen",
-            "counter-fault",
-            "two-pumps-one-name",
-            "occlusion-forming",
-            *PROGRAMMED,
-            *STOPPING,
-            *SILENCE,
-        ),
+        suppressed_by=(*LEVEL_CAUSES, *PROGRAMMED, *STOPPING, *SILENCE),
     ),
     Rule(
         "reservoir-unexplained",
