@@ -290,7 +290,7 @@ def hand(minutes: int) -> str:
 
 def stopped(length: int, every: int, count: int) -> list[str]:
     """Stops of so many minutes, one each so many, from 03:00 on; and ten hours after them."""
-    paper = begin(interval_ms=30_000, state=BIG_BAG).run("03:00")
+    paper = begin(interval_ms=30_000, state=dict(BIG_BAG)).run("03:00")
     for number in range(count):
         begin_min = 180 + number * every
         paper.run(hand(begin_min)).stop().run(hand(begin_min + length)).start()
@@ -333,7 +333,7 @@ def test_a_flow_that_was_told_is_not_told_again_as_a_level(
     factor: float, until: str, rule: str
 ) -> None:
     """M01 after GIP 1.2.2 and 1.2.3: one situation, one alert."""
-    paper = begin(interval_ms=30_000, state=BIG_BAG).run("03:00")
+    paper = begin(interval_ms=30_000, state=dict(BIG_BAG)).run("03:00")
     paper.flow_ml_h = factor * RATE_ML_H
     paper.run(until)
     paper.flow_ml_h = RATE_ML_H
@@ -348,21 +348,21 @@ def test_a_start_or_a_restart_that_is_a_little_late_is_no_course() -> None:
     assert says(late) == []
     hold = Hold(at_ms=T0 + clock("04:00"), until_ms=T0 + clock("05:00"))
     for begun, ended in (("03:56", "05:09"), ("04:09", "05:00")):
-        paper = begin(START, hold, interval_ms=30_000, state=BIG_BAG)
+        paper = begin(START, hold, interval_ms=30_000, state=dict(BIG_BAG))
         assert says(paper.run(begun).stop().run(ended).start().run("10:00")) == []
 
 
 def test_a_bolus_that_is_given_late_is_no_course() -> None:
     """False friend of M01: ordered for three o'clock, given when somebody came."""
     bolus = Bolus(at_ms=T0 + clock("03:00"), dose_iu=4_000, duration_s=600)
-    paper = begin(START, bolus, interval_ms=30_000, state=BIG_BAG).run("03:40")
+    paper = begin(START, bolus, interval_ms=30_000, state=dict(BIG_BAG)).run("03:40")
     paper.program(240.0 + RATE_ML_H).run("03:50").program(RATE_ML_H)
     assert says(paper.run("08:00")) == []
 
 
 def test_a_level_far_off_is_high_and_waits_for_nothing() -> None:
     """H04: below half while the pump stands: certain at once, told by what stopped it."""
-    paper = begin(interval_ms=30_000, state=BIG_BAG).run("03:00").stop()
+    paper = begin(interval_ms=30_000, state=dict(BIG_BAG)).run("03:00").stop()
     monitor, _ = feed(paper.run("04:00").stream)
     (track,) = (state.board.tracks["level-off-course"] for state in monitor.pumps.values())
     assert (track.priority, track.alert) == (Priority.HIGH, None)
