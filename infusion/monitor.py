@@ -32,7 +32,7 @@ from infusion import level
 from infusion.account import Account
 from infusion.acts import perform, refusal
 from infusion.advice import advised
-from infusion.alerts import is_restless, next_look_ms, open_alerts, unseen_alerts, update
+from infusion.alerts import is_restless, open_alerts, unseen_alerts, update
 from infusion.allowed import FOREVER_MS
 from infusion.blood import carry_on, fill_in
 from infusion.board import Board, Look
@@ -44,6 +44,7 @@ from infusion.handling import Handling
 from infusion.handlings import Handlings
 from infusion.looks import Looks
 from infusion.messages import Act, AlertChange, Audit, Message, OpenAlerts, Presence, PumpMessage
+from infusion.next_look import next_look_ms
 from infusion.nomogram import Nomogram
 from infusion.pacing import is_delivering, longest_judged_ms, silence_ms
 from infusion.policy import Policy
@@ -355,12 +356,12 @@ class Monitor:
     def _plan(self, state: PumpState, until_ms: int, handling: Handling) -> None:
         """When the pump is looked at next though nothing comes, at the latest its silence."""
         due_ms = min(until_ms, state.minute_ms)
-        board_ms = next_look_ms(state.board, handling)
+        heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
+        board_ms = next_look_ms(state.board, handling, heard_ms)
         if board_ms is not None and board_ms < due_ms:
             due_ms = board_ms
         # A policy without the rule never has its track, and would be looked at for ever.
         if "no-telemetry" in handling.rules and "no-telemetry" not in state.board.tracks:
-            heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
             due_ms = min(due_ms, heard_ms + state.silence_ms)
         state.due_ms = due_ms
         self._schedule(state)
