@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 
 from infusion.errors import ConfigError
 from monitor.web.connection import Connection
+from monitor.web.oidc import OidcSection
 
 DEFAULT_PORT = 8420
 # How long an answer that is on its way may take once the monitor stops.
@@ -39,6 +40,7 @@ class WebSection(Struct, frozen=True, kw_only=True):
     tls_key_file: Text | None = None
     behind_proxy: bool = False
     metrics_open: bool = False
+    oidc: OidcSection = OidcSection()
 
 
 class Address(Struct, frozen=True):
