@@ -10,13 +10,13 @@ from msgspec import Struct
 
 from infusion.errors import ConfigError
 from infusion.settings import environment_names, load_toml, resolve
+from dripwatch.up import LINK_MINUTES
 from monitor.people import (
     ALL_RIGHTS,
     ALL_ROLES,
     FREE_BY_ADDRESS,
     FREE_BY_NAME,
     IDLE_MS,
-    LINK_MINUTES,
     PASSWORD_MAX,
     PASSWORD_MIN,
     RIGHTS,
@@ -59,7 +59,7 @@ def test_its_numbers_are_the_ones_in_force() -> None:
     words = {5: "five", 20: "twenty"}
     for said in (
         f"{PASSWORD_MIN} to {PASSWORD_MAX} characters",
-        f"good for {LINK_MINUTES} minutes",
+        f"good for {LINK_MINUTES // 60} hours",
         f"ends {SESSION_MS // 3_600_000} hours after",
         f"After {words[FREE_BY_NAME]} wrong passwords for a name, or {words[FREE_BY_ADDRESS]} from",
         f"up to {WAIT_MAX_MS // 60_000} minutes",
