@@ -48,8 +48,6 @@ LEAST_DAY_MS = DAY_MS - MS_PER_HOUR
 # half of the lowest level of the range, is dangerous. [A]
 LEVEL_APART_IU_ML = 0.06
 LEVEL_FAR_IU_ML = 0.15
-# What is so far off for so long is told at once. [A]
-FAR_MS = 2 * MS_PER_MINUTE
 # A dose that is so far off within three quarters of an hour is more than one stop that is too
 # short to be told (ten minutes). [A]
 UNTOLD_MS = 11 * MS_PER_MINUTE
@@ -297,9 +295,7 @@ def level_off_course(now: Situation) -> Verdict | None:
         to_ms=now.heard_ms,
         detail=f"{ratio:.2f} times the level that was ordered, in a typical patient",
     )
-    # What comes late may tell of a dose before it tells that it was ordered.
-    has_stood = track is not None and now.at_ms - track.since_ms >= FAR_MS
-    is_certain = is_far and has_stood and not gives_right
+    is_certain = is_far and not gives_right
     return Verdict(evidence, priority=HIGH if is_far else None, certain=is_certain)
 
 
@@ -307,8 +303,8 @@ def _gives_right(now: Situation) -> bool:
     """Whether the pump gives what it should at the moment."""
     tracks = now.state.board.tracks
     flows = [tracks[key] for key in ("over-delivery", "under-delivery") if key in tracks]
-    # What is latched is over and waits to be seen; what brews may be one stroke.
-    if not now.delivering or any(each.phase in (Phase.RAISED, Phase.RECOVERING) for each in flows):
+    # What is only latched is over, and waits to be seen.
+    if not now.delivering or any(each.phase is not Phase.LATCHED for each in flows):
         return False
     edge, allowed = now.edge, now.allowed
     if edge is None or allowed is None:

@@ -88,7 +88,7 @@ def test_flow_is_judged_at_a_long_interval_too() -> None:
     paper.flow_ml_h = 2 * RATE_ML_H
     assert says(paper.run("01:00")) == [
         "00:50:00 raised over-delivery high",
-        "01:00:00 updated over-delivery high",
+        "00:56:00 updated over-delivery high",
     ]
 
 

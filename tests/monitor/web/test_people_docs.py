@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 from msgspec import Struct
 
+from dripwatch.up import LINK_MINUTES
 from infusion.errors import ConfigError
 from infusion.settings import environment_names, load_toml, resolve
-from dripwatch.up import LINK_MINUTES
 from monitor.people import (
     ALL_RIGHTS,
     ALL_ROLES,
