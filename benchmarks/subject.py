@@ -50,15 +50,19 @@ class Instant(Struct, frozen=True):
 
 
 class Subject:
-    """A monitor process, for as long as the `with` block; `stop` ends it as an operator does."""
+    """A monitor process, for as long as the `with` block; `stop` ends it as an operator does.
 
-    def __init__(self, broker: BrokerProcess, folder: Path, instance: str) -> None:
+    `more` are further arguments of its command line.
+    """
+
+    def __init__(self, broker: BrokerProcess, folder: Path, instance: str, *more: str) -> None:
         self.instance = instance
         self.store = folder / f"{instance}.sqlite3"
         self._log = folder / f"{instance}.log"
         self._arguments = (
             *("--broker", f"mqtt://{broker.host}:{broker.port}", "--instance", instance),
             *("--store", str(self.store), "--log-level", "warning"),
+            *more,
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -97,7 +101,11 @@ class Subject:
 
 
 def child(
-    arguments: list[str], *, stdout: IO[bytes] | int | None = None, stderr: IO[bytes] | None = None
+    arguments: list[str],
+    *,
+    stdin: int | None = None,
+    stdout: IO[bytes] | int | None = None,
+    stderr: IO[bytes] | None = None,
 ) -> subprocess.Popen[bytes]:
     """A module of this checkout as a process, with settings from nowhere but its arguments."""
     environment = {
@@ -107,6 +115,7 @@ def child(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,
         env=environment,
+        stdin=stdin,
         stdout=stdout,
         stderr=stderr,
     )

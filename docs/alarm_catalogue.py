@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from dripwatch.rules import catalogue, page
+from dripwatch.rules import page
+from monitor.catalogue import catalogue
 
 FILE = Path(__file__).parent / "alarms.md"
 

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 
 import click
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 from rich.console import Console
 
 import monitor.cli
+import monitor.people_cli
 import simulator.cli
 import simulator.replay
 from dripwatch import act, rules, scenarios, send, watch
@@ -39,6 +40,7 @@ from link import EmbeddedBroker
 from link.address import LinkOptions
 from monitor.cli import MonitorProcess, MonitorSection
 from monitor.references import read_references
+from monitor.web.server import DEFAULT_PORT, WebSection
 from simulator.setup import SimulatorSettings, read_setup
 
 UP_FILE = "up.toml"
@@ -56,6 +58,7 @@ class UpProcess(Struct, frozen=True, kw_only=True):
     link: LinkOptions = LinkOptions()
     simulator: SimulatorSettings = SimulatorSettings()
     monitor: MonitorSection = MonitorSection(store=None)
+    web: WebSection = WebSection(listen=f"127.0.0.1:{DEFAULT_PORT}")
 
 
 def up_settings(file: Path | None, **flags: object) -> Resolved[UpProcess]:
@@ -77,6 +80,7 @@ main.add_command(scenarios.command)
 main.add_command(act.command)
 main.add_command(send.command)
 main.add_command(watch.command)
+main.add_command(monitor.people_cli.group)
 main.add_command(trial_command)
 
 
@@ -91,12 +95,19 @@ main.add_command(trial_command)
 @click.option("--broker", metavar="URL", help="somebody else's broker; without it, one is started")
 @click.option("--mqtt", metavar="VERSION", help="5, or 3.1.1 for brokers that need it (5)")
 @click.option("--store", metavar="FILE", help="keep the monitor's state in a file (in memory)")
+@click.option("--web", metavar="ADDRESS", help=f"where the page is (127.0.0.1:{DEFAULT_PORT})")
+@click.option("--no-web", is_flag=True, help="no page")
 @click.option("--record", metavar="FILE", help="keep all that is said, for `dripwatch replay`")
 @click.option("--for", "for_s", type=click.FloatRange(min=0), metavar="SECONDS", help="then stop")
 @click.option("--json", "json_file", metavar="FILE", help="write the summary as JSON (- is stdout)")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (warning)")
 def up(
-    *, config: Path | None, for_s: float | None, json_file: str | None, **flags: str | None
+    *,
+    config: Path | None,
+    for_s: float | None,
+    json_file: str | None,
+    no_web: bool,
+    **flags: str | None,
 ) -> None:
     """Everything at once: a broker, pumps, the monitor and a live view. Ctrl-C ends it.
 
@@ -105,7 +116,9 @@ def up(
     mine = ("pumps", "scenario", "seed", "days", "cohort", "record")
     sections = dict.fromkeys(mine, "simulator")
     sections["store"] = "monitor"
+    web = flags.pop("web")
     keys = {f"{sections[key]}.{key}" if key in sections else key: v for key, v in flags.items()}
+    keys["web.listen"] = "" if no_web else web
     try:
         process = up_settings(config, **keys).value
         sys.exit(_up(process, for_s, json_file))
@@ -134,12 +147,13 @@ def up_parts(
             speed=process.speed,
             link=process.link,
             monitor=process.monitor,
+            web=process.web,
         )
         yield UpSettings(
             setup=setup,
             simulator=process.simulator,
             speed=process.speed,
-            monitor=monitor.cli.service_settings(own),
+            monitor=structs.replace(monitor.cli.service_settings(own), web_or_any_port=True),
             for_s=for_s,
             show=show,
         )

@@ -1,43 +1,25 @@
 """`dripwatch rules`: what the monitor looks for, how urgent it is, and what it then says.
 
-The rows are made from the table of rules, the texts and the thresholds, so that a terminal, JSON
-and docs/alarms.md tell the same.
+The rows are those of monitor/catalogue.py, so that a terminal, JSON, the page and docs/alarms.md
+tell the same.
 """
 
-import inspect
 import re
 import sys
 import textwrap
 from collections.abc import Sequence
-from functools import cache
 
 import click
 import msgspec
-from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
 from dripwatch.view import NOTICE
 from host.process import report
-from infusion.errors import ConfigError, DripwatchError
-from infusion.rules import RULES
-from infusion.tables import nearest
-from infusion.texts import TEXTS
-from infusion.thresholds import DEFAULTS, Thresholds
+from infusion.errors import DripwatchError
 from infusion.words import span
+from monitor.catalogue import CLASSES, LevelRow, RuleLimit, RuleRow, catalogue, row
 
-# The classes of rules in the order in which they are told, and what each is about.
-CLASSES = {
-    "delivery": "What is really delivered, against the order",
-    "therapy": "What the pump is set to, against the order",
-    "device": "Alarms of the pump itself",
-    "technical": "Whether what a pump says can be believed",
-    "laboratory": "Blood tests, against dose and range",
-    "care": "What people report, and what is due",
-}
-
-
-_FIELD_LINE = re.compile(r"([a-z_0-9]+): ")
 _BLANK = "…"
 _WIDTH = 96
 _INTRODUCTION = """\
@@ -63,40 +45,6 @@ KEY` one rule.
 
 For testing and training. Not a medical device.
 """
-
-
-class Limit(Struct, frozen=True):
-    """A threshold: its field, its default, and what is said of it where it is defined."""
-
-    name: str
-    value: float | int | bool | str
-    source: str
-
-
-class LevelRow(Struct, frozen=True):
-    """After so many seconds the alert has this priority."""
-
-    after_s: float
-    priority: str
-
-
-class Row(Struct, frozen=True, kw_only=True):
-    """All that is to be told of one rule, by its defaults."""
-
-    key: str
-    title: str
-    category: str
-    levels: tuple[LevelRow, ...]
-    off_delay_s: float
-    latches: bool
-    observed: bool
-    hidden_by: tuple[str, ...]
-    what: str
-    first: str
-    why: str
-    clears: str
-    source: str
-    limits: tuple[Limit, ...]
 
 
 @click.command("rules", epilog=NOTICE)
@@ -125,65 +73,6 @@ def command(*, key: str | None, as_json: bool, as_markdown: bool) -> None:
         show(found, Console())
 
 
-def catalogue() -> list[Row]:
-    """Every rule, class by class, in the order of the table."""
-    known = [row(key) for key in RULES]
-    order = list(CLASSES)
-    return sorted(known, key=lambda each: order.index(each.category))
-
-
-def row(key: str) -> Row:
-    """One rule. Raises ConfigError where there is none of that name."""
-    rule = RULES.get(key)
-    if rule is None:
-        raise ConfigError(f"there is no rule {key!r}; {nearest(key, RULES)}")
-    text = TEXTS[key]
-    sources = limit_sources()
-    return Row(
-        key=key,
-        title=text.title,
-        category=rule.category,
-        levels=tuple(
-            LevelRow(level.delay_ms / 1_000, level.priority.value) for level in rule.levels
-        ),
-        off_delay_s=rule.off_delay_ms / 1_000,
-        latches=rule.latches,
-        observed=rule.observed,
-        hidden_by=rule.suppressed_by,
-        what=text.what,
-        first=text.first,
-        why=text.why,
-        clears=text.clears,
-        source=text.source,
-        limits=tuple(Limit(name, getattr(DEFAULTS, name), sources[name]) for name in text.limits),
-    )
-
-
-@cache
-def limit_sources() -> dict[str, str]:
-    """What stands above each threshold in infusion/thresholds.py: its meaning and its source.
-
-    The comment is the one place where that is written, so it is read and not repeated.
-    """
-    sources: dict[str, str] = {}
-    comment: list[str] = []
-    after_field = False
-    for line in map(str.strip, inspect.getsource(Thresholds).splitlines()):
-        field = _FIELD_LINE.match(line)
-        if field is not None:
-            # Fields that stand together share the comment above the first.
-            sources[field[1]] = " ".join(comment)
-            after_field = True
-        elif line.startswith("#"):
-            if after_field or line.startswith("# ---"):
-                comment, after_field = [], False
-            if not line.startswith("# ---"):
-                comment.append(line.removeprefix("#").strip())
-        else:
-            comment, after_field = [], False
-    return sources
-
-
 # --- telling -------------------------------------------------------------------------------------
 
 
@@ -202,7 +91,7 @@ def blanked(template: str) -> str:
     return re.sub(r"\{[a-z_]+\}", _BLANK, re.sub(r"[\[\]]", "", template))
 
 
-def told(rule: Row) -> list[str]:
+def told(rule: RuleRow) -> list[str]:
     """One rule whole, line by line."""
     parts = {
         "says": blanked(rule.what),
@@ -230,7 +119,7 @@ def _wrapped(line: str, indent: int) -> list[str]:
     return textwrap.wrap(line, _WIDTH, subsequent_indent=" " * indent, break_long_words=False)
 
 
-def page(rules: Sequence[Row]) -> str:
+def page(rules: Sequence[RuleRow]) -> str:
     """The page docs/alarms.md: a table for each class, then each rule."""
     parts = [_INTRODUCTION]
     for category, about in CLASSES.items():
@@ -246,7 +135,7 @@ def page(rules: Sequence[Row]) -> str:
     return "".join(parts)
 
 
-def _section(rule: Row) -> str:
+def _section(rule: RuleRow) -> str:
     lines = [
         f"\n### {rule.key}\n",
         f"*{blanked(rule.what)}*\n",
@@ -261,7 +150,7 @@ def _section(rule: Row) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _ending(rule: Row) -> str:
+def _ending(rule: RuleRow) -> str:
     text = rule.clears
     if rule.off_delay_s:
         text += f" It must have been so for {span(round(rule.off_delay_s * 1_000))}."
@@ -272,12 +161,12 @@ def _ending(rule: Row) -> str:
     return text
 
 
-def _value(limit: Limit) -> str:
+def _value(limit: RuleLimit) -> str:
     """A value as config/alerts.toml has it."""
     return msgspec.json.encode(limit.value).decode()
 
 
-def show(rules: Sequence[Row], console: Console) -> None:
+def show(rules: Sequence[RuleRow], console: Console) -> None:
     """All rules as a table on a terminal, and as lines with tabs elsewhere."""
     if not console.is_terminal:
         for each in rules:

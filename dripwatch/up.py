@@ -20,8 +20,10 @@ from dripwatch.tasks import end, first
 from dripwatch.view import Frame, clock_text, render, told_line
 from dripwatch.watch import Watch
 from infusion.account import Account
+from infusion.errors import ConfigError
 from infusion.messages import AlertChange
 from infusion.units import nanolitres, round_dose_iu
+from monitor.people import Role
 from monitor.service import MonitorService, ServiceSettings
 from simulator.fleet import PumpSummary
 from simulator.service import Simulator
@@ -36,6 +38,9 @@ LINE_S = 10.0
 SETTLE_S = 0.5
 POLL_S = 0.02
 TOLD_MAX = 100_000
+# Who can sign in at the page by a link: two, because an order is checked by a second person.
+DEMO_PEOPLE: dict[str, list[Role]] = {"nurse": ["nurse", "admin"], "pharmacist": ["pharmacist"]}
+LINK_MINUTES = 12 * 60
 
 
 class UpSettings(Struct, frozen=True, kw_only=True):
@@ -63,6 +68,8 @@ class Up:
         )
         self._service = MonitorService(settings.monitor, now_ms=self._now_ms)
         self._told: list[AlertChange] = []
+        # Links that sign in at the page, by who they are for.
+        self._links: dict[str, str] = {}
         self._listening = asyncio.Event()
         self._began_s = time.monotonic()
 
@@ -82,6 +89,7 @@ class Up:
         try:
             await first(self._service.ready.wait(), monitoring, listening)
             await first(self._listening.wait(), monitoring, listening)
+            await first(self._make_links(), monitoring, listening)
             showing = asyncio.create_task(self._show(), name="view")
             try:
                 running = self._simulator.run(for_s=self._settings.for_s)
@@ -107,6 +115,19 @@ class Up:
             if isinstance(said, AlertChange) and len(self._told) < TOLD_MAX:
                 self._told.append(said)
 
+    async def _make_links(self) -> None:
+        """Sign-in links for who sits at this machine; elsewhere people have names and passwords."""
+        page = self._service.page
+        if page is None:
+            return
+        for name, roles in DEMO_PEOPLE.items():
+            try:
+                self._links[name] = await page.link(name, roles, LINK_MINUTES)
+            except ConfigError:
+                # The store has such a user already, or others reach the page: they sign in.
+                self._links = {"page": page.url}
+                return
+
     async def _show(self) -> None:
         """The live picture on a terminal; lines elsewhere."""
         if not self._settings.show:
@@ -121,6 +142,8 @@ class Up:
     async def _show_lines(self) -> None:
         shown = 0
         next_s = 0.0
+        for name, link in self._links.items():
+            self._console.print(f"page for the {name}: {link}", soft_wrap=True)
         while True:
             for change in self._told[shown:]:
                 line = told_line(change, self._simulator.fleet.start_ms)
@@ -146,6 +169,7 @@ class Up:
             lag_ms=status.lag_ms,
             status=self._service.status(),
             told=tuple(self._told),
+            links=self._links,
         )
 
     async def _settle(self) -> None:

@@ -4,7 +4,7 @@ Pure: values in, rich renderables out. Colour is never alone: each priority has 
 word, modelled on IEC 60601-1-8 (`***` high, `**` medium, `*` low, `i` a notice).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -47,8 +47,9 @@ HEAD_LINES = 3
 class Frame(Struct, frozen=True):
     """One picture: the monitor's status and what has happened since the start.
 
-    `told` holds the newest changes last. `elapsed_ms` is on the pumps' clock; `published` counts
-    what the pumps handed over, None where they are somebody else's.
+    `told` holds the newest changes last; `links` lead to the page, by who they are for.
+    `elapsed_ms` is on the pumps' clock; `published` counts what the pumps handed over, None where
+    they are somebody else's.
     """
 
     title: str
@@ -60,6 +61,7 @@ class Frame(Struct, frozen=True):
     lag_ms: float
     status: Status
     told: tuple[AlertChange, ...]
+    links: Mapping[str, str] = {}
 
 
 def render(frame: Frame, *, height: int) -> RenderableType:
@@ -67,7 +69,7 @@ def render(frame: Frame, *, height: int) -> RenderableType:
     # A small screen shows fewer of the last alerts rather than fewer of the pumps.
     lines = min(ALERT_LINES_MAX, max(3, height // 5))
     alerts = [change for change in frame.told if is_news(change)][-lines:]
-    room = max(3, height - HEAD_LINES - lines - 4)
+    room = max(3, height - HEAD_LINES - len(frame.links) - lines - 4)
     return Group(
         _head(frame),
         Text(""),
@@ -196,7 +198,11 @@ def _head(frame: Frame) -> RenderableType:
     second.append(f"   open alerts {open_count}")
     if frame.lag_ms > 1_000:
         second.append(f"   simulator late by {frame.lag_ms / 1000:.1f} s", style="yellow")
-    return Group(line, second)
+    links = [
+        Text(f"page for the {name}: {link}", style="cyan", no_wrap=True, overflow="fold")
+        for name, link in frame.links.items()
+    ]
+    return Group(line, second, *links)
 
 
 def _pumps(pumps: Sequence[PumpView], room: int) -> RenderableType:

@@ -34,7 +34,7 @@ _EXIT_CODES: tuple[tuple[type[DripwatchError], int], ...] = (
     (StoreError, EXIT_STORE),
 )
 # The sections of the other kinds of process, whose variables may be set in the same environment.
-SECTIONS = ("MONITOR", "REPLAY", "SIMULATOR", "UP")
+SECTIONS = ("MONITOR", "REPLAY", "SIMULATOR", "UP", "WEB")
 
 
 def load_settings(

@@ -273,20 +273,20 @@ def _book_apart(account: Account, sample: Sample, rate_max_ml_h: float) -> None:
     before = account.runs[-1] if account.runs else account.floor
     after = new_run(sample)
     join_nl, join_iu = join(before, after, rate_max_ml_h)
-    account.settled_nl, account.settled_iu = (
-        account.pumped_nl + join_nl,
-        account.pumped_iu + join_iu,
-    )
+    pumped_iu = account.pumped_iu + join_iu
+    account.settled_nl, account.settled_iu = account.pumped_nl + join_nl, pumped_iu
     if before is not None:
         account.fault = newest_fault([before, after], rate_max_ml_h) or account.fault
     account.runs.append(after)
     _fold(account, rate_max_ml_h)
 
 
-def _find(account: Account, rate_max_ml_h: float) -> None:
+def _find(account: Account, key: int, rate_max_ml_h: float) -> None:
     """Name what cannot be about the counter; a late message may have explained what was named."""
     floor, known = account.floor, account.fault
-    runs = account.runs if floor is None else [floor, *account.runs]
+    # What counts on beyond the newest sample is somebody else (infusion/rivals.py).
+    last_key = max(key, account.recent[-1].key)
+    runs = [run for run in (floor, *account.runs) if run is not None and run.first_key <= last_key]
     account.fault = newest_fault(runs, rate_max_ml_h)
     if account.fault is None and known is not None and floor is not None:
         account.fault = known if known.key <= floor.last_key else None
@@ -297,7 +297,7 @@ def _fold(account: Account, rate_max_ml_h: float) -> None:
     while len(account.runs) > RUNS_MAX:
         oldest = account.runs.pop(0)
         volume_nl, dose = join(account.floor, oldest, rate_max_ml_h)
-        # Added one by one, as in `_sum_before`, so that folding never changes a total.
+        # Added one by one, as in `sum_before`, so that folding never changes a total.
         account.floor_nl += volume_nl
         account.floor_iu += dose
         account.floor_nl += oldest.last_nl - oldest.first_nl
@@ -305,7 +305,7 @@ def _fold(account: Account, rate_max_ml_h: float) -> None:
         account.floor = oldest
 
 
-def _sum_before(account: Account, key: int, rate_max_ml_h: float) -> tuple[int, float]:
+def sum_before(account: Account, key: int, rate_max_ml_h: float) -> tuple[int, float]:
     """All that was pumped up to the first sample of the run that begins at `key`: nL and IU."""
     total_nl, total_iu = account.floor_nl, account.floor_iu
     before = account.floor
@@ -333,13 +333,13 @@ def _book_late(account: Account, sample: Sample, rate_max_ml_h: float) -> None:
         index -= 1
     else:
         runs.insert(index, new_run(sample))
-    own_nl, own_iu = _sum_before(account, runs[index].first_key, rate_max_ml_h)
+    own_nl, own_iu = sum_before(account, runs[index].first_key, rate_max_ml_h)
     own_nl += runs[index].last_nl - runs[index].first_nl
     own_iu += dose_iu(runs[index].last_nl - runs[index].first_nl, runs[index].concentration_iu_ml)
     merge(runs, index, rate_max_ml_h)
-    _find(account, rate_max_ml_h)
+    _find(account, sample.key, rate_max_ml_h)
     _fold(account, rate_max_ml_h)
-    account.settled_nl, account.settled_iu = _sum_before(account, runs[-1].first_key, rate_max_ml_h)
+    account.settled_nl, account.settled_iu = sum_before(account, runs[-1].first_key, rate_max_ml_h)
     _shift(account, sample.key, account.pumped_nl - was_nl, account.pumped_iu - was_iu)
     _mark(account, _mark_of(sample, own_nl, own_iu))
     # A late message may tell that a counter moved which seemed to stand.

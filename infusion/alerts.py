@@ -42,6 +42,7 @@ from infusion.board import Board, Look, Phase, Track
 from infusion.causes import COME_OUT_MS, say_first, settle
 from infusion.handling import DEFAULT, Handling
 from infusion.hiding import hidden_by
+from infusion.next_look import HEARING, awaits_word
 from infusion.rules import RULES, Rule
 from infusion.situation import Verdict
 from infusion.telling import Moment, end, ring, say, worsen
@@ -51,8 +52,12 @@ IDLE, PENDING, RAISED = Phase.IDLE, Phase.PENDING, Phase.RAISED
 RECOVERING, LATCHED = Phase.RECOVERING, Phase.LATCHED
 
 
-# Hazards that end with the next word of the pump.
-HEARING = ("no-telemetry", "pump-offline")
+# For a caller that knows of no silence: the pump was heard just now.
+NEVER_SILENT_MS = 2**62
+
+
+# What is said of these does not come from the pump.
+ELSEWHERE = ("laboratory", "care")
 
 
 class Input(StrEnum):
@@ -144,21 +149,10 @@ def is_restless(board: Board) -> bool:
         if track.phase is PENDING or track.phase is RECOVERING:
             return True
         rule = RULES.get(key)
-        if rule is None or rule.observed or key in HEARING:
+        # One that may come out waits for the pump's next word.
+        if rule is None or rule.observed or key in HEARING or track.bare_ms is not None:
             return True
     return False
-
-
-def next_look_ms(board: Board, handling: Handling = DEFAULT) -> int | None:
-    """When something would change if nothing more were heard, on the pump's clock."""
-    soonest: int | None = None
-    for key, track in board.tracks.items():
-        rule = handling.rules.get(key)
-        hazard_ms = _due_ms(track, rule) if rule is not None else None
-        for due_ms in (hazard_ms, track.timer_ms):
-            if due_ms is not None and (soonest is None or due_ms < soonest):
-                soonest = due_ms
-    return soonest
 
 
 def shift(board: Board, delta_ms: int) -> None:
@@ -215,32 +209,6 @@ def _moved(facts: Facts, delta_ms: int) -> Facts:
     )
 
 
-def _due_ms(track: Track, rule: Rule) -> int | None:
-    """When a hazard reaches its next level, or comes out, if nothing more is heard."""
-    if track.phase is RAISED and track.bare_ms is not None:
-        return track.bare_ms + COME_OUT_MS
-    told_ms = None
-    if track.phase is RAISED and track.loose_ms is not None:
-        told_ms = track.loose_ms + COME_OUT_MS
-    level_ms = _level_ms(track, rule)
-    if told_ms is not None and (level_ms is None or told_ms < level_ms):
-        return told_ms
-    return level_ms
-
-
-def _level_ms(track: Track, rule: Rule) -> int | None:
-    """When a hazard reaches its next level by time alone."""
-    if rule.observed:
-        return None
-    if track.phase is PENDING or (track.phase is LATCHED and track.left_ms is None):
-        return track.since_ms + rule.levels[0].delay_ms
-    if track.phase is RAISED:
-        for level in rule.levels:
-            if level.priority.rank > track.priority.rank:
-                return track.since_ms + level.delay_ms
-    return None
-
-
 def _step(now: Moment, rule: Rule, verdict: Verdict | None) -> None:
     """Move one hazard by one look."""
     look, tracks = now.look, now.board.tracks
@@ -261,7 +229,7 @@ def _step(now: Moment, rule: Rule, verdict: Verdict | None) -> None:
         track.evidence, track.advice = verdict.evidence, verdict.advice
         track.left_ms = None
         track.priority = _steady(look, rule, track, priority)
-        _raise(now, rule.key, track, before)
+        _raise(now, rule, track, before)
     elif after is IDLE:
         end(now, rule.key)
     elif after is RECOVERING:
@@ -359,17 +327,17 @@ def _latch(
         say(now, key, "latched")
 
 
-def _raise(now: Moment, key: str, track: Track, before: Phase) -> None:
+def _raise(now: Moment, rule: Rule, track: Track, before: Phase) -> None:
     """Say an alert aloud unless another hides it or did until just now.
 
     A new priority of one that was said is left to `settle`.
     """
-    at_ms = now.look.at_ms
+    at_ms, heard_ms, key = now.look.at_ms, now.look.heard_ms, rule.key
     if before is IDLE or before is PENDING:
         track.onset_ms = max(track.since_ms, now.board.ended_ms.get(key, -1) + 1)
         track.raised_ms = at_ms
         # Nothing has hidden it so far, so it need not wait.
-        track.bare_ms = at_ms - COME_OUT_MS
+        track.bare_ms = min(at_ms - COME_OUT_MS, heard_ms)
     if track.alert is not None:
         if before is LATCHED:
             track.over_ms = None
@@ -383,6 +351,8 @@ def _raise(now: Moment, key: str, track: Track, before: Phase) -> None:
         return
     if track.bare_ms is None:
         track.bare_ms = at_ms
+    if awaits_word(rule, track, heard_ms):
+        return
     is_urgent = track.is_held_back and track.priority is Priority.HIGH
     if at_ms - track.bare_ms >= COME_OUT_MS or is_urgent:
         say_first(now, key, track)

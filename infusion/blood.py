@@ -57,7 +57,7 @@ def fill_in(state: PumpState, late_iu: float) -> None:
 
 
 def ordered_iu(state: PumpState, timeline: Timeline, from_ms: int, to_ms: int) -> float:
-    """The dose ordered in an interval, with its boluses where they are given."""
+    """What is ordered in an interval of the order's time, with its boluses when they are given."""
     dose = timeline.dose_iu(from_ms, to_ms)
     for begin_ms, end_ms, rate_iu_h in timeline.boluses:
         dose -= rate_iu_h * _overlap_ms(begin_ms, end_ms, from_ms, to_ms) / MS_PER_HOUR

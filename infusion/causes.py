@@ -8,7 +8,8 @@
   lost. Of several causes only the worst tells it, at equal priority the nearest.
 * When the cause is cleared and the consequence is still there after `COME_OUT_MS`, it comes out, or
   is told by the next cause if there is another: a pump that was offline would otherwise be called
-  silent in the moment between its return and its first message.
+  silent in the moment between its return and its first message. While the pump is not heard, only
+  its silence, and what the clinic says, comes out: of all else nobody knows whether it is still so.
 * When the consequence was said first and its cause comes up within `MERGE_MS`, the cause is raised
   with at least its priority; then the consequence is cleared as merged into it, and is hidden from
   then on. Who had taken the one has taken the other; what was acknowledged or silenced was another

@@ -54,11 +54,21 @@ def doses(account: Account, edge: PumpMessage, timeline: Timeline, at_ms: int) -
         interval = window(account, length_ms)
         if interval is not None:
             found[name] = _dose(interval, edge, timeline, interval.from_ms, at_ms)
-    whole = therapy(account)
-    if whole is not None and timeline.times_ms:
-        begin_ms = min(whole.from_ms, timeline.times_ms[0])
-        found[THERAPY] = _dose(whole, edge, timeline, begin_ms, at_ms)
+    whole = therapy_dose(account, edge, timeline, at_ms)
+    if whole is not None:
+        found[THERAPY] = whole
     return found
+
+
+def therapy_dose(
+    account: Account, edge: PumpMessage, timeline: Timeline, at_ms: int
+) -> Dose | None:
+    """The dose over the whole therapy alone, as `doses` gives it; None with less than a sample."""
+    whole = therapy(account)
+    if whole is None or not timeline.times_ms:
+        return None
+    begin_ms = min(whole.from_ms, timeline.times_ms[0])
+    return _dose(whole, edge, timeline, begin_ms, at_ms)
 
 
 def _dose(

@@ -32,6 +32,9 @@ OCCLUSIONS_KEPT = 16
 OVERRIDES_KEPT = 16
 OCCLUSIONS = ("downstream-occlusion", "upstream-occlusion")
 DEFAULT_INTERVAL_S = 10.0
+# Messages are counted at instants so far apart, and so many of them are kept.
+TALLY_MS = 15 * MS_PER_MINUTE
+TALLIES_KEPT = 7
 
 
 def note(state: PumpState, kind: str, at_ms: int, detail: str = "") -> None:
@@ -53,10 +56,23 @@ def is_live(state: PumpState, message: PumpMessage, pump_ms: int, clock_ms: int)
     if age_ms <= LATE_MS_MAX or state.edge is None:
         state.lag_clock_ms = None
         return True
+    return is_steady(state, age_ms, clock_ms, RELIVE_MS)
+
+
+def is_steady(state: PumpState, age_ms: int, clock_ms: int, for_ms: float) -> bool:
+    """Whether messages have come at a constant age for so long, and none that is live since."""
     if state.lag_clock_ms is None or abs(age_ms - state.lag_ms) > RELIVE_DRIFT_MS:
         state.lag_clock_ms, state.lag_ms = clock_ms, age_ms
         return False
-    return clock_ms - state.lag_clock_ms >= RELIVE_MS
+    return clock_ms - state.lag_clock_ms >= for_ms
+
+
+def count_messages(state: PumpState, at_ms: int) -> None:
+    """Note how many messages were counted up and accepted, every quarter of an hour."""
+    tally = state.tally
+    if state.edge is not None and (not tally or at_ms - tally[-1][0] >= TALLY_MS):
+        tally.append((at_ms, state.edge_key, state.account.accepted))
+        del tally[:-TALLIES_KEPT]
 
 
 def leaps(state: PumpState, message: PumpMessage, key: int, clock_ms: int) -> bool:
@@ -88,10 +104,15 @@ def set_clock(state: PumpState, time_ms: int, pump_ms: int, received_ms: int) ->
         before_ms = state.clock_shift_ms
         state.clock_shift_ms = 0 if is_right else before_ms + delta_ms
         _shift_boluses(state, state.clock_shift_ms - before_ms)
+    shift_times(state.account, delta_ms, state.edge_key)
+    move(state, delta_ms, time_ms)
+
+
+def move(state: PumpState, delta_ms: int, time_ms: int) -> None:
+    """Move what counts on the pump's clock, but for its account, by so much; it is `time_ms`."""
     alerts.shift(state.board, delta_ms)
     excess.shift(state.flow, delta_ms)
     pressure.shift(state.pressure, delta_ms)
-    shift_times(state.account, delta_ms, state.edge_key)
     state.standing_ms += delta_ms
     state.presence_ms += delta_ms
     state.minute_ms += delta_ms
@@ -245,13 +266,3 @@ def _shift_keypad_and_supply(state: PumpState, delta_ms: int) -> None:
     if supply.unplugged_ms is not None:
         supply.unplugged_ms += delta_ms
     supply.occluded_ms = [at_ms + delta_ms for at_ms in supply.occluded_ms]
-
-
-def is_stranger(state: PumpState, message: PumpMessage, key: int) -> bool:
-    """Whether a message with an old number speaks of a time after the newest one.
-
-    A pump counts on, so its old numbers have old times. Where they have not, somebody else speaks
-    under the same name.
-    """
-    edge = state.edge
-    return edge is not None and key < state.edge_key and message.time_ms > edge.time_ms

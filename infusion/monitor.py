@@ -32,23 +32,25 @@ from infusion import level
 from infusion.account import Account
 from infusion.acts import perform, refusal
 from infusion.advice import advised
-from infusion.alerts import is_restless, next_look_ms, open_alerts, unseen_alerts, update
+from infusion.alerts import is_restless, open_alerts, unseen_alerts, update
 from infusion.allowed import FOREVER_MS
 from infusion.blood import carry_on, fill_in
 from infusion.board import Board, Look
 from infusion.clinical import LabResult, Report
 from infusion.counter import sample_key
-from infusion.edge import LATE_MS_MAX, is_live, is_stranger, leaps, note, set_clock, take
+from infusion.edge import count_messages, is_live, leaps, note, set_clock, take
 from infusion.errors import MessageError
 from infusion.handling import Handling
 from infusion.handlings import Handlings
 from infusion.looks import Looks
 from infusion.messages import Act, AlertChange, Audit, Message, OpenAlerts, Presence, PumpMessage
+from infusion.next_look import next_look_ms
 from infusion.nomogram import Nomogram
 from infusion.pacing import is_delivering, longest_judged_ms, silence_ms
 from infusion.policy import Policy
 from infusion.prescription import Prescription
 from infusion.record import Order, Record
+from infusion.rivals import is_alone, must_wait, note_old, turn_to
 from infusion.rules import verdicts
 from infusion.situation import Situation
 from infusion.state import Clock, MonitorSettings, PumpState
@@ -60,9 +62,6 @@ from infusion.watches import COUNTERS_CLEARED, enter, held_dose_iu, watch
 __all__ = ["COUNTERS_CLEARED", "Clock", "Monitor", "MonitorSettings", "PumpState"]
 
 PUMPS_MAX = 200_000
-# Messages are counted at instants so far apart, and so many of them are kept.
-TALLY_MS = 15 * MS_PER_MINUTE
-TALLIES_KEPT = 7
 
 
 class Monitor:
@@ -202,17 +201,24 @@ class Monitor:
 
     def _pump_message(self, name: str, message: PumpMessage, site: str) -> list[AlertChange]:
         state = self.pumps.get(name) or self._state(site, message.pump)
-        key = sample_key(message.boot, message.seq)
-        held_iu = held_dose_iu(self.settings, state, message)
-        is_new, is_late, late_iu = enter(self.settings, state, message, key, held_iu)
-        if not is_new or is_late:
-            if is_late and is_new:
-                fill_in(state, late_iu)
-            return self._old_message(name, state, message, key, is_new)
-        self.touched.add(name)
         clock, edge, time_ms = self.clock, state.edge, message.time_ms
         clock_ms = clock.clock_ms
         pump_ms = clock_ms if edge is None else edge.time_ms + clock_ms - state.heard_clock_ms
+        key = sample_key(message.boot, message.seq)
+        if message.boot == state.rival_boot and must_wait(state, message, pump_ms, clock_ms):
+            return self._evaluate(state, pump_ms)
+        held_iu = held_dose_iu(self.settings, state, message)
+        is_new, is_late, late_iu = enter(self.settings, state, message, key, held_iu)
+        if not is_new or is_late:
+            if is_new:
+                self.touched.add(name)
+                fill_in(state, late_iu)
+            if not (is_new and is_alone(state, message, pump_ms, clock_ms)):
+                is_odd = note_old(state, message, key, is_new, pump_ms)
+                return self._evaluate(state, pump_ms) if is_odd else []
+            turn_to(self.settings, state, message, key, pump_ms)
+            self._looks.forget(name)
+        self.touched.add(name)
         if not is_live(state, message, pump_ms, clock_ms):
             state.backfilled += 1
             return []
@@ -231,22 +237,6 @@ class Monitor:
             changes += self._evaluate(state, time_ms, has_news)
         return changes
 
-    def _old_message(
-        self, name: str, state: PumpState, message: PumpMessage, key: int, is_new: bool
-    ) -> list[AlertChange]:
-        """A message whose number is not the highest: late, known, replayed, or somebody else's."""
-        if is_new:
-            self.touched.add(name)
-            state.backfilled += 1
-        pump_ms = self.pump_ms(state)
-        if is_stranger(state, message, key):
-            note(state, "stranger", pump_ms, f"boot {message.boot}, number {message.seq}")
-        elif not is_new and pump_ms - message.time_ms > LATE_MS_MAX:
-            note(state, "replayed", pump_ms)
-        else:
-            return []
-        return self._evaluate(state, pump_ms)
-
     def _run_up_to(self, state: PumpState, time_ms: int) -> list[AlertChange]:
         """Fire the deadlines that lie between what is known of a pump and its next message."""
         changes: list[AlertChange] = []
@@ -258,7 +248,10 @@ class Monitor:
         state = self._state(site, presence.pump)
         known = state.presence
         if known is not None:
-            if (presence.boot, presence.time_ms) < (known.boot, known.time_ms):
+            if presence.boot == state.rival_boot or (presence.boot, presence.time_ms) < (
+                known.boot,
+                known.time_ms,
+            ):
                 return []
             if presence == known:
                 return []
@@ -305,10 +298,7 @@ class Monitor:
         """What only comes with time, once a minute of the pump's clock."""
         state.minute_ms += ((at_ms - state.minute_ms) // MS_PER_MINUTE + 1) * MS_PER_MINUTE
         carry_on(state, record)
-        tally = state.tally
-        if state.edge is not None and (not tally or at_ms - tally[-1][0] >= TALLY_MS):
-            tally.append((at_ms, state.edge_key, state.account.accepted))
-            del tally[:-TALLIES_KEPT]
+        count_messages(state, at_ms)
 
     def _evaluate(self, state: PumpState, at_ms: int, has_news: bool = True) -> list[AlertChange]:
         """Look at one pump at one instant of its clock, never before the last look.
@@ -366,12 +356,12 @@ class Monitor:
     def _plan(self, state: PumpState, until_ms: int, handling: Handling) -> None:
         """When the pump is looked at next though nothing comes, at the latest its silence."""
         due_ms = min(until_ms, state.minute_ms)
-        board_ms = next_look_ms(state.board, handling)
+        heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
+        board_ms = next_look_ms(state.board, handling, heard_ms)
         if board_ms is not None and board_ms < due_ms:
             due_ms = board_ms
         # A policy without the rule never has its track, and would be looked at for ever.
         if "no-telemetry" in handling.rules and "no-telemetry" not in state.board.tracks:
-            heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
             due_ms = min(due_ms, heard_ms + state.silence_ms)
         state.due_ms = due_ms
         self._schedule(state)

@@ -128,6 +128,8 @@ class PumpState(Struct, array_like=True):
     tally: list[tuple[int, int, int]] = field(default_factory=list)
     # What late messages told of since the level in the blood was begun, in IU.
     late_iu: float = 0.0
+    # Who spoke under this pump's name, by its boot, and is not followed any more.
+    rival_boot: int | None = None
 
     @property
     def edge(self) -> PumpMessage | None:

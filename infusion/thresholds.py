@@ -23,6 +23,10 @@ Amount = Annotated[float, Meta(ge=0, le=100_000)]
 # A pump is missed after this many of its intervals, and never before the first level. [A]
 SILENT_INTERVALS = 6
 SILENT_MS = 5 * MS_PER_MINUTE
+# Who speaks under a pump's name is followed once the voice that was followed so far has been silent
+# for this share of the time until a pump is missed: three minutes of five. Longer than a message
+# may be late, and so short that a pump which speaks is never called silent. [A]
+OTHER_SILENT_SHARE = 0.6
 # How long something seen once (a counter fault, a foreign identity) stays a hazard. Counted in
 # what the pump has told since: silence resolves nothing. [A]
 SEEN_MS = 15 * MS_PER_MINUTE

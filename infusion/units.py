@@ -11,6 +11,7 @@ on the wire has at most six decimals. Doses and rates are floats, rounded only w
 MS_PER_SECOND = 1_000
 MS_PER_MINUTE = 60_000
 MS_PER_HOUR = 3_600_000
+MS_PER_DAY = 24 * MS_PER_HOUR
 NL_PER_ML = 1_000_000
 
 

@@ -23,7 +23,7 @@ from link.interface import LinkSettings, Message, OnConnect, Subscription, Will
 from link.lane import GOODBYE_S, Ending, Lane
 from link.packets import Outgoing
 from link.session import Session
-from link.states import Accepted, Ended, Event, Settled, State
+from link.states import Accepted, Ended, Event, Settled, State, Subscribed
 from link.tools import tls_context
 
 
@@ -207,6 +207,9 @@ class FastLink(Lane):
                 has_settled = True
             elif isinstance(event, Accepted):
                 self._accept(event)
+            elif isinstance(event, Subscribed):
+                self._is_subscribed = True
+                self._state_changed.fire()
             elif isinstance(event, Ended):
                 self._ending = event
                 self._is_connected = False
@@ -239,6 +242,7 @@ class FastLink(Lane):
             self._wire.transport.resume_reading()
 
     def _accept(self, accepted: Accepted) -> None:
+        self._is_subscribed = self._is_subscribed and accepted.session_present
         self._greet(accepted.session_present)
         if self._session.state is State.GREETING:  # on_connect has not closed the link
             self._session.open()

@@ -205,6 +205,13 @@ class Link(Protocol):
         `timeout_s`.
         """
 
+    async def subscribed(self, timeout_s: float | None = None) -> None:
+        """Wait until the broker has taken our subscriptions too: what is published then arrives.
+
+        A broker that has kept messages for us may answer only after these are acknowledged
+        (rumqttd), so who takes a backlog must not wait for this first. Raises as `connected`.
+        """
+
     def publish(
         self,
         topic: str,

@@ -74,6 +74,7 @@ class Lane(abc.ABC):
         self._outbox_used = 0
         self._greeting = False
         self._is_connected = False
+        self._is_subscribed = False
         self._accepted_at: float | None = None
         self._last: Ending | None = None
         self._over: LinkError | None = None
@@ -237,16 +238,26 @@ class Lane(abc.ABC):
             raise LinkError(*self._over.args) from self._over.__cause__
 
     async def connected(self, timeout_s: float | None = None) -> None:
+        await self._until(lambda: self._is_connected, "connection to", timeout_s)
+
+    async def subscribed(self, timeout_s: float | None = None) -> None:
+        await self._until(
+            lambda: self._is_connected and (self._is_subscribed or not self._subscriptions),
+            "subscription at",
+            timeout_s,
+        )
+
+    async def _until(self, is_so: Callable[[], bool], what: str, timeout_s: float | None) -> None:
         try:
             async with asyncio.timeout(timeout_s):
-                while not self._is_connected:
+                while not is_so():
                     self._raise_if_over()
                     await self._state_changed.wait()
         except TimeoutError:
             last = (
                 "no attempt has ended yet" if self._last is None else f"last failure: {self._last}"
             )
-            text = f"no connection to {self._settings.address} within {timeout_s} s; {last}"
+            text = f"no {what} {self._settings.address} within {timeout_s} s; {last}"
             raise LinkError(text) from None
 
     def _greet(self, session_present: bool) -> None:

@@ -69,7 +69,6 @@ class LegacyLink(Lane):
         self._in_flight: dict[int, Outgoing] = {}
         self._held_acknowledgements = HeldAcknowledgements()
         self._must_wipe = settings.clean_start and settings.session_expiry_s > 0
-        self._is_subscribed = False
         self._is_open = False
         self._is_paused = False
         self._refusal: Ending | None = None  # why we cut the connection ourselves
@@ -161,6 +160,7 @@ class LegacyLink(Lane):
                 text = f"the broker refused the subscription {subscription.topic!r}"
                 return Ending("SUBSCRIPTION_REFUSED", text, final=True)
         self._is_subscribed = True
+        self._state_changed.fire()
         return None
 
     async def _hang_up(self, client: ManualAckClient) -> None:

@@ -33,6 +33,7 @@ from link.states import (
     Happening,
     Settled,
     State,
+    Subscribed,
 )
 
 SEND_BYTES_MAX = 131_072  # one write: long enough to save system calls, short enough to be fair
@@ -75,8 +76,7 @@ class Session:
     def connect(self, now: float) -> None:
         """A new wire exists: queue CONNECT for it."""
         self._move(Happening.CONNECT)
-        settings = self._settings
-        self._epoch = self._held.begin()
+        settings, self._epoch = self._settings, self._held.begin()
         self._rest = b""
         self._chunks.clear()
         self._in_flight = 0
@@ -84,8 +84,8 @@ class Session:
         self._keep_alive_s = float(settings.keep_alive_s)
         self._sent_at = self._received_at = now
         self._connect_by = now + settings.connect_timeout_s
-        first = self._epoch == 1
-        self._chunks.append(connect_packet(settings, self.client_id, self._will, first).write())
+        packet = connect_packet(settings, self.client_id, self._will, self._epoch == 1)
+        self._chunks.append(packet.write())
 
     def open(self) -> None:
         """The owner has greeted: send the greetings, subscribe if need be, then let all flow."""
@@ -354,7 +354,7 @@ class Session:
                 self._chunks.append(mqtt5.DisconnectPacket().write())
                 return self._end(code.name, text, final=True)
         self._subscribed = True
-        return []
+        return [Subscribed()]
 
     def _on_pingresp(self, _: mqtt5.PingRespPacket) -> list[Event]:
         return []  # any byte has already shown that the broker lives

@@ -98,6 +98,10 @@ class Settled(msgspec.Struct, frozen=True):
     reason: str | None
 
 
+class Subscribed(msgspec.Struct, frozen=True):
+    """The broker has taken the subscriptions: what is published from now on arrives."""
+
+
 class Ended(msgspec.Struct, frozen=True):
     """The connection is over. The owner writes what `take` still gives, then closes the wire."""
 
@@ -106,4 +110,4 @@ class Ended(msgspec.Struct, frozen=True):
     final: bool = False
 
 
-Event = Message | Settled | Accepted | Ended
+Event = Message | Settled | Accepted | Subscribed | Ended

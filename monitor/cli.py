@@ -27,6 +27,7 @@ from link.address import DEFAULT_URL, LinkOptions, link_settings
 from monitor.references import read_references
 from monitor.service import MonitorService, ServiceSettings
 from monitor.store import alive_ms
+from monitor.web.server import WebSection, check
 
 DEFAULT_FILE = "monitor.toml"
 # A monitor that has not committed for so long is not well: its own heartbeat alone makes it
@@ -59,6 +60,7 @@ class MonitorProcess(Struct, frozen=True, kw_only=True):
     log_level: LogLevel = "info"
     link: LinkOptions = LinkOptions()
     monitor: MonitorSection = MonitorSection()
+    web: WebSection = WebSection()
 
 
 def settings(file: Path | None, **flags: object) -> Resolved[MonitorProcess]:
@@ -69,15 +71,19 @@ def settings(file: Path | None, **flags: object) -> Resolved[MonitorProcess]:
 def service_settings(process: MonitorProcess) -> ServiceSettings:
     """What the service must be told.
 
-    Raises ConfigError for a broker that cannot be meant, and for a policy that cannot be followed.
+    Raises ConfigError for a broker that cannot be meant, for a policy that cannot be followed, and
+    for a page that must not be served there.
     """
     section = process.monitor
+    if process.web.listen:
+        check(process.web)
     return ServiceSettings(
         link=link_settings(process.broker, process.mqtt, process.link, read_text),
         instance=section.instance,
         store=Path(section.store) if section.store is not None else None,
         speed=process.speed,
         references=read_references(section.alerts),
+        web=process.web,
         core=MonitorSettings(
             rate_max_ml_h=section.rate_max_ml_h,
             line_compliance_ml_mmhg=section.line_compliance_ml_mmhg,
@@ -95,6 +101,8 @@ def service_settings(process: MonitorProcess) -> ServiceSettings:
 @click.option("--alerts", metavar="NAME|FILE", help="how alerts are handled (config/alerts.toml)")
 @click.option("--instance", metavar="NAME", help="name of this monitor (monitor-1)")
 @click.option("--speed", metavar="X", help="how fast the pumps' time runs, as for the simulator")
+@click.option("--web", metavar="ADDRESS", help="serve the page and the API there: host:port")
+@click.option("--behind-proxy", is_flag=True, default=None, help="a proxy in front speaks TLS")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (info)")
 @click.option("--health", is_flag=True, help="tell whether a monitor is well on this store; exit")
 def command(
@@ -106,6 +114,8 @@ def command(
     alerts: str | None,
     instance: str | None,
     speed: str | None,
+    web: str | None,
+    behind_proxy: bool | None,
     log_level: str | None,
     health: bool,
 ) -> None:
@@ -121,6 +131,8 @@ def command(
         "monitor.store": store,
         "monitor.alerts": alerts,
         "monitor.instance": instance,
+        "web.listen": web,
+        "web.behind_proxy": behind_proxy,
     }
     try:
         process = settings(config, **flags).value

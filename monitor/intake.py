@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from infusion.messages import Kind, subscription
 from link import Link, Message, Subscription
-from monitor.runner import Batch, Entry
+from monitor.ports import Batch, Entry
 
 BATCH_MAX = 1_000
 # Batches are at least this far apart. A commit costs the same for one message as for many, so at a

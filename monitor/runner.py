@@ -1,4 +1,4 @@
-"""Drives the pure core over one partition of the pumps, and declares the ports it needs for that.
+"""Drives the pure core over one partition of the pumps, through the ports of monitor/ports.py.
 
 A batch goes through in one order, always: take what has arrived, step the core, commit once, then
 acknowledge, then say the alerts. A crash at any point repeats a batch or a publication; the
@@ -9,34 +9,44 @@ like somebody who says old messages again.
 
 The state after a batch is the snapshot before it plus the batch, so that a restart loads the last
 snapshot, steps the core over the batches since (with the times of receipt they had), and stands
-exactly where the process stood that was killed. On one machine there is one partition, on SQLite
-(monitor/store.py); the ports leave room for others.
+exactly where the process stood that was killed.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol
 
 import structlog
-from msgspec import Struct, field, msgpack, structs
+from msgspec import Struct, msgpack, structs
 
 from infusion.errors import LinkError, MessageError
 from infusion.messages import (
     TOPIC_LENGTH_MAX,
     AlertChange,
-    Audit,
     OpenAlerts,
     decode,
     parse_topic,
 )
-from infusion.monitor import Clock, Monitor, PumpState
-from infusion.record import Record
+from infusion.monitor import Monitor
+from monitor.ports import (
+    AGAIN_MAX,
+    REFUSED_BYTES_MAX,
+    AlertSink,
+    Batch,
+    Commit,
+    Entry,
+    EventLog,
+    Numbered,
+    Refused,
+    Said,
+    Snapshot,
+    Store,
+    Watcher,
+)
+from monitor.samples import Sampler
 
 log = structlog.get_logger()
 
-# What can be unacknowledged at once, and may therefore come again: the newest of the log.
-AGAIN_MAX = 2_000
 # A broker gives them before anything else; after so many messages nothing comes again.
 AGAIN_WITHIN = 10 * AGAIN_MAX
 # A snapshot is written this often, and whenever this many messages wait to be covered by one: it
@@ -45,118 +55,6 @@ SNAPSHOT_MS = 60_000
 SNAPSHOT_MESSAGES_MAX = 100_000
 # How long a normal end waits until the broker has received what was said.
 SETTLE_S = 1.0
-# So much of a refused message is kept for a look at it.
-REFUSED_BYTES_MAX = 4_096
-
-
-class Entry(Struct, frozen=True, gc=False, array_like=True):
-    """One message as it arrived: when (monitor's clock), on which topic, in which contract."""
-
-    received_ms: int
-    topic: str
-    payload: bytes
-    contract: str | None
-
-
-class Batch(Struct, frozen=True):
-    """What was taken at once; `token` belongs to the event log that gave it."""
-
-    entries: tuple[Entry, ...]
-    token: object = None
-
-
-class Refused(Struct, frozen=True):
-    """A message that contract v1 does not allow, kept for a look at it."""
-
-    received_ms: int
-    topic: str
-    payload: bytes
-    kind: str
-    text: str
-
-
-# What the core says, and what must be said aloud once: changes of alerts, and what became of acts.
-Said = AlertChange | Audit
-
-
-class Numbered(Struct, frozen=True):
-    """Something said, with its place in the log of all that was said, which counts from 1."""
-
-    number: int
-    said: Said
-
-
-class Snapshot(Struct, frozen=True):
-    """The pumps and therapies that changed since the snapshot before, as they stand now."""
-
-    clock: Clock
-    pumps: dict[str, bytes]
-    records: dict[str, bytes]
-
-
-class Commit(Struct, frozen=True):
-    """What one batch adds to the store, all of it or nothing."""
-
-    position: int
-    entries: tuple[Entry, ...]
-    said: tuple[Numbered, ...]
-    refused: tuple[Refused, ...]
-    said_number: int
-    snapshot: Snapshot | None
-
-
-class Stored(Struct):
-    """What a store gives back: the last snapshot, the batches since, what is not yet said aloud.
-
-    `newest` is the end of the log, at most `AGAIN_MAX` messages, covered by a snapshot or not.
-    """
-
-    position: int = 0
-    clock: Clock = field(default_factory=Clock)
-    pumps: list[PumpState] = field(default_factory=list)
-    records: dict[str, Record] = field(default_factory=dict)
-    batches: list[tuple[int, tuple[Entry, ...]]] = field(default_factory=list)
-    newest: list[Entry] = field(default_factory=list)
-    unsaid: list[Numbered] = field(default_factory=list)
-    next_number: int = 1
-    said_number: int = 0
-
-
-class EventLog(Protocol):
-    """Port: messages in batches, in order."""
-
-    async def take(self) -> Batch:
-        """Wait for the next batch; it is never empty."""
-
-    def done(self, batch: Batch) -> None:
-        """The batch is committed and need not be given again."""
-
-
-class Store(Protocol):
-    """Port: snapshots and the log between them, owned by one runner at a time."""
-
-    async def load(self) -> Stored:
-        """Take ownership, and give what is there. Raises StoreError."""
-
-    async def commit(self, commit: Commit) -> None:
-        """Keep it durably. Raises StoreError, also when another runner has taken ownership."""
-
-
-class AlertSink(Protocol):
-    """Port: where changes of alerts and what became of acts are said."""
-
-    @property
-    def said_number(self) -> int:
-        """Everything up to this number has been said and received."""
-
-    def begin(self, said_number: int) -> None:
-        """Go on after what an earlier run has said."""
-
-    async def settle(self, timeout_s: float) -> None:
-        """Wait until all that was said is received. Raises LinkError when it is not in time."""
-
-    async def say(self, said: Sequence[Numbered], lists: Sequence[OpenAlerts]) -> None:
-        """Say it in order, and the open lists that it leads to."""
 
 
 def step(monitor: Monitor, entries: Sequence[Entry]) -> tuple[list[Said], list[Refused]]:
@@ -216,6 +114,8 @@ class PartitionRunner:
         self.totals = Totals()
         # Set when the broker may have forgotten the open lists: all are said with the next batch.
         self.relist = False
+        self.watchers: list[Watcher] = []
+        self._sampler = Sampler(monitor)
         self._source = source
         self._store = store
         self._sink = sink
@@ -292,6 +192,8 @@ class PartitionRunner:
             return
         said, refused = step(self.monitor, entries)
         numbered = await self._commit(entries, said, refused, snapshot=self._is_due())
+        for watcher in self.watchers:
+            watcher(entries, numbered, refused)
         self._source.done(batch)
         self.totals.messages += len(entries)
         self.totals.batches += 1
@@ -373,6 +275,7 @@ class PartitionRunner:
                 refused=tuple(refused),
                 said_number=self._sink.said_number,
                 snapshot=self._snapshot() if snapshot else None,
+                samples=self._sampler.take(),
             )
         )
         self._uncovered += 0 if snapshot else len(entries)

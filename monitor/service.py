@@ -1,8 +1,9 @@
 """The monitor as a process: what is started, in which order, and how it ends.
 
-    store ── load ──► runner ◄── batches ── intake ◄── link ◄── broker
-                        │                                        ▲
-                        └── changes ── outlets/mqtt ── link ─────┘
+    store ── load ──► runner ◄── batches ── desk ◄── intake ◄── link ◄── broker
+                        │                    ▲                              ▲
+                        ├── changes ── outlets/mqtt ── link ────────────────┘
+                        └── what changed ──► page: people read, and put on the desk what they do
 
 The monitor publishes its presence as a heartbeat and subscribes to it: each beat that comes back
 proves that the broker delivers, and lets the partition clock advance even when every pump is
@@ -20,7 +21,7 @@ from msgspec import Struct, structs
 from host.clock import scaled_clock
 from infusion.account import Account
 from infusion.dose import THERAPY, Dose, doses
-from infusion.errors import LinkError
+from infusion.errors import LinkError, StoreError
 from infusion.messages import (
     CONTENT_TYPE,
     MONITOR_SITE,
@@ -35,11 +36,16 @@ from infusion.messages import (
 from infusion.monitor import Monitor, MonitorSettings, PumpState
 from infusion.record import Record
 from link import Link, LinkSettings, Will, open_link
+from monitor.desk import Desk
 from monitor.intake import SUBSCRIPTIONS, LinkIntake
 from monitor.outlets.mqtt import MqttSink
+from monitor.ports import AGAIN_MAX
 from monitor.references import References
-from monitor.runner import AGAIN_MAX, PartitionRunner, Totals
+from monitor.runner import PartitionRunner, Totals
 from monitor.store import SqliteStore
+from monitor.web.live import LiveWard
+from monitor.web.page import Page
+from monitor.web.server import WebSection
 
 log = structlog.get_logger()
 
@@ -61,6 +67,9 @@ class ServiceSettings(Struct, frozen=True, kw_only=True):
     speed: float = 1.0
     core: MonitorSettings = MonitorSettings()
     references: References = References()
+    web: WebSection = WebSection()
+    # Whether a taken port of the page gives its place to a free one.
+    web_or_any_port: bool = False
 
 
 class PumpView(Struct, frozen=True):
@@ -127,12 +136,19 @@ class MonitorService:
         self._link: Link | None = None
         self._runner: PartitionRunner | None = None
         self._stopping = asyncio.Event()
+        # The page, where one is asked for; it listens as soon as it is there.
+        self.page: Page | None = None
         # Set once the monitor is connected, has resumed its state, and takes messages.
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
-        """Work until `stop`. Raises LinkError and StoreError where it cannot go on."""
+        """Work until `stop`.
+
+        Raises LinkError and StoreError where it cannot go on, ConfigError where the page cannot.
+        """
         settings = self._settings
+        if settings.web.listen:
+            self.page = Page(settings.web, settings.store, or_any_port=settings.web_or_any_port)
         link = open_link(
             structs.replace(
                 settings.link,
@@ -154,13 +170,28 @@ class MonitorService:
         async with SqliteStore(settings.store) as store, link:
             self._link = link
             references = settings.references
+            desk = Desk(LinkIntake(link, self._now_ms), self._now_ms)
             runner = PartitionRunner(
                 Monitor(core, references.policy, references.nomograms),
-                LinkIntake(link, self._now_ms),
+                desk,
                 store,
                 MqttSink(link),
             )
-            await self._work(runner, link)
+            runner.watchers.append(desk.watch)
+            ward = LiveWard(
+                runner,
+                desk,
+                store,
+                link,
+                instance=settings.instance,
+                speed=settings.speed,
+                references=references,
+                now_ms=self._now_ms,
+            )
+            try:
+                await self._work(runner, link, ward)
+            finally:
+                desk.close(StoreError("the monitor has stopped; nothing was stored"))
             self._say_presence(link, "offline")
         log.info("stopped", **structs.asdict(runner.totals))
 
@@ -192,30 +223,37 @@ class MonitorService:
             return {}
         return {key: state.account for key, state in self._runner.monitor.pumps.items()}
 
-    async def _work(self, runner: PartitionRunner, link: Link) -> None:
+    async def _work(self, runner: PartitionRunner, link: Link, ward: LiveWard) -> None:
         """Run until asked to stop, or until any part fails; the first failure is raised."""
         beating = asyncio.create_task(self._beat(link), name="heartbeat")
-        running = asyncio.create_task(self._drive(runner, link), name="runner")
+        running = asyncio.create_task(self._drive(runner, link, ward), name="runner")
         stopping = asyncio.create_task(self._stopping.wait(), name="stop")
+        parts = [beating, running, stopping]
+        page = self.page
+        if page is not None:
+            parts.append(asyncio.create_task(page.run(ward), name="page"))
         try:
-            await asyncio.wait((beating, running, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            if page is not None:
+                page.stop()
             if self.ready.is_set():
                 runner.stop()
             else:
                 running.cancel()
             beating.cancel()
             stopping.cancel()
-            ended = await asyncio.gather(running, beating, stopping, return_exceptions=True)
+            ended = await asyncio.gather(*parts, return_exceptions=True)
         for outcome in ended:
             if isinstance(outcome, Exception):
                 raise outcome
 
-    async def _drive(self, runner: PartitionRunner, link: Link) -> None:
+    async def _drive(self, runner: PartitionRunner, link: Link, ward: LiveWard) -> None:
         """Connect, resume what the store holds, then take messages until stopped."""
         await link.connected(CONNECT_TIMEOUT_S)
         await runner.resume()
         self._runner = runner
+        ward.is_ready = True
         self.ready.set()
         log.info(
             "ready",

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import msgspec
 import structlog
@@ -26,52 +26,32 @@ from infusion.errors import StoreError
 from infusion.messages import AlertChange, Audit
 from infusion.monitor import Clock, PumpState
 from infusion.record import Record
-from monitor.runner import AGAIN_MAX, Commit, Entry, Numbered, Refused, Stored
+from infusion.units import MS_PER_DAY
+from monitor.database import BUSY_TIMEOUT_S, open_database
+from monitor.ports import AGAIN_MAX, Commit, Entry, Numbered, Refused, Stored
+from monitor.samples import Sample
 
 T = TypeVar("T")
 
 log = structlog.get_logger()
 
-SCHEMA = 2
-BUSY_TIMEOUT_S = 10.0
 CHANGES_MAX = 1_000_000
 AUDITS_MAX = 1_000_000
 # Batches that are kept although a snapshot covers them: more than can be unacknowledged at once.
 BATCHES_KEPT = 8
 REFUSED_MAX = 1_000
+# Samples are dropped by whole days, on the pumps' clocks, counted from the newest one.
+SAMPLE_DAYS_KEPT = 14
+ROWS_MAX = 1_000
+POINTS_MAX = 2_000
 
-_TABLES = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE batch (position INTEGER PRIMARY KEY, entries BLOB NOT NULL);
-CREATE TABLE pump (key TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE record (key TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE change (
-    number INTEGER PRIMARY KEY,
-    alert TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    change BLOB NOT NULL,
-    UNIQUE (alert, version)
-);
-CREATE TABLE audit (
-    number INTEGER PRIMARY KEY,
-    act TEXT NOT NULL,
-    audit BLOB NOT NULL
-);
-CREATE TABLE refused (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    received_ms INTEGER NOT NULL,
-    topic TEXT NOT NULL,
-    payload BLOB NOT NULL,
-    kind TEXT NOT NULL,
-    text TEXT NOT NULL
-);
-"""
 _ENTRIES = msgpack.Decoder(tuple[Entry, ...])
 _PUMP = msgpack.Decoder(PumpState)
 _RECORD = msgpack.Decoder(Record)
 _CHANGE = msgpack.Decoder(AlertChange)
 _AUDIT = msgpack.Decoder(Audit)
 _CLOCK = msgpack.Decoder(Clock)
+_SAMPLE = msgpack.Decoder(Sample)
 
 
 class SqliteStore:
@@ -111,6 +91,42 @@ class SqliteStore:
         """All that was said and is kept, oldest first."""
         return await self._call(lambda: self._said_after(0))
 
+    async def rows(
+        self,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        pump: str | None = None,
+        kind: Literal["change", "audit"] | None = None,
+        since_ms: int | None = None,
+        limit: int = 100,
+    ) -> list[Numbered]:
+        """What was said: newest first, or with `after` (a number) oldest first.
+
+        `pump` is `site/pump`; `since_ms` is on the pumps' clocks. Raises StoreError.
+        """
+        wanted = [
+            (" AND number < ?", before),
+            (" AND number > ?", after),
+            (" AND pump = ?", pump),
+            (" AND at_ms >= ?", since_ms),
+        ]
+        where = "WHERE 1" + "".join(text for text, value in wanted if value is not None)
+        values = [value for _, value in wanted if value is not None]
+        where += f" ORDER BY number {'DESC' if after is None else 'ASC'} LIMIT ?"
+        values.append(min(limit, ROWS_MAX))
+        return await self._call(lambda: self._rows(where, values, kind, after is None, limit))
+
+    async def samples(self, pump: str, from_ms: int, to_ms: int, points: int) -> list[Sample]:
+        """At most `points` samples of a pump (`site/pump`), oldest first. Raises StoreError.
+
+        Of more the last of each of `points` equal spans is given; a span without one stays out, so
+        that a gap in the data is a gap in the answer.
+        """
+        points = max(1, min(points, POINTS_MAX))
+        span_ms = max(1, -(-(to_ms - from_ms + 1) // points))
+        return await self._call(lambda: self._samples(pump, from_ms, to_ms, span_ms))
+
     async def refused(self) -> list[Refused]:
         """The refused messages that are kept, oldest first."""
         return await self._call(self._refused)
@@ -128,31 +144,8 @@ class SqliteStore:
             self._database.close()
             self._database = None
 
-    def _open(self) -> sqlite3.Connection:
-        if self._path is not None and not self._path.parent.is_dir():
-            text = f"store {self._path}: the folder {self._path.parent} does not exist; create it"
-            raise StoreError(text)
-        database = sqlite3.connect(
-            self._path or ":memory:",
-            timeout=BUSY_TIMEOUT_S,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        self._database = database
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        (schema,) = database.execute("PRAGMA user_version").fetchone()
-        if schema == 0:
-            database.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT")
-        elif schema != SCHEMA:
-            raise StoreError(
-                f"store {self._path}: made by another version (schema {schema}, this one reads"
-                f" {SCHEMA}); give another path, or move the file away"
-            )
-        return database
-
     def _load(self) -> Stored:
-        database = self._open()
+        database = self._database = open_database(self._path)
         database.execute("BEGIN IMMEDIATE")
         self._owner = self._number(database, "owner") + 1
         self._set(database, "owner", self._owner)
@@ -215,6 +208,22 @@ class SqliteStore:
         self._set(database, "alive_ms", time.time_ns() // 1_000_000)
         if commit.snapshot is not None:
             self._write_snapshot(database, commit)
+        if commit.samples:
+            self._write_samples(database, commit)
+
+    @staticmethod
+    def _write_samples(database: sqlite3.Connection, commit: Commit) -> None:
+        database.executemany(
+            "REPLACE INTO sample VALUES (?, ?, ?, ?)",
+            [
+                (sample.time_ms // MS_PER_DAY, key, sample.time_ms, msgpack.encode(sample))
+                for key, sample in commit.samples
+            ],
+        )
+        database.execute(
+            "DELETE FROM sample WHERE day < (SELECT MAX(day) FROM sample) - ?",
+            (SAMPLE_DAYS_KEPT,),
+        )
 
     @staticmethod
     def _write_said(database: sqlite3.Connection, numbered: Numbered) -> None:
@@ -223,14 +232,18 @@ class SqliteStore:
         if isinstance(said, AlertChange):
             # A run with another policy may come to the same version of an alert in another way,
             # when it goes over what the run before it had no snapshot of: the last word holds.
+            alert = said.alert
+            key = f"{alert.site}/{alert.pump}"
             database.execute(
-                "REPLACE INTO change VALUES (?, ?, ?, ?)",
-                (numbered.number, said.alert.id, said.alert.version, blob),
+                "REPLACE INTO change (number, alert, version, change, pump, at_ms)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (numbered.number, alert.id, alert.version, blob, key, alert.changed_ms),
             )
         else:
             # An act that comes again after the core has forgotten it is another row.
             database.execute(
-                "INSERT INTO audit VALUES (?, ?, ?)", (numbered.number, said.act.act, blob)
+                "INSERT INTO audit (number, act, audit, pump, at_ms) VALUES (?, ?, ?, ?, ?)",
+                (numbered.number, said.act.act, blob, f"{said.site}/{said.pump}", said.at_ms),
             )
 
     def _write_snapshot(self, database: sqlite3.Connection, commit: Commit) -> None:
@@ -273,6 +286,35 @@ class SqliteStore:
         found += [Numbered(number, _AUDIT.decode(audit)) for number, audit in audits]
         found.sort(key=lambda each: each.number)
         return found
+
+    def _rows(
+        self, where: str, values: list[Any], kind: str | None, is_newest: bool, limit: int
+    ) -> list[Numbered]:
+        if self._database is None:
+            raise StoreError(f"store {self._path}: closed")
+        found: list[Numbered] = []
+        for table, decoder in (("change", _CHANGE), ("audit", _AUDIT)):
+            if kind in (None, table):
+                query = f"SELECT number, {table} FROM {table} {where}"
+                for number, blob in self._database.execute(query, values):
+                    found.append(Numbered(number, decoder.decode(blob)))
+        found.sort(key=lambda each: each.number, reverse=is_newest)
+        return found[:limit]
+
+    def _samples(self, pump: str, from_ms: int, to_ms: int, span_ms: int) -> list[Sample]:
+        if self._database is None:
+            raise StoreError(f"store {self._path}: closed")
+        last: dict[int, bytes] = {}
+        last_day = to_ms // MS_PER_DAY
+        first_day = max(from_ms // MS_PER_DAY, last_day - SAMPLE_DAYS_KEPT)
+        for day in range(first_day, last_day + 1):
+            for time_ms, blob in self._database.execute(
+                "SELECT time_ms, sample FROM sample WHERE day = ? AND pump = ?"
+                " AND time_ms BETWEEN ? AND ? ORDER BY time_ms",
+                (day, pump, from_ms, to_ms),
+            ):
+                last[(time_ms - from_ms) // span_ms] = blob
+        return [_SAMPLE.decode(blob) for blob in last.values()]
 
     def _refused(self) -> list[Refused]:
         if self._database is None:

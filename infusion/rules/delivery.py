@@ -1,11 +1,14 @@
 """What is really delivered, by the counter, held against the order."""
 
-from infusion import level
+from infusion import blood, level
 from infusion.account import FLOW_MS_MIN, Interval, between, window
 from infusion.allowed import near
+from infusion.board import Phase
 from infusion.counter import same_boot
 from infusion.excess import Excess
 from infusion.messages import Evidence, Panel
+from infusion.rules.device import STOPPING
+from infusion.rules.families import LEVEL_CAUSES, PROGRAMMED, SILENCE
 from infusion.rules.rule import HIGH
 from infusion.situation import Situation, Verdict
 from infusion.state import PumpState
@@ -45,6 +48,13 @@ LEAST_DAY_MS = DAY_MS - MS_PER_HOUR
 # half of the lowest level of the range, is dangerous. [A]
 LEVEL_APART_IU_ML = 0.06
 LEVEL_FAR_IU_ML = 0.15
+# A dose that is so far off within three quarters of an hour is more than one stop that is too
+# short to be told (ten minutes). [A]
+UNTOLD_MS = 11 * MS_PER_MINUTE
+UNTOLD_WITHIN_MS = 45 * MS_PER_MINUTE
+# Within five hours after a restart the level is back (heparin.md §4.1 [D]); a cause may have lasted
+# for some time before. [A]
+TOLD_MS = 8 * MS_PER_HOUR
 
 
 def over_delivery(now: Situation) -> Verdict | None:
@@ -257,6 +267,9 @@ def level_off_course(now: Situation) -> Verdict | None:
     ρ = level by the delivered dose ÷ level by the ordered dose, in a typical patient: what a
     missed or surplus dose does to the blood (heparin.md §0.4 [A]). Outside 0.80 to 1.25 for a
     quarter of an hour is M01; above 1.5 (H01) or below 0.5 (H04) it is HIGH.
+
+    A pump that gives right again needs no second alert: the level comes back, and what made it
+    leave was told, or was one thing too short to be told. Many of these are told here.
     """
     ratio, watch = level.ratio(now.state.level), now.state.level
     if ratio is None or now.edge is None or now.timeline is None:
@@ -267,7 +280,9 @@ def level_off_course(now: Situation) -> Verdict | None:
     if low <= ratio <= high or apart < LEVEL_APART_IU_ML:
         return None
     track = now.state.board.tracks.get("level-off-course")
-    if (track is None or track.alert is None) and _is_mended(now):
+    gives_right = _gives_right(now)
+    is_mended = gives_right and (_was_told(now) or not _is_untold(now))
+    if (track is None or track.alert is None) and is_mended:
         return None
     is_far = (
         not limits.level_ratio_low <= ratio <= limits.level_ratio_high and apart >= LEVEL_FAR_IU_ML
@@ -280,15 +295,16 @@ def level_off_course(now: Situation) -> Verdict | None:
         to_ms=now.heard_ms,
         detail=f"{ratio:.2f} times the level that was ordered, in a typical patient",
     )
-    return Verdict(evidence, priority=HIGH if is_far else None, certain=is_far)
+    is_certain = is_far and not gives_right
+    return Verdict(evidence, priority=HIGH if is_far else None, certain=is_certain)
 
 
-def _is_mended(now: Situation) -> bool:
-    """Whether the pump gives what it should again: the level comes back, and what made it leave
-    was told when it did.
-    """
+def _gives_right(now: Situation) -> bool:
+    """Whether the pump gives what it should at the moment."""
     tracks = now.state.board.tracks
-    if not now.delivering or "over-delivery" in tracks or "under-delivery" in tracks:
+    flows = [tracks[key] for key in ("over-delivery", "under-delivery") if key in tracks]
+    # What is only latched is over, and waits to be seen.
+    if not now.delivering or any(each.phase is not Phase.LATCHED for each in flows):
         return False
     edge, allowed = now.edge, now.allowed
     if edge is None or allowed is None:
@@ -298,3 +314,29 @@ def _is_mended(now: Situation) -> bool:
     return now.state.giving is not None or any(
         near(programmed, rate, tolerance) for rate in allowed.rates_iu_h if rate
     )
+
+
+def _was_told(now: Situation) -> bool:
+    """Whether an alert told lately of what led the level off its course."""
+    board = now.state.board
+    own = board.tracks.get("level-off-course")
+    if own is not None and own.raised_ms is not None:
+        return True
+    causes = (*LEVEL_CAUSES, *PROGRAMMED, *STOPPING, *SILENCE)
+    return any(
+        now.at_ms - board.ended_ms[key] < TOLD_MS for key in causes if key in board.ended_ms
+    ) or any(key in board.tracks and board.tracks[key].raised_ms is not None for key in causes)
+
+
+def _is_untold(now: Situation) -> bool:
+    """Whether short stops, or bursts, that nobody told of came again and again."""
+    interval = window(now.state.account, UNTOLD_WITHIN_MS)
+    order = now.record.order if now.record is not None else None
+    if interval is None or order is None or interval.to_ms - interval.from_ms < UNTOLD_WITHIN_MS:
+        return False
+    shift_ms = now.state.clock_shift_ms
+    ordered = blood.ordered_iu(
+        now.state, order.timeline, interval.from_ms - shift_ms, interval.to_ms - shift_ms
+    )
+    rate_iu_h = order.timeline.base_rate_iu_h(now.order_ms)
+    return abs(interval.delivered_iu - ordered) > rate_iu_h * UNTOLD_MS / MS_PER_HOUR

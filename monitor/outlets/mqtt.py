@@ -21,7 +21,7 @@ from infusion.messages import (
     encode,
 )
 from link import Link
-from monitor.runner import Numbered, Said
+from monitor.ports import Numbered, Said
 
 log = structlog.get_logger()
 

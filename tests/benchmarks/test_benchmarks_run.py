@@ -13,7 +13,8 @@ from benchmarks.stream import Counted, alarming, count, first_messages, last_of,
 from benchmarks.subject import losses
 from infusion.messages import AlertChange, Kind, PumpMessage, decode, parse_topic
 from infusion.monitor import Monitor
-from monitor.runner import Entry, step
+from monitor.ports import Entry
+from monitor.runner import step
 from tests.brokers import mosquitto_or_skip
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +51,22 @@ def test_intake(broker: str, tmp_path: Path) -> None:
     for peer in result["aiomqtt"]:
         assert peer["rate_ratio"] > 0
         assert peer["cpu_ratio"] > 0
+
+
+def test_page(tmp_path: Path) -> None:
+    options = ("--pumps", "50", "--viewers", "3", "--for", "3", "--broker", "embedded")
+    said, result = bench("page", tmp_path, *options)
+    assert "50 pumps, 5 changes/s" in said
+    weight = result["weight"]
+    assert weight["files"] > 8
+    # The page's budget; what a browser loads is a fact, not a time.
+    assert weight["packed_bytes"] <= 60_000
+    alone, looked_at = result["rounds"]
+    assert (alone["viewers"], alone["stalled"]) == (0, 0)
+    assert (looked_at["viewers"], looked_at["stalled"]) == (3, 1)
+    assert looked_at["snapshot_bytes"] > 10_000
+    assert looked_at["viewer_bytes_s"] > 500
+    assert looked_at["delay_p99_ms"] > 0
 
 
 def test_day(tmp_path: Path) -> None:

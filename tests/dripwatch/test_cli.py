@@ -45,6 +45,19 @@ monitor:
   monitor.line_compliance_ml_mmhg = 0.001  # file config/monitor.toml
   monitor.free_pressure_mmhg = 50  # file config/monitor.toml
   monitor.occlusion_pressure_mmhg = 150  # file config/monitor.toml
+  web.listen = ""  # default
+  web.hosts = []  # default
+  web.tls_cert_file = none  # default
+  web.tls_key_file = none  # default
+  web.behind_proxy = false  # default
+  web.metrics_open = false  # default
+  web.oidc.issuer = ""  # default
+  web.oidc.client_id = ""  # default
+  web.oidc.client_secret_file = none  # default
+  web.oidc.roles_claim = "roles"  # default
+  web.oidc.name_claim = "preferred_username"  # default
+  web.oidc.scope = "openid profile"  # default
+  web.oidc.roles = {}  # default
 """)
 
 

@@ -9,23 +9,12 @@ from inline_snapshot import snapshot
 from msgspec import structs
 from rich.console import Console
 
-from dripwatch.rules import (
-    CLASSES,
-    LevelRow,
-    blanked,
-    catalogue,
-    command,
-    levels_text,
-    limit_sources,
-    page,
-    row,
-    show,
-    told,
-)
+from dripwatch.rules import blanked, command, levels_text, page, show, told
 from host.process import EXIT_USAGE
 from infusion.errors import ConfigError
 from infusion.rules import RULES
 from infusion.thresholds import DEFAULTS, Thresholds
+from monitor.catalogue import CLASSES, LevelRow, catalogue, limit_sources, row
 
 
 def rules(*arguments: str) -> Result:

@@ -78,6 +78,11 @@ def test_ctrl_c_ends_everything_within_three_seconds_and_sums_up() -> None:
     """SIGINT stops pumps, monitor and broker, and the summary is printed."""
     process = start("up", "--pumps", "5", "--scenario", "quiet-day")
     assert process.stdout is not None
+    links = [process.stdout.readline() for _ in range(2)]
+    assert [line.split(":")[0] for line in links] == [
+        "page for the nurse",
+        "page for the pharmacist",
+    ]
     assert "pumps" in process.stdout.readline()
     time.sleep(2)
     began_s = time.monotonic()

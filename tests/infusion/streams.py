@@ -195,6 +195,20 @@ class Outcome:
 
     monitor: Monitor
     changes: list[AlertChange] = field(default_factory=list)
+    # Each open alert by pump and rule, with each priority of its own that it had: without what it
+    # was lent by what hides behind it.
+    own: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def look(self) -> None:
+        """Note the priorities of the pumps that were looked at since the last time."""
+        for key in self.monitor.touched:
+            state = self.monitor.pumps[key]
+            self.own |= {
+                (state.pump, rule, track.priority.value)
+                for rule, track in state.board.tracks.items()
+                if track.alert is not None and rule not in UNSHARP
+            }
+        self.monitor.touched.clear()
 
     def reached(self) -> set[tuple[str, str, str]]:
         """Each alert by pump and rule, with each priority that it reached.
@@ -231,6 +245,7 @@ def run(slots: list[tuple[int, Message | None]], monitor: Monitor | None = None)
             outcome.changes += outcome.monitor.tick(at_ms)
         else:
             outcome.changes += outcome.monitor.receive(message, SITE, at_ms)
+        outcome.look()
     return outcome
 
 

@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from infusion.acts import ALLOWED, RESPONSIBILITY, Done, Move, Standing, perform, refusal
 from infusion.alarms import Priority
 from infusion.alert import NOTES_MAX, Act, Alert, AlertChange, Evidence, What
-from infusion.alerts import next_look_ms, open_alerts, shift, update
+from infusion.alerts import open_alerts, shift, update
 from infusion.board import ACTS_MAX, Board, Look
 from infusion.deeds import span
 from infusion.handling import DEFAULT, Hours, chains
+from infusion.next_look import next_look_ms
 from infusion.rules import RULES, Level
 from infusion.situation import Verdict
 from tests.infusion.bench import SITE, T0

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from infusion.acts import Done, perform
 from infusion.alarms import Priority
 from infusion.alert import CLOSING, LEAVING_UNSEEN, Act, Alert, AlertChange, Evidence
-from infusion.alerts import next_look_ms, open_alerts, shift, unseen_alerts, update
+from infusion.alerts import open_alerts, shift, unseen_alerts, update
 from infusion.board import ACTS_MAX, OPEN_MAX, UNSEEN_MAX, Board, Look, Phase
 from infusion.causes import COME_OUT_MS
 from infusion.handling import DEFAULT
+from infusion.next_look import next_look_ms
 from infusion.rules import RULES
 from infusion.situation import Verdict
 from tests.infusion.bench import SITE, T0
@@ -74,6 +75,8 @@ class Ward:
         self.board = Board(SITE, "P-01")
         self.is_restarted = is_restarted
         self.at_ms = T0
+        # Long before all else, on the pump's clock: what was heard last in a silence.
+        self.begin_ms = T0
         self.present: dict[str, int] = {}
         self.log: list[AlertChange] = []
         self.done: list[Done] = []
@@ -101,7 +104,11 @@ class Ward:
     def pass_for(self, length_ms: int, *, is_heard: bool) -> None:
         """Every deadline fires at its own instant, and none may fire for ever."""
         end_ms, looks = self.at_ms + length_ms, 0
-        while (due_ms := next_look_ms(self.board)) is not None and due_ms < end_ms:
+        while True:
+            heard_ms = self.at_ms if is_heard else self.begin_ms
+            due_ms = next_look_ms(self.board, heard_ms=heard_ms)
+            if due_ms is None or due_ms >= end_ms:
+                break
             self.at_ms = max(self.at_ms, due_ms)
             self.look(is_heard=is_heard)
             looks += 1
@@ -110,7 +117,7 @@ class Ward:
         self.look(is_heard=is_heard)
 
     def look(self, *, is_heard: bool = True) -> None:
-        heard_ms = self.at_ms if is_heard else T0
+        heard_ms = self.at_ms if is_heard else self.begin_ms
         verdicts = [
             (rule, Verdict(Evidence(detail=key), self.present[key]))
             for key, rule in RULES.items()
@@ -126,6 +133,7 @@ class Ward:
     def move_clock(self, delta_ms: int) -> None:
         shift(self.board, delta_ms)
         self.at_ms += delta_ms
+        self.begin_ms += delta_ms
         self.present = {key: since + delta_ms for key, since in self.present.items()}
         self.untouched_ms = {key: at + delta_ms for key, at in self.untouched_ms.items()}
 

@@ -14,7 +14,6 @@ from infusion.alert import CLOSING, LEAVING_UNSEEN, Act, Alert, AlertChange, Evi
 from infusion.alerts import (
     TABLE,
     Input,
-    next_look_ms,
     open_alerts,
     shift,
     unseen_alerts,
@@ -23,6 +22,7 @@ from infusion.alerts import update as update_with
 from infusion.board import OPEN_MAX, UNSEEN_MAX, Board, Look, Phase, Track
 from infusion.causes import COME_OUT_MS, MERGE_MS
 from infusion.handling import DEFAULT, Handling, Step
+from infusion.next_look import next_look_ms
 from infusion.rules import RULES, Level, Rule
 from infusion.situation import Verdict
 from infusion.words import explain

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from infusion.alarms import Priority
 from infusion.messages import AlertChange, Panel
 from infusion.prescription import Bolus, Hold, Start
 from tests.infusion.bench import (
@@ -276,3 +277,92 @@ def test_a_day_is_not_judged_before_it_is_one() -> None:
     """False friend of L01: an hour after the start everything is short of something."""
     paper = begin(interval_ms=60_000).run("00:05").stop().run("00:14").start().run("03:00")
     assert says(paper) == []
+
+
+# --- M01, H04: the level that the dose makes ------------------------------------------------------
+
+BIG_BAG = {"reservoir_ml": 900.0, "vtbi_ml": 0.0}
+
+
+def hand(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def stopped(length: int, every: int, count: int) -> list[str]:
+    """Stops of so many minutes, one each so many, from 03:00 on; and ten hours after them."""
+    paper = begin(interval_ms=30_000, state=dict(BIG_BAG)).run("03:00")
+    for number in range(count):
+        begin_min = 180 + number * every
+        paper.run(hand(begin_min)).stop().run(hand(begin_min + length)).start()
+    return says(paper.run(hand(180 + count * every + 600)))
+
+
+def test_many_short_stops_lead_the_level_off_its_course() -> None:
+    """M01: nine minutes in each 24 are no pause (M02), but together three eighths of the dose.
+
+    It is over half an hour after the level is back, hours after the last stop.
+    """
+    assert stopped(9, 24, 10) == [
+        "04:11:00 raised level-off-course medium",
+        "08:31:00 cleared level-off-course medium",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("length", "every", "count"), [(9, 24, 2), (9, 48, 10), (4, 24, 20), (9, 600, 1)]
+)
+def test_a_few_short_stops_leave_the_level_on_its_course(
+    length: int, every: int, count: int
+) -> None:
+    """False friends of M01: two stops, or a sixth of the dose, and the level stays above 0.8."""
+    assert stopped(length, every, count) == []
+
+
+@pytest.mark.parametrize("length", [30, 60, 240, 600, 1_200])
+def test_a_stop_that_was_told_is_not_told_again_as_a_level(length: int) -> None:
+    """M01 after H03: the level is low for hours after a restart, and everybody knows why."""
+    rules = {line.split()[2] for line in stopped(length, length, 1)}
+    assert rules - {"deviation-24h"} == {"not-delivering"}
+
+
+@pytest.mark.parametrize(
+    ("factor", "until", "rule"),
+    [(0.4, "04:00", "under-delivery"), (2.5, "03:30", "over-delivery")],
+)
+def test_a_flow_that_was_told_is_not_told_again_as_a_level(
+    factor: float, until: str, rule: str
+) -> None:
+    """M01 after GIP 1.2.2 and 1.2.3: one situation, one alert."""
+    paper = begin(interval_ms=30_000, state=dict(BIG_BAG)).run("03:00")
+    paper.flow_ml_h = factor * RATE_ML_H
+    paper.run(until)
+    paper.flow_ml_h = RATE_ML_H
+    assert {line.split()[2] for line in says(paper.run("09:00"))} == {rule}
+
+
+def test_a_start_or_a_restart_that_is_a_little_late_is_no_course() -> None:
+    """False friend of M01: nine minutes late the level is a fifth too low, and catches up."""
+    late = Paper(interval_ms=30_000, state=dict(BIG_BAG))
+    late.say(order(Start(at_ms=T0 + clock("01:00"), rate_iu_kg_h=ORDERED_IU_KG_H)))
+    late.stop().run("01:09").start().run("06:00")
+    assert says(late) == []
+    hold = Hold(at_ms=T0 + clock("04:00"), until_ms=T0 + clock("05:00"))
+    for begun, ended in (("03:56", "05:09"), ("04:09", "05:00")):
+        paper = begin(START, hold, interval_ms=30_000, state=dict(BIG_BAG))
+        assert says(paper.run(begun).stop().run(ended).start().run("10:00")) == []
+
+
+def test_a_bolus_that_is_given_late_is_no_course() -> None:
+    """False friend of M01: ordered for three o'clock, given when somebody came."""
+    bolus = Bolus(at_ms=T0 + clock("03:00"), dose_iu=4_000, duration_s=600)
+    paper = begin(START, bolus, interval_ms=30_000, state=dict(BIG_BAG)).run("03:40")
+    paper.program(240.0 + RATE_ML_H).run("03:50").program(RATE_ML_H)
+    assert says(paper.run("08:00")) == []
+
+
+def test_a_level_far_off_is_high_and_waits_for_nothing() -> None:
+    """H04: below half while the pump stands: certain at once, told by what stopped it."""
+    paper = begin(interval_ms=30_000, state=dict(BIG_BAG)).run("03:00").stop()
+    monitor, _ = feed(paper.run("04:00").stream)
+    (track,) = (state.board.tracks["level-off-course"] for state in monitor.pumps.values())
+    assert (track.priority, track.alert) == (Priority.HIGH, None)

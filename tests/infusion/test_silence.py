@@ -18,7 +18,9 @@ from tests.infusion.bench import (
     feed,
     order,
     presence,
+    rate_change,
     says,
+    spoken,
     told,
 )
 
@@ -298,3 +300,31 @@ def test_cleared_counter_and_restart_are_no_faults() -> None:
     monitor, changes = feed(paper.run("01:30").stream)
     assert changes == []
     assert monitor.pumps[f"{SITE}/{PUMP}"].account.fault is None
+
+
+# --- what is hidden while nobody is heard ---------------------------------------------------------
+
+
+def over_and_offline(back: str | None) -> list[str]:
+    """A pump at a rate of its own goes offline; then the order is changed to that rate.
+
+    It gives two and a half times what was ordered first, so it gives more than either order.
+    """
+    paper = begin().run("00:10").program(1.5 * RATE_ML_H)
+    paper.flow_ml_h = 2.5 * RATE_ML_H
+    paper.run("00:40").say(paper.presence("offline")).mute().run("00:50")
+    paper.say(order(Start(at_ms=T0, rate_iu_kg_h=18.0), rate_change("00:49", 27.0), version=2))
+    if back is not None:
+        paper.run(back).mute(False).say(paper.presence())
+        paper.run(spoken(paper.now_ms + 120_000))
+    return says(paper, until="02:00")
+
+
+def test_what_was_hidden_waits_until_the_pump_is_heard() -> None:
+    """Its cause ended with an order, and of the pump nothing is known but that it is offline."""
+
+    def about_flow(back: str | None) -> list[str]:
+        return [line for line in over_and_offline(back) if "over-delivery" in line]
+
+    assert about_flow(None) == []
+    assert about_flow("01:10")[0] == "01:10:10 raised over-delivery high"

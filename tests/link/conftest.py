@@ -42,6 +42,7 @@ class Bench:
         link = open_link(settings or self.settings(), **arguments)
         await self._stack.enter_async_context(link)
         await link.connected(10)
+        await link.subscribed(10)
         return link
 
     async def peer(self, *topics: str, **arguments: Any) -> aiomqtt.Client:

@@ -173,6 +173,33 @@ async def test_malformed_bytes_have_a_name(mqtt: Mqtt) -> None:
 
 
 @BOTH_LANES
+async def test_subscribed_is_more_than_connected(mqtt: Mqtt) -> None:
+    """A broker that is slow to take a subscription would drop what is published before that."""
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(connack(mqtt))
+        subscribe = await reader.read(1024)
+        asked.set()
+        await answer.wait()
+        properties = b"\x00" if mqtt == "5" else b""
+        writer.write(bytes([0x90, 3 + len(properties)]) + subscribe[2:4] + properties + b"\x01")
+        await asyncio.sleep(60)
+
+    server, port = await lying_server(serve)
+    subscriptions = [Subscription("a")]
+    async with server, open_link(settings(port, mqtt), subscriptions=subscriptions) as link:
+        subscribed = asyncio.ensure_future(link.subscribed(WAIT_S))
+        await link.connected(WAIT_S)
+        await asked.wait()
+        await asyncio.wait([subscribed], timeout=0.2)
+        assert not subscribed.done()
+        answer.set()
+        await subscribed
+        await link.abort()
+
+
+@BOTH_LANES
 async def test_half_open_connection_is_found(mqtt: Mqtt) -> None:
     """A server that accepts us and then falls silent is found out by the keep-alive."""
 

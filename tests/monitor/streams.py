@@ -21,7 +21,8 @@ from infusion.messages import (
 )
 from infusion.monitor import Monitor, MonitorSettings
 from infusion.prescription import Prescription
-from monitor.runner import Entry, step
+from monitor.ports import Entry
+from monitor.runner import step
 from tests.infusion.bench import RATE_ML_H, SITE, T0, Paper, Stream, begin, clock
 
 # Time, topic, payload.

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from infusion.errors import LinkError
 from infusion.messages import AlertChange, OpenAlerts
 from infusion.monitor import Monitor, MonitorSettings, PumpState
-from monitor.runner import Batch, Entry, Numbered, PartitionRunner, Said, step
+from monitor.ports import Batch, Entry, Numbered, Said
+from monitor.runner import PartitionRunner, step
 from monitor.store import SqliteStore
 from tests.monitor.streams import ward, with_acts
 

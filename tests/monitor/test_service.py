@@ -20,7 +20,8 @@ from infusion.messages import (
 )
 from infusion.monitor import Monitor, MonitorSettings
 from link import Link, Message
-from monitor.runner import Entry, step
+from monitor.ports import Entry
+from monitor.runner import step
 from monitor.service import MonitorService, RecordCounts
 from monitor.store import SqliteStore
 from tests.brokers import BrokerProcess, Embedded, Mosquitto

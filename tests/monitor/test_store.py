@@ -10,7 +10,7 @@ from infusion.alarms import Priority
 from infusion.errors import StoreError
 from infusion.messages import Act, Alert, AlertChange, Audit, Evidence
 from infusion.monitor import Clock
-from monitor.runner import Commit, Entry, Numbered, Snapshot
+from monitor.ports import Commit, Entry, Numbered, Snapshot
 from monitor.store import SqliteStore, alive_ms
 
 
@@ -71,7 +71,7 @@ async def test_errors_name_the_file(tmp_path: Path) -> None:
     database.execute("PRAGMA user_version = 99")
     database.close()
     async with SqliteStore(other) as store:
-        with pytest.raises(StoreError, match="schema 99, this one reads 2"):
+        with pytest.raises(StoreError, match="schema 99, this one reads 2 to 3"):
             await store.load()
     text = tmp_path / "text.sqlite3"
     text.write_text("this is no database, but it is long enough to look like one" * 20)

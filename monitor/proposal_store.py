@@ -1,0 +1,220 @@
+"""Proposed orders in the monitor's SQLite file, on a connection and a thread of their own.
+
+Each step is a row that is never changed: who proposed, confirmed or rejected what, and when, stays
+to be seen. A proposal is moved on by compare-and-set on the number of its steps, so of two people
+who decide at once one is refused.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self, TypeVar
+
+from msgspec import Struct, msgpack
+
+from infusion.errors import StoreError
+from monitor.database import ensure_part, open_database
+from monitor.proposals import Proposal, State
+
+T = TypeVar("T")
+
+# Closed proposals that are kept; of more the oldest go. Their steps go with them.
+CLOSED_MAX = 100_000
+# A store is asked for so many at once at most.
+LIST_MAX = 1_000
+
+PROPOSAL_TABLES = """
+CREATE TABLE proposal (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    site TEXT NOT NULL,
+    therapy TEXT NOT NULL,
+    state TEXT NOT NULL,
+    steps INTEGER NOT NULL,
+    proposal BLOB NOT NULL
+);
+CREATE INDEX proposal_of_therapy ON proposal (site, therapy, number);
+CREATE INDEX proposal_by_state ON proposal (state, number);
+CREATE TABLE proposal_step (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    proposal INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    step BLOB NOT NULL
+);
+CREATE INDEX step_of_proposal ON proposal_step (proposal);
+"""
+_PROPOSAL = msgpack.Decoder(Proposal)
+
+
+class NumberedProposal(Struct, frozen=True):
+    """A proposal with its place among all of them, which counts from 1."""
+
+    number: int
+    proposal: Proposal
+
+
+class ProposalStore:
+    """Keeps proposals; used as an async context manager. All errors come as StoreError.
+
+    `path` None keeps them in memory.
+    """
+
+    def __init__(self, path: Path | None, *, closed_max: int = CLOSED_MAX) -> None:
+        self._path = path
+        self._closed_max = closed_max
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="proposals")
+        self._database: sqlite3.Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._database = await self._call(self._open)
+        except BaseException:
+            self._thread.shutdown()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            await self._call(database.close)
+        self._thread.shutdown()
+
+    async def add(self, proposal: Proposal) -> None:
+        """Keep a new proposal. Raises StoreError, also where its id is taken."""
+        await self._call(lambda: self._add(proposal))
+
+    async def move(self, before: Proposal, after: Proposal) -> bool:
+        """Put a proposal in the place of what it was; False where that is no more what is kept."""
+        return await self._call(lambda: self._move(before, after))
+
+    async def get(self, name: str) -> Proposal | None:
+        """A proposal by its id."""
+        found = await self._call(lambda: self._select("id = ?", [name], 1))
+        return found[0].proposal if found else None
+
+    async def of_therapy(
+        self, site: str, therapy: str, *, state: State | None = None, limit: int = 100
+    ) -> list[NumberedProposal]:
+        """The newest proposals of a therapy, newest first."""
+        where, values = "site = ? AND therapy = ?", [site, therapy]
+        if state is not None:
+            where += " AND state = ?"
+            values.append(state)
+        return await self._call(lambda: self._select(where, values, limit))
+
+    async def newest(
+        self,
+        *,
+        state: State | None = None,
+        site: str = "",
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[NumberedProposal]:
+        """Proposals of all therapies, newest first; `before` is a number, to go on from."""
+        where: list[str] = ["number < ?"]
+        values: list[int | str] = [2**62 if before is None else before]
+        if state is not None:
+            where.append("state = ?")
+            values.append(state)
+        if site:
+            where.append("site = ?")
+            values.append(site)
+        return await self._call(lambda: self._select(" AND ".join(where), values, limit))
+
+    # --- in the thread ---------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        database = open_database(self._path)
+        try:
+            ensure_part(database, "proposals", (PROPOSAL_TABLES,))
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _add(self, proposal: Proposal) -> None:
+        database = self._opened()
+        with _transaction(database):
+            row = database.execute(
+                "INSERT INTO proposal (id, site, therapy, state, steps, proposal)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (proposal.id, proposal.site, proposal.therapy, *_columns(proposal)),
+            )
+            assert row.lastrowid is not None
+            _keep_steps(database, row.lastrowid, proposal, 0)
+            self._make_room(database)
+
+    def _move(self, before: Proposal, after: Proposal) -> bool:
+        database = self._opened()
+        with _transaction(database):
+            moved = database.execute(
+                "UPDATE proposal SET state = ?, steps = ?, proposal = ?"
+                " WHERE id = ? AND steps = ? RETURNING number",
+                (*_columns(after), before.id, len(before.steps)),
+            ).fetchone()
+            if moved is not None:
+                _keep_steps(database, moved[0], after, len(before.steps))
+        return moved is not None
+
+    def _select(
+        self, where: str, values: Sequence[int | str], limit: int
+    ) -> list[NumberedProposal]:
+        rows = self._opened().execute(
+            f"SELECT number, proposal FROM proposal WHERE {where} ORDER BY number DESC LIMIT ?",
+            (*values, min(limit, LIST_MAX)),
+        )
+        return [NumberedProposal(number, _PROPOSAL.decode(blob)) for number, blob in rows]
+
+    def _make_room(self, database: sqlite3.Connection) -> None:
+        """Closed ones go first; what still waits is never dropped."""
+        (count,) = database.execute(
+            "SELECT count(*) FROM proposal WHERE state != 'proposed'"
+        ).fetchone()
+        over = count - self._closed_max
+        if over > 0:
+            doomed = database.execute(
+                "DELETE FROM proposal WHERE number IN (SELECT number FROM proposal"
+                " WHERE state != 'proposed' ORDER BY number LIMIT ?) RETURNING number",
+                (over,),
+            ).fetchall()
+            database.executemany("DELETE FROM proposal_step WHERE proposal = ?", doomed)
+
+    def _opened(self) -> sqlite3.Connection:
+        assert self._database is not None, "used outside of its context"
+        return self._database
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        def guarded() -> T:
+            try:
+                return work()
+            except sqlite3.Error as error:
+                text = f"store {self._path or 'in memory'}: proposals: {error}"
+                raise StoreError(text) from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing; sqlite3's own context manager does not begin one."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+
+
+def _columns(proposal: Proposal) -> tuple[str, int, bytes]:
+    return proposal.state, len(proposal.steps), msgpack.encode(proposal)
+
+
+def _keep_steps(database: sqlite3.Connection, number: int, proposal: Proposal, known: int) -> None:
+    database.executemany(
+        "INSERT INTO proposal_step (proposal, at_ms, step) VALUES (?, ?, ?)",
+        [(number, step.at_ms, msgpack.encode(step)) for step in proposal.steps[known:]],
+    )

@@ -1,0 +1,267 @@
+"""`/metrics` for Prometheus: totals that are read when somebody asks, and nothing counted twice.
+
+One table holds every metric; docs/metrics.md is the same table, and a test keeps it so. Seconds are
+seconds of the wall's clock, also where the monitor's runs faster. No metric names a pump: there may
+be a hundred thousand of them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from infusion.alarms import Priority
+from infusion.units import MS_PER_SECOND
+from monitor.web.guard import check, person_of
+from monitor.web.hub import Hub
+from monitor.web.rows import is_silent
+from monitor.web.ward import Ward
+
+# One value, or one for each value of the label.
+Values = float | Mapping[str, float]
+
+
+class Counts(Struct):
+    """What all pumps come to; counted in one pass, because there may be many."""
+
+    open: Counter[Priority]
+    unseen: int = 0
+    silent: int = 0
+
+
+class Sources(Struct):
+    """What the metrics are read from."""
+
+    ward: Ward
+    hub: Hub
+    version: str
+    counts: Counts
+
+
+class Measure(Struct, frozen=True):
+    """One metric: its name without the prefix (of a counter without `_total`), and how to read it.
+
+    `label` names what tells the values of several apart.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    words: str
+    read: Callable[[Sources], Values]
+    label: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """The name as it is scraped."""
+        return f"dripwatch_{self.name}" + ("_total" if self.kind == "counter" else "")
+
+
+def _seconds(sources: Sources, ms: float) -> float:
+    """Seconds of the wall's clock in a time of the monitor's."""
+    return ms / sources.ward.speed / MS_PER_SECOND
+
+
+def _acts(sources: Sources) -> Values:
+    totals = sources.ward.totals
+    return {
+        "done": totals.acts_done,
+        "late": totals.acts_late,
+        "refused": totals.acts_refused,
+    }
+
+
+def _open(sources: Sources) -> Values:
+    return {priority.value: sources.counts.open[priority] for priority in Priority}
+
+
+def _commit_age(sources: Sources) -> Values:
+    ward = sources.ward
+    committed_ms = ward.link.committed_ms
+    return max(0.0, _seconds(sources, ward.now_ms() - committed_ms)) if committed_ms else 0.0
+
+
+MEASURES: tuple[Measure, ...] = (
+    Measure(
+        "info",
+        "gauge",
+        "Always 1; the label tells the version.",
+        lambda s: {s.version: 1},
+        "version",
+    ),
+    Measure(
+        "ready",
+        "gauge",
+        "1 once the state is resumed and messages are taken.",
+        lambda s: float(s.ward.is_ready),
+    ),
+    Measure(
+        "messages",
+        "counter",
+        "Messages that were taken and stored, refused ones too.",
+        lambda s: s.ward.totals.messages,
+    ),
+    Measure(
+        "messages_refused",
+        "counter",
+        "Messages that contract v1 does not allow, or that make no sense.",
+        lambda s: s.ward.monitor.refused,
+        "kind",
+    ),
+    Measure(
+        "messages_repeated",
+        "counter",
+        "Messages that came again after a restart and were known word for word.",
+        lambda s: s.ward.totals.again,
+    ),
+    Measure(
+        "batches",
+        "counter",
+        "Batches: each is one step of the core and one durable commit.",
+        lambda s: s.ward.totals.batches,
+    ),
+    Measure(
+        "snapshots",
+        "counter",
+        "Snapshots of the state that were stored.",
+        lambda s: s.ward.totals.snapshots,
+    ),
+    Measure(
+        "alert_changes",
+        "counter",
+        "Changes of alerts that were said.",
+        lambda s: s.ward.totals.changes,
+    ),
+    Measure("acts", "counter", "What people did, by what became of it.", _acts, "outcome"),
+    Measure("alerts_open", "gauge", "Open alerts.", _open, "priority"),
+    Measure(
+        "alerts_unseen",
+        "gauge",
+        "HIGH alerts that were over before anybody saw them.",
+        lambda s: s.counts.unseen,
+    ),
+    Measure(
+        "pumps", "gauge", "Pumps that were ever heard of.", lambda s: len(s.ward.monitor.pumps)
+    ),
+    Measure(
+        "pumps_silent",
+        "gauge",
+        "Pumps that are not heard though they should be.",
+        lambda s: s.counts.silent,
+    ),
+    Measure(
+        "broker_connected",
+        "gauge",
+        "1 while the broker is connected.",
+        lambda s: float(s.ward.link.connected),
+    ),
+    Measure(
+        "lag_seconds",
+        "gauge",
+        "How old the oldest message of the last batch was when it was stored.",
+        lambda s: _seconds(s, s.ward.link.lag_ms),
+    ),
+    Measure(
+        "commit_age_seconds",
+        "gauge",
+        "Time since the last durable commit; 0 before the first.",
+        _commit_age,
+    ),
+    Measure(
+        "stalled_seconds",
+        "counter",
+        "Time in which no message came through, not counted against any pump.",
+        lambda s: _seconds(s, s.ward.monitor.clock.stalled_ms),
+    ),
+    Measure("page_viewers", "gauge", "Streams that are open.", lambda s: s.hub.viewers),
+    Measure("page_streams", "counter", "Streams that were opened.", lambda s: s.hub.totals.viewers),
+    Measure(
+        "page_streams_resumed",
+        "counter",
+        "Streams that were opened where another had ended, without a snapshot.",
+        lambda s: s.hub.totals.resumed,
+    ),
+    Measure(
+        "page_streams_refused",
+        "counter",
+        "Streams that were refused because too many were open.",
+        lambda s: s.hub.totals.refused,
+    ),
+    Measure(
+        "page_streams_dropped",
+        "counter",
+        "Streams that were ended because nothing was taken from them.",
+        lambda s: s.hub.totals.dropped,
+    ),
+    Measure(
+        "page_patches",
+        "counter",
+        "Patches, each made once for all viewers.",
+        lambda s: s.hub.totals.patches,
+    ),
+    Measure("page_rows", "counter", "Rows of pumps that were made.", lambda s: s.hub.totals.rows),
+    Measure(
+        "page_sent_bytes",
+        "counter",
+        "Bytes of events that were sent to viewers.",
+        lambda s: s.hub.totals.bytes_sent,
+    ),
+)
+
+
+def _count(ward: Ward) -> Counts:
+    counts = Counts(Counter())
+    for state in ward.monitor.pumps.values():
+        board = state.board
+        counts.unseen += len(board.unseen)
+        if board.tracks:
+            counts.silent += is_silent(board)
+            alerts = (track.alert for track in board.tracks.values())
+            counts.open.update(alert.priority for alert in alerts if alert is not None)
+    return counts
+
+
+class WardCollector(Collector):
+    """Reads every metric of `MEASURES` when it is scraped."""
+
+    def __init__(self, ward: Ward, hub: Hub, version: str) -> None:
+        self._ward = ward
+        self._hub = hub
+        self._version = version
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics as they stand."""
+        sources = Sources(self._ward, self._hub, self._version, _count(self._ward))
+        for measure in MEASURES:
+            family = CounterMetricFamily if measure.kind == "counter" else GaugeMetricFamily
+            labels = [measure.label] if measure.label else []
+            metric = family(f"dripwatch_{measure.name}", measure.words, labels=labels)
+            values = measure.read(sources)
+            if isinstance(values, Mapping):
+                for name, value in values.items():
+                    metric.add_metric([name], value)
+            else:
+                metric.add_metric([], values)
+            yield metric
+
+
+def routes(ward: Ward, hub: Hub, version: str, *, is_open: bool) -> list[BaseRoute]:
+    """`/metrics`; with `is_open` it needs no token."""
+    registry = CollectorRegistry()
+    registry.register(WardCollector(ward, hub, version))
+    ProcessCollector(registry=registry)
+
+    async def metrics(request: Request) -> Response:
+        if not is_open:
+            check(person_of(request), "metrics")
+        encode, kind = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(registry), headers={"Content-Type": kind})
+
+    return [Route("/metrics", metrics)]
