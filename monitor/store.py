@@ -27,7 +27,7 @@ from infusion.messages import AlertChange, Audit
 from infusion.monitor import Clock, PumpState
 from infusion.record import Record
 from infusion.units import MS_PER_DAY
-from monitor.database import BUSY_TIMEOUT_S, open_database
+from monitor.database import BUSY_TIMEOUT_S, named_errors, open_database, transaction
 from monitor.ports import AGAIN_MAX, Commit, Entry, Numbered, Refused, Stored
 from monitor.samples import Sample
 
@@ -133,9 +133,8 @@ class SqliteStore:
 
     async def _call(self, work: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except sqlite3.Error as error:
-            raise StoreError(f"store {self._path or 'in memory'}: {error}") from error
+            with named_errors(self._path):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except msgspec.DecodeError as error:
             raise StoreError(f"store {self._path}: a row cannot be read: {error}") from error
 
@@ -146,10 +145,9 @@ class SqliteStore:
 
     def _load(self) -> Stored:
         database = self._database = open_database(self._path)
-        database.execute("BEGIN IMMEDIATE")
-        self._owner = self._number(database, "owner") + 1
-        self._set(database, "owner", self._owner)
-        database.execute("COMMIT")
+        with transaction(database):
+            self._owner = self._number(database, "owner") + 1
+            self._set(database, "owner", self._owner)
         said = self._number(database, "said")
         position = self._number(database, "position")
         batches = [
@@ -182,15 +180,10 @@ class SqliteStore:
         database = self._database
         if database is None:
             raise StoreError(f"store {self._path}: closed")
-        database.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(database):
             if self._number(database, "owner") != self._owner:
                 raise StoreError(f"store {self._path}: another monitor has opened it; stop one")
             self._write(database, commit)
-            database.execute("COMMIT")
-        except BaseException:
-            database.execute("ROLLBACK")
-            raise
 
     def _write(self, database: sqlite3.Connection, commit: Commit) -> None:
         if commit.entries:
@@ -341,12 +334,10 @@ def alive_ms(path: Path) -> int | None:
     """
     if not path.is_file():
         raise StoreError(f"store {path}: there is no such file; is a monitor running on it?")
-    try:
+    with named_errors(path):
         database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
         try:
             row = database.execute("SELECT value FROM meta WHERE key = 'alive_ms'").fetchone()
         finally:
             database.close()
-    except sqlite3.Error as error:
-        raise StoreError(f"store {path}: {error}") from error
     return int(row[0]) if row else None
