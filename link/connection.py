@@ -208,7 +208,6 @@ class FastLink(Lane):
             elif isinstance(event, Accepted):
                 self._accept(event)
             elif isinstance(event, Subscribed):
-                self._is_subscribed = True
                 self._state_changed.fire()
             elif isinstance(event, Ended):
                 self._ending = event
@@ -242,7 +241,6 @@ class FastLink(Lane):
             self._wire.transport.resume_reading()
 
     def _accept(self, accepted: Accepted) -> None:
-        self._is_subscribed = self._is_subscribed and accepted.session_present
         self._greet(accepted.session_present)
         if self._session.state is State.GREETING:  # on_connect has not closed the link
             self._session.open()
@@ -273,6 +271,10 @@ class FastLink(Lane):
             asyncio.get_running_loop().call_soon(self.flush)
 
     # -- what the lane asks ---------------------------------------------------------------------
+
+    @property
+    def _is_subscribed(self) -> bool:
+        return self._session.is_subscribed
 
     async def room(self) -> None:
         with self._ears():

@@ -74,7 +74,6 @@ class Lane(abc.ABC):
         self._outbox_used = 0
         self._greeting = False
         self._is_connected = False
-        self._is_subscribed = False
         self._accepted_at: float | None = None
         self._last: Ending | None = None
         self._over: LinkError | None = None
@@ -106,6 +105,11 @@ class Lane(abc.ABC):
         return self._outbox_used
 
     # -- what a lane must add -------------------------------------------------------------------
+
+    @property
+    @abc.abstractmethod
+    def _is_subscribed(self) -> bool:
+        """Whether the broker has taken the subscriptions of this session."""
 
     @abc.abstractmethod
     async def _connection(self) -> Ending:

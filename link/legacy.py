@@ -69,6 +69,7 @@ class LegacyLink(Lane):
         self._in_flight: dict[int, Outgoing] = {}
         self._held_acknowledgements = HeldAcknowledgements()
         self._must_wipe = settings.clean_start and settings.session_expiry_s > 0
+        self._has_subscribed = False
         self._is_open = False
         self._is_paused = False
         self._refusal: Ending | None = None  # why we cut the connection ourselves
@@ -136,7 +137,7 @@ class LegacyLink(Lane):
         # aiomqtt forgets an end that comes between CONNACK and here, so look for one.
         if client.paho.socket() is None or self._on_connect_error or self._refusal:
             return _ended(client)
-        if self._subscriptions and not self._is_subscribed:
+        if self._subscriptions and not self._has_subscribed:
             refused = await self._subscribe(client)
             if refused is not None:
                 return refused
@@ -159,7 +160,7 @@ class LegacyLink(Lane):
             if int(getattr(code, "value", code)) >= UNSPECIFIED_ERROR:
                 text = f"the broker refused the subscription {subscription.topic!r}"
                 return Ending("SUBSCRIPTION_REFUSED", text, final=True)
-        self._is_subscribed = True
+        self._has_subscribed = True
         self._state_changed.fire()
         return None
 
@@ -185,7 +186,7 @@ class LegacyLink(Lane):
     def accepted(self, session_present: bool) -> None:
         """CONNACK said yes; paho sends what was in flight right after this returns."""
         self._held_acknowledgements.begin()
-        self._is_subscribed = self._is_subscribed and session_present
+        self._has_subscribed = self._has_subscribed and session_present
         self._counters.resent += len(self._in_flight)
         try:
             self._greet(session_present)
@@ -233,6 +234,10 @@ class LegacyLink(Lane):
         self._end()
 
     # -- what the lane asks ---------------------------------------------------------------------
+
+    @property
+    def _is_subscribed(self) -> bool:
+        return self._has_subscribed
 
     def _enqueue(self, outgoing: Outgoing) -> None:
         size = len(outgoing.payload) + len(outgoing.topic.encode()) + PACKET_HEAD_BYTES_MAX

@@ -69,7 +69,7 @@ class Session:
         self._keep_alive_s = float(settings.keep_alive_s)
         self._connect_by = self._sent_at = self._received_at = 0.0
         self._ping_at: float | None = None
-        self._subscribed = False
+        self.is_subscribed = False
 
     # -- the life of a connection ---------------------------------------------------------------
 
@@ -92,7 +92,7 @@ class Session:
         self._move(Happening.GREETED)
         self._waiting.extendleft(reversed(self._greetings))
         self._greetings.clear()
-        if self._subscriptions and not self._subscribed:
+        if self._subscriptions and not self.is_subscribed:
             packet_id = self._next_packet_id()
             self._chunks.append(subscribe_packet(packet_id, self._subscriptions).write())
 
@@ -334,7 +334,7 @@ class Session:
             for outgoing in self._by_id.values():
                 outgoing.packet_id = 0
             self._by_id.clear()
-            self._subscribed = False
+            self.is_subscribed = False
         return [Accepted(packet.session_present)]
 
     def _on_puback(self, packet: mqtt5.PubAckPacket) -> list[Event]:
@@ -353,7 +353,7 @@ class Session:
                 text = f"the broker refused the subscription {subscription.topic!r}"
                 self._chunks.append(mqtt5.DisconnectPacket().write())
                 return self._end(code.name, text, final=True)
-        self._subscribed = True
+        self.is_subscribed = True
         return [Subscribed()]
 
     def _on_pingresp(self, _: mqtt5.PingRespPacket) -> list[Event]:

@@ -10,7 +10,8 @@ scripts that it has not seen, all of them or none.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from infusion.errors import StoreError
@@ -76,7 +77,7 @@ def open_database(path: Path | None) -> sqlite3.Connection:
     if path is not None and not path.parent.is_dir():
         text = f"store {path}: the folder {path.parent} does not exist; create it"
         raise StoreError(text)
-    try:
+    with named_errors(path):
         database = sqlite3.connect(
             path or ":memory:",
             timeout=BUSY_TIMEOUT_S,
@@ -90,15 +91,34 @@ def open_database(path: Path | None) -> sqlite3.Connection:
         except BaseException:
             database.close()
             raise
-    except sqlite3.Error as error:
-        raise StoreError(f"store {path or 'in memory'}: {error}") from error
     return database
+
+
+@contextmanager
+def named_errors(path: Path | None, part: str = "") -> Iterator[None]:
+    """Errors of SQLite as StoreError that names the file, and the part of it where one is given."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        text = f"{part}: {error}" if part else str(error)
+        raise StoreError(f"store {path or 'in memory'}: {text}") from error
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """All of it is kept, or with an error nothing; sqlite3's own context manager begins none."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
 
 
 def ensure_part(database: sqlite3.Connection, name: str, scripts: Sequence[str]) -> None:
     """Make or bring on the tables of one part. Raises StoreError for those of a newer version."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(database):
         row = database.execute("SELECT version FROM part WHERE name = ?", (name,)).fetchone()
         version = int(row[0]) if row else 0
         if version > len(scripts):
@@ -110,15 +130,10 @@ def ensure_part(database: sqlite3.Connection, name: str, scripts: Sequence[str])
             for statement in _statements(script):
                 database.execute(statement)
         database.execute("REPLACE INTO part VALUES (?, ?)", (name, len(scripts)))
-        database.execute("COMMIT")
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
 
 
 def _bring_on(database: sqlite3.Connection, path: Path | None) -> None:
-    database.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(database):
         (schema,) = database.execute("PRAGMA user_version").fetchone()
         if schema and schema not in _SCRIPTS:
             raise StoreError(
@@ -130,10 +145,6 @@ def _bring_on(database: sqlite3.Connection, path: Path | None) -> None:
                 for statement in _statements(script):
                     database.execute(statement)
                 database.execute(f"PRAGMA user_version = {version}")
-        database.execute("COMMIT")
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
 
 
 def _statements(script: str) -> list[str]:

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from infusion.errors import ConfigError, StoreError
-from monitor.database import ensure_part, open_database
+from infusion.errors import ConfigError
+from monitor.database import ensure_part, named_errors, open_database, transaction
 from monitor.people import ALL_RIGHTS, ALL_ROLES, Person, Right, Role
 
 T = TypeVar("T", bound=str)
@@ -139,22 +139,14 @@ class PeopleDatabase:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """The database, with its errors as StoreError that names the file."""
-        try:
+        with named_errors(self._path):
             yield self._database
-        except sqlite3.Error as error:
-            raise StoreError(f"store {self._path or 'in memory'}: {error}") from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """The same inside a transaction: all of it is kept, or with an error nothing."""
-        with self.reading() as database:
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                yield database
-                database.execute("COMMIT")
-            except BaseException:
-                database.execute("ROLLBACK")
-                raise
+        with self.reading() as database, transaction(database):
+            yield database
 
     def written(self, database: sqlite3.Connection, name: str) -> str:
         """A user's name as it is written. Raises ConfigError where there is no such user."""

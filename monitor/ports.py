@@ -5,7 +5,7 @@ monitor/outlets/); the ports leave room for others.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
@@ -55,6 +55,21 @@ class Numbered(Struct, frozen=True):
 
     number: int
     said: Said
+
+
+class LogQuery(Struct, frozen=True, kw_only=True):
+    """Which rows of the log of all that was said: the newest, newest first, or with `after` the
+    next ones, oldest first.
+
+    `before` and `after` are numbers, `pump` is `site/pump`, `since_ms` on the pumps' clocks.
+    """
+
+    before: int | None = None
+    after: int | None = None
+    pump: str | None = None
+    kind: Literal["change", "audit"] | None = None
+    since_ms: int | None = None
+    limit: int = 100
 
 
 class Snapshot(Struct, frozen=True):

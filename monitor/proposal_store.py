@@ -7,16 +7,14 @@ who decide at once one is refused.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Self, TypeVar
 
 from msgspec import Struct, msgpack
 
-from infusion.errors import StoreError
-from monitor.database import ensure_part, open_database
+from monitor.database import ensure_part, named_errors, open_database, transaction
 from monitor.proposals import Proposal, State
 
 T = TypeVar("T")
@@ -137,7 +135,7 @@ class ProposalStore:
 
     def _add(self, proposal: Proposal) -> None:
         database = self._opened()
-        with _transaction(database):
+        with transaction(database):
             row = database.execute(
                 "INSERT INTO proposal (id, site, therapy, state, steps, proposal)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
@@ -149,7 +147,7 @@ class ProposalStore:
 
     def _move(self, before: Proposal, after: Proposal) -> bool:
         database = self._opened()
-        with _transaction(database):
+        with transaction(database):
             moved = database.execute(
                 "UPDATE proposal SET state = ?, steps = ?, proposal = ?"
                 " WHERE id = ? AND steps = ? RETURNING number",
@@ -188,25 +186,10 @@ class ProposalStore:
 
     async def _call(self, work: Callable[[], T]) -> T:
         def guarded() -> T:
-            try:
+            with named_errors(self._path, "proposals"):
                 return work()
-            except sqlite3.Error as error:
-                text = f"store {self._path or 'in memory'}: proposals: {error}"
-                raise StoreError(text) from error
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """All of it or nothing; sqlite3's own context manager does not begin one."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
 
 
 def _columns(proposal: Proposal) -> tuple[str, int, bytes]:

@@ -20,7 +20,7 @@ from msgspec import Struct, structs
 
 from host.clock import scaled_clock
 from infusion.account import Account
-from infusion.dose import THERAPY, Dose, doses
+from infusion.dose import Dose, therapy_dose
 from infusion.errors import LinkError, StoreError
 from infusion.messages import (
     CONTENT_TYPE,
@@ -307,7 +307,7 @@ class MonitorService:
             record = monitor.therapies.records.get(f"{state.site}/{state.edge.therapy}")
             if record is not None and record.order is not None:
                 timeline = record.order.timeline
-                dose = doses(state.account, state.edge, timeline, at_ms).get(THERAPY)
+                dose = therapy_dose(state.account, state.edge, timeline, at_ms)
         return PumpView(
             site=state.site,
             pump=state.pump,

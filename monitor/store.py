@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 import structlog
@@ -27,8 +27,8 @@ from infusion.messages import AlertChange, Audit
 from infusion.monitor import Clock, PumpState
 from infusion.record import Record
 from infusion.units import MS_PER_DAY
-from monitor.database import BUSY_TIMEOUT_S, open_database
-from monitor.ports import AGAIN_MAX, Commit, Entry, Numbered, Refused, Stored
+from monitor.database import BUSY_TIMEOUT_S, named_errors, open_database, transaction
+from monitor.ports import AGAIN_MAX, Commit, Entry, LogQuery, Numbered, Refused, Stored
 from monitor.samples import Sample
 
 T = TypeVar("T")
@@ -91,31 +91,19 @@ class SqliteStore:
         """All that was said and is kept, oldest first."""
         return await self._call(lambda: self._said_after(0))
 
-    async def rows(
-        self,
-        *,
-        before: int | None = None,
-        after: int | None = None,
-        pump: str | None = None,
-        kind: Literal["change", "audit"] | None = None,
-        since_ms: int | None = None,
-        limit: int = 100,
-    ) -> list[Numbered]:
-        """What was said: newest first, or with `after` (a number) oldest first.
-
-        `pump` is `site/pump`; `since_ms` is on the pumps' clocks. Raises StoreError.
-        """
+    async def rows(self, query: LogQuery) -> list[Numbered]:
+        """What was said, as a query asks for it. Raises StoreError."""
         wanted = [
-            (" AND number < ?", before),
-            (" AND number > ?", after),
-            (" AND pump = ?", pump),
-            (" AND at_ms >= ?", since_ms),
+            (" AND number < ?", query.before),
+            (" AND number > ?", query.after),
+            (" AND pump = ?", query.pump),
+            (" AND at_ms >= ?", query.since_ms),
         ]
         where = "WHERE 1" + "".join(text for text, value in wanted if value is not None)
         values = [value for _, value in wanted if value is not None]
-        where += f" ORDER BY number {'DESC' if after is None else 'ASC'} LIMIT ?"
-        values.append(min(limit, ROWS_MAX))
-        return await self._call(lambda: self._rows(where, values, kind, after is None, limit))
+        where += f" ORDER BY number {'DESC' if query.after is None else 'ASC'} LIMIT ?"
+        values.append(min(query.limit, ROWS_MAX))
+        return await self._call(lambda: self._rows(query, where, values))
 
     async def samples(self, pump: str, from_ms: int, to_ms: int, points: int) -> list[Sample]:
         """At most `points` samples of a pump (`site/pump`), oldest first. Raises StoreError.
@@ -133,9 +121,8 @@ class SqliteStore:
 
     async def _call(self, work: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except sqlite3.Error as error:
-            raise StoreError(f"store {self._path or 'in memory'}: {error}") from error
+            with named_errors(self._path):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except msgspec.DecodeError as error:
             raise StoreError(f"store {self._path}: a row cannot be read: {error}") from error
 
@@ -146,10 +133,9 @@ class SqliteStore:
 
     def _load(self) -> Stored:
         database = self._database = open_database(self._path)
-        database.execute("BEGIN IMMEDIATE")
-        self._owner = self._number(database, "owner") + 1
-        self._set(database, "owner", self._owner)
-        database.execute("COMMIT")
+        with transaction(database):
+            self._owner = self._number(database, "owner") + 1
+            self._set(database, "owner", self._owner)
         said = self._number(database, "said")
         position = self._number(database, "position")
         batches = [
@@ -182,15 +168,10 @@ class SqliteStore:
         database = self._database
         if database is None:
             raise StoreError(f"store {self._path}: closed")
-        database.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(database):
             if self._number(database, "owner") != self._owner:
                 raise StoreError(f"store {self._path}: another monitor has opened it; stop one")
             self._write(database, commit)
-            database.execute("COMMIT")
-        except BaseException:
-            database.execute("ROLLBACK")
-            raise
 
     def _write(self, database: sqlite3.Connection, commit: Commit) -> None:
         if commit.entries:
@@ -287,19 +268,17 @@ class SqliteStore:
         found.sort(key=lambda each: each.number)
         return found
 
-    def _rows(
-        self, where: str, values: list[Any], kind: str | None, is_newest: bool, limit: int
-    ) -> list[Numbered]:
+    def _rows(self, query: LogQuery, where: str, values: list[Any]) -> list[Numbered]:
         if self._database is None:
             raise StoreError(f"store {self._path}: closed")
         found: list[Numbered] = []
         for table, decoder in (("change", _CHANGE), ("audit", _AUDIT)):
-            if kind in (None, table):
-                query = f"SELECT number, {table} FROM {table} {where}"
-                for number, blob in self._database.execute(query, values):
+            if query.kind in (None, table):
+                select = f"SELECT number, {table} FROM {table} {where}"
+                for number, blob in self._database.execute(select, values):
                     found.append(Numbered(number, decoder.decode(blob)))
-        found.sort(key=lambda each: each.number, reverse=is_newest)
-        return found[:limit]
+        found.sort(key=lambda each: each.number, reverse=query.after is None)
+        return found[: query.limit]
 
     def _samples(self, pump: str, from_ms: int, to_ms: int, span_ms: int) -> list[Sample]:
         if self._database is None:
@@ -341,12 +320,10 @@ def alive_ms(path: Path) -> int | None:
     """
     if not path.is_file():
         raise StoreError(f"store {path}: there is no such file; is a monitor running on it?")
-    try:
+    with named_errors(path):
         database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
         try:
             row = database.execute("SELECT value FROM meta WHERE key = 'alive_ms'").fetchone()
         finally:
             database.close()
-    except sqlite3.Error as error:
-        raise StoreError(f"store {path}: {error}") from error
     return int(row[0]) if row else None

@@ -18,7 +18,7 @@ import structlog
 from msgspec import Struct, field
 
 from monitor.web.picture import Picture, encode
-from monitor.web.rows import Beat, Broker, Viewer
+from monitor.web.rows import Beat, Broker, Head, Viewer
 from monitor.web.ward import Row, Ward
 
 log = structlog.get_logger()
@@ -63,21 +63,6 @@ class Listener(Struct, eq=False):
     is_taking: bool = False
     last_left: int = 0
     moved_s: float = 0.0
-
-
-class _Head(Struct, frozen=True):
-    """What a snapshot begins with; the rest of a `Snapshot` is encoded already."""
-
-    seq: int
-    now_ms: int
-    speed: float
-    instance: str
-    version: str
-    person: Viewer
-    broker: Broker
-    silent: int
-    open: int
-    committed_ms: int
 
 
 class _Life(Struct):
@@ -286,9 +271,9 @@ class Hub:
         # Without an id: it does not say how far a viewer has come.
         self._beat = b"event: beat\ndata: %b\n\n" % encode(beat)
 
-    def _head(self, picture: Picture, person: Viewer) -> _Head:
+    def _head(self, picture: Picture, person: Viewer) -> Head:
         ward = self._ward
-        return _Head(
+        return Head(
             seq=picture.seq,
             now_ms=ward.now_ms(),
             speed=ward.speed,

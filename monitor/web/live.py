@@ -1,7 +1,6 @@
 """The running monitor as the page sees it: the port of monitor/web/ward.py on its parts."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from infusion.clinical import LabResult, Report
 from infusion.errors import MessageError
@@ -10,7 +9,7 @@ from infusion.monitor import Monitor
 from infusion.prescription import Prescription
 from link import Link as MqttLink
 from monitor.desk import Desk
-from monitor.ports import Entry, Numbered, Refused
+from monitor.ports import Entry, LogQuery, Numbered, Refused
 from monitor.references import References
 from monitor.runner import PartitionRunner, Totals
 from monitor.samples import Sample
@@ -88,20 +87,9 @@ class LiveWard:
         """A result, a report or an order. Raises MessageError."""
         await self._desk.tell(site, message)
 
-    async def rows(
-        self,
-        *,
-        before: int | None = None,
-        after: int | None = None,
-        pump: str | None = None,
-        kind: Literal["change", "audit"] | None = None,
-        since_ms: int | None = None,
-        limit: int = 100,
-    ) -> list[Row]:
+    async def rows(self, query: LogQuery) -> list[Row]:
         """Rows of the log. Raises StoreError."""
-        return await self._store.rows(
-            before=before, after=after, pump=pump, kind=kind, since_ms=since_ms, limit=limit
-        )
+        return await self._store.rows(query)
 
     async def samples(self, pump: str, from_ms: int, to_ms: int, points: int) -> list[Sample]:
         """Samples of one pump. Raises StoreError."""

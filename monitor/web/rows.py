@@ -141,10 +141,10 @@ class Beat(Struct, frozen=True):
     committed_ms: int
 
 
-class Snapshot(Struct, frozen=True):
-    """Everything as it stands; what follows are changes of it.
+class Head(Struct, frozen=True):
+    """What a snapshot begins with: whose monitor it is, for whom, and how things stand.
 
-    With `?kinds=alerts` there are no pumps in it. `speed` is how fast the monitor's clock runs.
+    `speed` is how fast the monitor's clock runs.
     """
 
     seq: int
@@ -157,6 +157,14 @@ class Snapshot(Struct, frozen=True):
     silent: int
     open: int
     committed_ms: int
+
+
+class Snapshot(Head, frozen=True):
+    """Everything as it stands; what follows are changes of it.
+
+    With `?kinds=alerts` there are no pumps in it. `speed` is how fast the monitor's clock runs.
+    """
+
     pumps: list[PumpRow]
     alerts: list[Alert]
     unseen: list[Alert]

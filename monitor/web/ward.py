@@ -6,7 +6,7 @@ answered when the store has it.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -14,12 +14,12 @@ from infusion.clinical import LabResult, Report
 from infusion.messages import Act, Audit
 from infusion.monitor import Monitor
 from infusion.prescription import Prescription
-from monitor.ports import Numbered
+from monitor.ports import LogQuery, Numbered
 from monitor.references import References
 from monitor.runner import Totals
 from monitor.samples import Sample
 
-__all__ = ["Link", "Row", "Sample", "Ward", "Watcher"]
+__all__ = ["Link", "LogQuery", "Row", "Sample", "Ward", "Watcher"]
 
 
 class Link(Struct, frozen=True):
@@ -88,20 +88,8 @@ class Ward(Protocol):
         Raises StoreError, and MessageError (with the reason) where it makes no sense.
         """
 
-    async def rows(
-        self,
-        *,
-        before: int | None = None,
-        after: int | None = None,
-        pump: str | None = None,
-        kind: Literal["change", "audit"] | None = None,
-        since_ms: int | None = None,
-        limit: int = 100,
-    ) -> list[Row]:
-        """Rows of the log: newest first, or with `after` oldest first. `pump` is `site/pump`.
-
-        `since_ms` is on the pumps' clocks. Raises StoreError.
-        """
+    async def rows(self, query: LogQuery) -> list[Row]:
+        """Rows of the log. Raises StoreError."""
 
     async def samples(self, pump: str, from_ms: int, to_ms: int, points: int) -> list[Sample]:
         """At most `points` samples of one pump (`site/pump`), oldest first. Raises StoreError.

@@ -7,7 +7,7 @@ import msgspec
 
 from infusion.monitor import Monitor, MonitorSettings
 from infusion.units import MS_PER_DAY
-from monitor.ports import Commit, Numbered
+from monitor.ports import Commit, LogQuery, Numbered
 from monitor.samples import EVERY_MS, Sample, Sampler
 from monitor.store import SAMPLE_DAYS_KEPT, SqliteStore
 from tests.infusion.bench import PUMP, RATE_ML_H, SITE, T0, begin, clock, feed
@@ -95,14 +95,14 @@ async def test_the_log_by_pump_and_time() -> None:
         said = tuple(Numbered(number, each) for number, each in enumerate(changes, start=1))
         assert len(said) >= 3
         await store.commit(msgspec.structs.replace(commit(1, []), said=said))
-        assert await store.rows() == list(reversed(said))
-        assert await store.rows(limit=1) == [said[-1]]
-        assert await store.rows(before=2) == [said[0]]
-        assert await store.rows(after=1, limit=1) == [said[1]]
-        assert await store.rows(pump=KEY, kind="change") == list(reversed(said))
-        assert await store.rows(pump="home/P-99") == []
-        assert await store.rows(kind="audit") == []
+        assert await store.rows(LogQuery()) == list(reversed(said))
+        assert await store.rows(LogQuery(limit=1)) == [said[-1]]
+        assert await store.rows(LogQuery(before=2)) == [said[0]]
+        assert await store.rows(LogQuery(after=1, limit=1)) == [said[1]]
+        assert await store.rows(LogQuery(pump=KEY, kind="change")) == list(reversed(said))
+        assert await store.rows(LogQuery(pump="home/P-99")) == []
+        assert await store.rows(LogQuery(kind="audit")) == []
         since_ms = changes[1].alert.changed_ms
         late = [change.alert.changed_ms >= since_ms for change in changes]
         kept = list(itertools.compress(said, late))
-        assert await store.rows(since_ms=since_ms) == list(reversed(kept))
+        assert await store.rows(LogQuery(since_ms=since_ms)) == list(reversed(kept))

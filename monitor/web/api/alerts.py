@@ -22,6 +22,7 @@ from monitor.web.operations import (
     Site,
 )
 from monitor.web.problems import problem
+from monitor.web.ward import LogQuery
 
 # How far back the log is looked through for what was said of one alert.
 ROWS_MAX = 1_000
@@ -93,7 +94,7 @@ async def show_alert(office: Office, call: Call[Nothing]) -> AlertView:
     key, _ = office.pump(path["site"], path["pump"])
     rows = [
         row
-        for row in await office.ward.rows(pump=key, limit=ROWS_MAX)
+        for row in await office.ward.rows(LogQuery(pump=key, limit=ROWS_MAX))
         if _alert_of(history_row(row)) == name
     ]
     alert = find_alert(office.ward.monitor, name)

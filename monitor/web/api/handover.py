@@ -10,18 +10,17 @@ from infusion.prescription import Prescription, TimeMs
 from infusion.units import MS_PER_HOUR
 from monitor.proposals import Proposal, settle
 from monitor.web.api.alerts import open_of, worst_first
-from monitor.web.api.office import Office
+from monitor.web.api.office import Office, look_back
 from monitor.web.operations import PREFIX, Call, Operation, Site
 from monitor.web.problems import problem
 from monitor.web.rows import is_silent
+from monitor.web.ward import LogQuery, Row
 
 # A shift of 8 h [A].
 SHIFT_MS = 8 * MS_PER_HOUR
 SINCE_MS_MAX = 7 * 24 * MS_PER_HOUR
 # So many of each kind are told; a report of more is read by nobody.
 ITEMS_MAX = 500
-ROWS_AT_ONCE = 500
-ROWS_TIMES = 4
 
 
 class HandoverQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,20 +124,14 @@ def silent_pumps(monitor: Monitor, site: str = "") -> list[SilentPump]:
 
 async def _acts(office: Office, since_ms: int, site: str) -> tuple[list[Audit], bool]:
     """What people did since then, newest first, and whether that is all."""
-    found: list[Audit] = []
-    before: int | None = None
-    for _ in range(ROWS_TIMES):
-        rows = await office.ward.rows(
-            before=before, kind="audit", since_ms=since_ms, limit=ROWS_AT_ONCE
-        )
-        for row in rows:
-            said = row.said
-            if isinstance(said, Audit) and said.outcome == "done" and site in ("", said.site):
-                found.append(said)
-        if len(rows) < ROWS_AT_ONCE or len(found) > ITEMS_MAX:
-            return found[:ITEMS_MAX], len(found) <= ITEMS_MAX
-        before = rows[-1].number
-    return found[:ITEMS_MAX], False
+
+    def pick(row: Row) -> Audit | None:
+        said = row.said
+        if isinstance(said, Audit) and said.outcome == "done" and site in ("", said.site):
+            return said
+        return None
+
+    return await look_back(office.ward, LogQuery(kind="audit", since_ms=since_ms), pick, ITEMS_MAX)
 
 
 async def _waiting(office: Office, site: str) -> list[Proposal]:

@@ -8,6 +8,7 @@ from infusion.prescription import TimeMs
 from monitor.web.api.office import HistoryRow, Office, history_row
 from monitor.web.operations import PREFIX, Call, Limit, Operation, PumpKey
 from monitor.web.problems import problem
+from monitor.web.ward import LogQuery
 
 Number = Annotated[int, Meta(ge=0, le=2**53)]
 
@@ -44,12 +45,14 @@ async def list_history(office: Office, call: Call[HistoryQuery]) -> HistoryPage:
         detail = "the parameters 'before' and 'after' are two directions; give one of them"
         raise problem("refused", detail, field="before")
     rows = await office.ward.rows(
-        before=query.before,
-        after=query.after,
-        pump=query.pump or None,
-        kind=query.kind,
-        since_ms=query.since_ms,
-        limit=query.limit + 1,
+        LogQuery(
+            before=query.before,
+            after=query.after,
+            pump=query.pump or None,
+            kind=query.kind,
+            since_ms=query.since_ms,
+            limit=query.limit + 1,
+        )
     )
     shown = rows[: query.limit]
     return HistoryPage(

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 from msgspec import Struct, msgpack
+from msgspec.structs import replace
 
 from infusion.alert import Act
 from infusion.library import DrugEntry
@@ -20,12 +21,16 @@ from infusion.state import PumpState
 from monitor.people import Person, Right, roles_with
 from monitor.proposal_store import ProposalStore
 from monitor.web.problems import problem
-from monitor.web.ward import Row, Ward
+from monitor.web.ward import LogQuery, Row, Ward
 
 T = TypeVar("T")
 
 # Ids that walks through pages keep all together; of more the oldest walk is over.
 WALKED_MAX = 200_000
+# The log is looked back through in blocks of so many rows, so often at most: what is not picked out
+# lies between what is.
+ROWS_AT_ONCE = 500
+ROWS_TIMES = 4
 
 
 class Office:
@@ -96,10 +101,28 @@ def history_row(row: Row) -> HistoryRow:
 
 async def find_audit(ward: Ward, key: str, act: Act) -> Audit | None:
     """What became of an act that is stored already, among the newest of its pump."""
-    for row in await ward.rows(pump=key, kind="audit", limit=200):
+    for row in await ward.rows(LogQuery(pump=key, kind="audit", limit=200)):
         if isinstance(row.said, Audit) and row.said.act.act == act.act:
             return row.said
     return None
+
+
+async def look_back(
+    ward: Ward, query: LogQuery, pick: Callable[[Row], T | None], most: int
+) -> tuple[list[T], bool]:
+    """What is picked out of the newest rows of the log, newest first, and whether that is all.
+
+    At most `most` of them, out of at most `ROWS_TIMES` × `ROWS_AT_ONCE` rows. Raises StoreError.
+    """
+    found: list[T] = []
+    query = replace(query, limit=ROWS_AT_ONCE)
+    for _ in range(ROWS_TIMES):
+        rows = await ward.rows(query)
+        found += [picked for row in rows if (picked := pick(row)) is not None]
+        if len(rows) < ROWS_AT_ONCE or len(found) > most:
+            return found[:most], len(found) <= most
+        query = replace(query, before=rows[-1].number)
+    return found[:most], False
 
 
 # --- pages ---------------------------------------------------------------------------------------

@@ -11,16 +11,13 @@ from infusion.messages import AlertChange
 from infusion.prescription import TimeMs
 from infusion.units import MS_PER_DAY
 from monitor.samples import Sample
-from monitor.web.api.office import Office
+from monitor.web.api.office import Office, look_back
 from monitor.web.operations import PREFIX, Call, Operation
 from monitor.web.problems import problem
+from monitor.web.ward import LogQuery, Row
 
 POINTS_MAX = 2_000
 MARKS_MAX = 500
-# The log is asked for so many rows at once, and so often: changes that only people or time made
-# are between the marks.
-ROWS_AT_ONCE = 500
-ROWS_TIMES = 4
 SPAN_MS = MS_PER_DAY
 SPAN_MS_MAX = 31 * MS_PER_DAY
 # What the hazard did; what people and time did to its alert is in the history.
@@ -128,21 +125,16 @@ async def _marks(
     office: Office, key: str, from_ms: int, to_ms: int
 ) -> tuple[list[TrendMark], bool]:
     """The newest marks of a stretch, oldest first, and whether they are all."""
-    found: list[TrendMark] = []
-    before: int | None = None
-    for _ in range(ROWS_TIMES):
-        rows = await office.ward.rows(
-            before=before, pump=key, kind="change", since_ms=from_ms, limit=ROWS_AT_ONCE
-        )
-        for row in rows:
-            if isinstance(row.said, AlertChange) and row.said.change in MARKED:
-                mark = _mark(row.said)
-                if mark.time_ms <= to_ms:
-                    found.append(mark)
-        if len(rows) < ROWS_AT_ONCE or len(found) > MARKS_MAX:
-            return found[:MARKS_MAX][::-1], len(found) <= MARKS_MAX
-        before = rows[-1].number
-    return found[:MARKS_MAX][::-1], False
+
+    def pick(row: Row) -> TrendMark | None:
+        if not isinstance(row.said, AlertChange) or row.said.change not in MARKED:
+            return None
+        mark = _mark(row.said)
+        return mark if mark.time_ms <= to_ms else None
+
+    query = LogQuery(pump=key, kind="change", since_ms=from_ms)
+    found, are_all = await look_back(office.ward, query, pick, MARKS_MAX)
+    return found[::-1], are_all
 
 
 def _mark(change: AlertChange) -> TrendMark:

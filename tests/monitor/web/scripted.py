@@ -7,7 +7,7 @@ Between two of them the monitor's clock runs on with the wall's, so that ages an
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from infusion.clinical import LabResult, Report
 from infusion.errors import MessageError
@@ -17,7 +17,7 @@ from infusion.prescription import Prescription
 from monitor.references import References
 from monitor.runner import Totals
 from monitor.samples import Sample, Sampler
-from monitor.web.ward import Link, Row, Watcher
+from monitor.web.ward import Link, LogQuery, Row, Watcher
 from tests.infusion.bench import SITE, T0, Paper, beat, begin, spoken
 
 # Who acts where a test does not say who.
@@ -157,27 +157,20 @@ class ScriptedWard:
         """A result, a report or an order. Raises MessageError."""
         self._tell(self.monitor.receive(message, site, self.at_ms), set(self.monitor.pumps))
 
-    async def rows(
-        self,
-        *,
-        before: int | None = None,
-        after: int | None = None,
-        pump: str | None = None,
-        kind: Literal["change", "audit"] | None = None,
-        since_ms: int | None = None,
-        limit: int = 100,
-    ) -> list[Row]:
+    async def rows(self, query: LogQuery) -> list[Row]:
         """Rows of the log."""
         found = [
             row
             for row in self.log
-            if (before is None or row.number < before)
-            and (after is None or row.number > after)
-            and (pump is None or pump == _pump(row))
-            and (kind is None or (kind == "change") == isinstance(row.said, AlertChange))
-            and (since_ms is None or _at_ms(row) >= since_ms)
+            if (query.before is None or row.number < query.before)
+            and (query.after is None or row.number > query.after)
+            and (query.pump is None or query.pump == _pump(row))
+            and (
+                query.kind is None or (query.kind == "change") == isinstance(row.said, AlertChange)
+            )
+            and (query.since_ms is None or _at_ms(row) >= query.since_ms)
         ]
-        return found[:limit] if after is not None else found[::-1][:limit]
+        return (found if query.after is not None else found[::-1])[: query.limit]
 
     async def samples(self, pump: str, from_ms: int, to_ms: int, points: int) -> list[Sample]:
         """Samples of one pump, one of each span."""
