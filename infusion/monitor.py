@@ -43,7 +43,16 @@ from infusion.errors import MessageError
 from infusion.handling import Handling
 from infusion.handlings import Handlings
 from infusion.looks import Looks
-from infusion.messages import Act, AlertChange, Audit, Message, OpenAlerts, Presence, PumpMessage
+from infusion.messages import (
+    Act,
+    AlertChange,
+    Audit,
+    Message,
+    OpenAlerts,
+    Presence,
+    PumpMessage,
+    Telemetry,
+)
 from infusion.nomogram import Nomogram
 from infusion.pacing import is_delivering, longest_judged_ms, silence_ms
 from infusion.policy import Policy
@@ -92,7 +101,8 @@ class Monitor:
 
     def receive(self, message: Message, site: str, now_ms: int) -> list[AlertChange]:
         """Take a message. Raises `MessageError` where it makes no sense; nothing then changes."""
-        if isinstance(message, PumpMessage):
+        # Asked for by its type, which is faster than `isinstance`: nearly all are telemetry.
+        if type(message) is Telemetry or isinstance(message, PumpMessage):
             name = f"{site}/{message.pump}"
             if name not in self.pumps:
                 self._admit(site, message.pump)
@@ -131,7 +141,9 @@ class Monitor:
         if not clock.received_ms:
             clock.received_ms = clock.clock_ms = now_ms
             return []
-        step_ms = max(0, now_ms - clock.received_ms)
+        step_ms = now_ms - clock.received_ms
+        if step_ms < 0:
+            step_ms = 0
         clock.received_ms = now_ms
         if step_ms > self.settings.stall_ms:
             clock.stalled_ms += step_ms - self.settings.stall_ms
@@ -150,7 +162,7 @@ class Monitor:
                 changes += self._evaluate(state, state.due_ms, has_news=False)
             else:
                 # The pump was heard since, and that moved the deadline.
-                self._schedule(state)
+                self._schedule(key, state)
         clock.clock_ms = end_ms
         return changes
 
@@ -177,7 +189,7 @@ class Monitor:
         self.pumps[name] = state
         handling = self._handling(name, state, state.evaluated_ms)
         self.therapies.refresh(name, state, state.evaluated_ms, handling.thresholds)
-        self._schedule(state)
+        self._schedule(name, state)
 
     def pump_ms(self, state: PumpState) -> int:
         """The pump's clock: its newest live message, carried on by the partition clock."""
@@ -355,7 +367,7 @@ class Monitor:
         looks.settle(name, found, state.board.tracks, handling)
         state.is_restless = is_restless(state.board)
         until_ms = ordered.allowed.until_ms if ordered is not None else FOREVER_MS
-        self._plan(state, min(until_ms, handling.until_ms or FOREVER_MS), handling)
+        self._plan(name, state, min(until_ms, handling.until_ms or FOREVER_MS), handling)
         return changes
 
     def _handling(self, name: str, state: PumpState, at_ms: int) -> Handling:
@@ -363,7 +375,7 @@ class Monitor:
         therapy = self.therapies.therapy_of(name, state)
         return self.handlings.now(name, state.site, therapy, at_ms)
 
-    def _plan(self, state: PumpState, until_ms: int, handling: Handling) -> None:
+    def _plan(self, name: str, state: PumpState, until_ms: int, handling: Handling) -> None:
         """When the pump is looked at next though nothing comes, at the latest its silence."""
         due_ms = min(until_ms, state.minute_ms)
         board_ms = next_look_ms(state.board, handling)
@@ -374,19 +386,19 @@ class Monitor:
             heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
             due_ms = min(due_ms, heard_ms + state.silence_ms)
         state.due_ms = due_ms
-        self._schedule(state)
+        self._schedule(name, state)
 
     def _due_ms(self, state: PumpState) -> int:
         """The pump's next deadline, on the partition clock."""
-        if state.edge is None:
+        edge = state.edge
+        if edge is None:
             return state.due_ms
-        return state.due_ms - state.edge.time_ms + state.heard_clock_ms
+        return state.due_ms - edge.time_ms + state.heard_clock_ms
 
-    def _schedule(self, state: PumpState) -> None:
+    def _schedule(self, name: str, state: PumpState) -> None:
         """Put the pump's next deadline on the heap, unless an earlier one is there already."""
         due_ms = self._due_ms(state)
-        key = f"{state.site}/{state.pump}"
-        scheduled = self._scheduled.get(key)
+        scheduled = self._scheduled.get(name)
         if scheduled is None or due_ms < scheduled:
-            self._scheduled[key] = due_ms
-            heappush(self._deadlines, (due_ms, key))
+            self._scheduled[name] = due_ms
+            heappush(self._deadlines, (due_ms, name))

@@ -88,7 +88,8 @@ class DeviceAlone:
 
     def hear(self, message: Message, now_ms: int) -> None:
         """A message that arrived."""
-        if not isinstance(message, PumpMessage):
+        # By its type first, which is faster: nearly all are telemetry.
+        if type(message) is not Telemetry and not isinstance(message, PumpMessage):
             return
         pump, boot, seq, alarms = message.pump, message.boot, message.seq, message.alarms
         last_boot, last_seq, before = self._known.get(pump, _NOTHING)
@@ -115,9 +116,11 @@ class _Followed(Struct):
     marks: deque[tuple[int, float]] = field(default_factory=deque)
     stands_ms: int | None = None
     is_silent: bool = False
-    # Which of the thresholds that are looked at with every message it is beyond.
+    # Which of the thresholds it is beyond.
     stands: bool = False
     is_low: bool = False
+    gives_more: bool = False
+    gives_less: bool = False
 
 
 class FixedThresholds:
@@ -131,12 +134,12 @@ class FixedThresholds:
 
     def hear(self, message: Message, now_ms: int) -> None:
         """A message that arrived."""
-        if isinstance(message, Prescription):
+        if type(message) is Telemetry:
+            self._follow(message, now_ms)
+        elif isinstance(message, Prescription):
             known = self._orders.get(message.pump)
             if known is None or message.version > known[0].version:
                 self._orders[message.pump] = (message, compile_timeline(message))
-        elif isinstance(message, Telemetry):
-            self._follow(message, now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Time passes: who has been silent for too long?"""
@@ -156,11 +159,13 @@ class FixedThresholds:
         if order is None:
             return
         delivers = is_delivering(message)
+        stands_ms = followed.stands_ms
         if delivers or order[1].base_rate_iu_h(now_ms) <= 0:
-            followed.stands_ms = None
-        elif followed.stands_ms is None:
-            followed.stands_ms = now_ms
-        stands = followed.stands_ms is not None and now_ms - followed.stands_ms >= STANDS_MS
+            stands_ms = None
+        elif stands_ms is None:
+            stands_ms = now_ms
+        followed.stands_ms = stands_ms
+        stands = stands_ms is not None and now_ms - stands_ms >= STANDS_MS
         if stands is not followed.stands:
             followed.stands = stands
             self._open.set(pump, "not-delivering", Priority.MEDIUM, now_ms, is_on=stands)
@@ -169,7 +174,14 @@ class FixedThresholds:
         if is_low is not followed.is_low:
             followed.is_low = is_low
             self._open.set(pump, "reservoir-runs-out", Priority.MEDIUM, now_ms, is_on=is_low)
-        self._compare(followed, message, order[1], now_ms, delivers=delivers)
+        marks = followed.marks
+        # Twice a minute is enough for a window of 15 min.
+        if (
+            not marks
+            or now_ms - marks[-1][0] >= MS_PER_MINUTE // 2
+            or message.volume_ml < marks[-1][1]
+        ):
+            self._compare(followed, message, order[1], now_ms, delivers=delivers)
 
     def _compare(
         self,
@@ -184,9 +196,6 @@ class FixedThresholds:
         marks = followed.marks
         if marks and message.volume_ml < marks[-1][1]:
             marks.clear()
-        # Twice a minute is enough for a window of 15 min.
-        if marks and now_ms - marks[-1][0] < MS_PER_MINUTE // 2:
-            return
         marks.append((now_ms, message.volume_ml))
         while len(marks) > 1 and marks[1][0] <= now_ms - FLOW_MS:
             marks.popleft()
@@ -196,5 +205,9 @@ class FixedThresholds:
         ordered_iu = timeline.dose_iu(since_ms, now_ms)
         over = is_judged and given_iu > (1 + FLOW_SHARE) * ordered_iu
         under = is_judged and delivers and given_iu < (1 - FLOW_SHARE) * ordered_iu
-        self._open.set(message.pump, "over-delivery", Priority.HIGH, now_ms, is_on=over)
-        self._open.set(message.pump, "under-delivery", Priority.MEDIUM, now_ms, is_on=under)
+        if over is not followed.gives_more:
+            followed.gives_more = over
+            self._open.set(message.pump, "over-delivery", Priority.HIGH, now_ms, is_on=over)
+        if under is not followed.gives_less:
+            followed.gives_less = under
+            self._open.set(message.pump, "under-delivery", Priority.MEDIUM, now_ms, is_on=under)

@@ -128,17 +128,20 @@ class LossyWire:
 
     def carry(self, outputs: list[Output], now_ms: int) -> list[Arrival]:
         """Take what was said, and give what has arrived by now, in order of arrival."""
-        waiting = self._waiting
+        waiting, lanes, is_clean = self._waiting, self._lanes, self._is_clean
         for output in outputs:
             self._number += 1
-            lane = self._lanes.get(output.session)
-            if lane is None or self._is_clean:
+            lane = lanes.get(output.session)
+            if lane is None or is_clean:
                 waiting.append((output.time_ms, self._number, output))
             else:
                 self._send(lane, output)
         if not waiting:
             return []
         waiting.sort()
+        if waiting[-1][0] <= now_ms:
+            self._waiting = []
+            return waiting
         arrived = bisect_right(waiting, now_ms, key=_arrives_ms)
         self._waiting = waiting[arrived:]
         return waiting[:arrived]
