@@ -180,6 +180,13 @@ def rise(watch: PressureWatch) -> list[tuple[int, float]]:
     return watch.lows if _climbs(watch) else []
 
 
+def shows(watch: PressureWatch) -> bool:
+    """Whether there may be a rise to tell of, or a narrow line."""
+    if watch.narrow_since_ms is not None or len(watch.rising) >= RISE_SAMPLES:
+        return True
+    return _climbs(watch)
+
+
 def _rises(watch: PressureWatch) -> bool:
     """Whether the latest samples are over the ceiling and rise."""
     rising = watch.rising

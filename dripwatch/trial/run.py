@@ -193,10 +193,13 @@ class BlockRunner:
 
     def _catch_up(self, steps: list[tuple[int, list[Arrival]]]) -> None:
         """Let those who listen hear what arrived in some steps, and their time pass."""
-        take, tick = self._take, self.ward.tick
+        hear, tick = self._hear, self.ward.tick
         for now_ms, arrivals in steps:
             for at_ms, _, output in arrivals:
-                take(output, at_ms)
+                if type(output) is Outgoing:
+                    hear(output.topic, output.payload, output.contract, at_ms)
+                else:
+                    self._take(output, at_ms)
             tick(now_ms)
 
     def track(self, index: int) -> Track:
@@ -248,10 +251,8 @@ class BlockRunner:
     # --- what arrives ----------------------------------------------------------------------------
 
     def _take(self, output: Output, at_ms: int) -> None:
-        """What a broker makes of one value that arrived."""
-        if type(output) is Outgoing:
-            self._hear(output.topic, output.payload, output.contract, at_ms)
-        elif isinstance(output, Connect):
+        """What a broker makes of a connection, or of its end."""
+        if isinstance(output, Connect):
             client = output.client or output.session
             # Whoever has the same client id is thrown out, and its will goes out (MQTT 5, §3.1.4).
             if (before := self._holders.get(client)) is not None:

@@ -135,7 +135,7 @@ class LossyWire:
             if lane is None or is_clean:
                 waiting.append((output.time_ms, self._number, output))
             else:
-                self._send(lane, output)
+                self._send(lane, output, self._number)
         if not waiting:
             return []
         waiting.sort()
@@ -146,30 +146,30 @@ class LossyWire:
         self._waiting = waiting[arrived:]
         return waiting[:arrived]
 
-    def _send(self, lane: Lane, output: Output) -> None:
+    def _send(self, lane: Lane, output: Output, number: int) -> None:
         """Put one output on its way, or lose it."""
-        at_ms = output.time_ms
-        if type(output) is not Outgoing or not (output.kind is TELEMETRY or output.kind is EVENT):
-            # Presence and connections keep their place among what was said.
-            lane.last_ms = at_ms = max(at_ms, lane.last_ms)
-            self._waiting.append((at_ms, self._number, output))
-            return
-        counts = self.counts
-        counts["said"] += 1
-        fate, delay_ms, extra_ms = lane.fate()
-        if fate == 0:
-            counts["lost"] += 1
-            return
-        at_ms += delay_ms
-        if fate == 2:
-            counts["reordered"] += 1
-            self._waiting.append((at_ms + extra_ms, self._number, output))
-            return
-        lane.last_ms = at_ms = max(at_ms, lane.last_ms)
-        self._waiting.append((at_ms, self._number, output))
+        at_ms, waiting = output.time_ms, self._waiting
+        fate, extra_ms = 1, 0
+        if type(output) is Outgoing and (output.kind is TELEMETRY or output.kind is EVENT):
+            counts = self.counts
+            counts["said"] += 1
+            fate, delay_ms, extra_ms = lane.fate()
+            at_ms += delay_ms
+            if fate == 0:
+                counts["lost"] += 1
+                return
+            if fate == 2:
+                counts["reordered"] += 1
+                waiting.append((at_ms + extra_ms, number, output))
+                return
+        # All others, presence and connections too, keep their place among what was said.
+        if at_ms < lane.last_ms:
+            at_ms = lane.last_ms
+        lane.last_ms = at_ms
+        waiting.append((at_ms, number, output))
         if fate == 3:
             counts["repeated"] += 1
-            self._waiting.append((at_ms + extra_ms, self._number, output))
+            waiting.append((at_ms + extra_ms, number, output))
 
 
 def _generator(seed: int, number: int) -> np.random.Generator:

@@ -100,6 +100,7 @@ _TECHNICAL = (
         # A pump that reports twice a minute may stand for one of them before it alarms.
         levels((1, MEDIUM)),
         technical.counter_frozen,
+        watched=True,
         observed=True,
         suppressed_by=("under-delivery", "two-pumps-one-name"),
     ),
@@ -202,6 +203,7 @@ _DELIVERY = (
         "delivery",
         levels((15, MEDIUM)),
         delivery.over_delivery,
+        watched=True,
         off_delay_ms=MS_PER_MINUTE,
         observed=True,
         latches=True,
@@ -218,6 +220,7 @@ _DELIVERY = (
         "delivery",
         levels((1.5, MEDIUM)),
         line.occlusion_forming,
+        watched=True,
         off_delay_ms=2 * MS_PER_MINUTE,
         observed=True,
         suppressed_by=("downstream-occlusion", "partial-occlusion"),
@@ -227,6 +230,7 @@ _DELIVERY = (
         "delivery",
         levels((0, MEDIUM)),
         line.partial_occlusion,
+        watched=True,
         off_delay_ms=5 * MS_PER_MINUTE,
         observed=True,
         suppressed_by=("downstream-occlusion", "occlusion-forming"),
@@ -236,6 +240,7 @@ _DELIVERY = (
         "delivery",
         levels((15, MEDIUM)),
         delivery.under_delivery,
+        watched=True,
         off_delay_ms=MS_PER_MINUTE,
         observed=True,
         suppressed_by=(
@@ -355,7 +360,9 @@ def verdicts(now: Situation, news: News = EVERYTHING) -> list[tuple[Rule, Verdic
     found: list[tuple[Rule, Verdict]] = []
     if now.edge is not None and now.edge.alarms:
         found += [(RULES[key], verdict) for key, verdict in device_alarms(now.edge)]
-    pump_checks, clinical_checks = _known_checks(tuple(now.state.board.tracks), news.of_level)
+    pump_checks, clinical_checks = _known_checks(
+        tuple(now.state.board.tracks), news.of_level, news.of_watch
+    )
     for rule, check in _PUMP_CHECKS if news.of_pump else pump_checks:
         verdict = check(now)
         if verdict is not None:
@@ -372,11 +379,15 @@ def verdicts(now: Situation, news: News = EVERYTHING) -> list[tuple[Rule, Verdic
 
 @lru_cache(maxsize=_SETS_MAX)
 def _known_checks(
-    tracks: tuple[str, ...], of_level: bool
+    tracks: tuple[str, ...], of_level: bool, of_watch: bool
 ) -> tuple[tuple[tuple[Rule, Check], ...], tuple[tuple[Rule, Check], ...]]:
     """What is asked without news where these hazards are there: of the pump, and of its clinic."""
     return (
-        tuple(each for each in _PUMP_CHECKS if not each[0].told or each[0].key in tracks),
+        tuple(
+            each
+            for each in _PUMP_CHECKS
+            if not (each[0].told or (each[0].watched and not of_watch)) or each[0].key in tracks
+        ),
         tuple(
             each
             for each in _CLINICAL_CHECKS
