@@ -83,21 +83,27 @@ class DeviceAlone:
         """`more` are the ledgers of those who hear the pumps' own alarms too."""
         self.ledger = Ledger()
         self._opens = [_Open(ledger) for ledger in (self.ledger, *more)]
-        # Of each pump: the newest message (boot, number), and the alarms that it told.
-        self._known: dict[str, tuple[int, int, tuple[str, ...]]] = {}
+        self._known: dict[str, _Newest] = {}
 
     def hear(self, message: Message, now_ms: int) -> None:
         """A message that arrived."""
         if not isinstance(message, PumpMessage):
             return
-        pump, boot, seq, alarms = message.pump, message.boot, message.seq, message.alarms
-        last_boot, last_seq, before = self._known.get(pump, _NOTHING)
+        pump, seq, alarms = message.pump, message.seq, message.alarms
+        known = self._known.get(pump)
+        if known is None:
+            known = self._known[pump] = _Newest()
         # What was overtaken on its way, or comes again, says nothing of now.
-        if boot < last_boot or (boot == last_boot and seq <= last_seq):
+        if message.boot != known.boot:
+            if message.boot < known.boot:
+                return
+            known.boot = message.boot
+        elif seq <= known.seq:
             return
-        self._known[pump] = (boot, seq, alarms)
+        known.seq, before = seq, known.alarms
         if alarms == before:
             return
+        known.alarms = alarms
         for key in {*before, *alarms}:
             if key in DEVICE_ALARMS:
                 priority = DEVICE_ALARMS[key].priority
@@ -105,7 +111,12 @@ class DeviceAlone:
                     open_.set(pump, key, priority, now_ms, is_on=key in alarms)
 
 
-_NOTHING: tuple[int, int, tuple[str, ...]] = (-1, -1, ())
+class _Newest(Struct):
+    """The newest message of a pump, and the alarms that it told."""
+
+    boot: int = -1
+    seq: int = -1
+    alarms: tuple[str, ...] = ()
 
 
 class _Followed(Struct):
@@ -199,11 +210,12 @@ class FixedThresholds:
         while len(marks) > 1 and marks[1][0] <= now_ms - FLOW_MS:
             marks.popleft()
         since_ms, volume_ml = marks[0]
-        is_judged = now_ms - since_ms >= FLOW_MS
-        given_iu = (message.volume_ml - volume_ml) * message.concentration_iu_ml
-        ordered_iu = timeline.dose_iu(since_ms, now_ms)
-        over = is_judged and given_iu > (1 + FLOW_SHARE) * ordered_iu
-        under = is_judged and delivers and given_iu < (1 - FLOW_SHARE) * ordered_iu
+        over = under = False
+        if now_ms - since_ms >= FLOW_MS:
+            given_iu = (message.volume_ml - volume_ml) * message.concentration_iu_ml
+            ordered_iu = timeline.dose_iu(since_ms, now_ms)
+            over = given_iu > (1 + FLOW_SHARE) * ordered_iu
+            under = delivers and given_iu < (1 - FLOW_SHARE) * ordered_iu
         if over is not followed.gives_more:
             followed.gives_more = over
             self._open.set(message.pump, "over-delivery", Priority.HIGH, now_ms, is_on=over)
