@@ -369,13 +369,13 @@ class Monitor:
 
     def _plan(self, name: str, state: PumpState, until_ms: int, handling: Handling) -> None:
         """When the pump is looked at next though nothing comes, at the latest its silence."""
-        due_ms = min(until_ms, state.minute_ms)
-        board_ms = next_look_ms(state.board, handling)
+        due_ms, tracks, edge = min(until_ms, state.minute_ms), state.board.tracks, state.edge
+        board_ms = next_look_ms(state.board, handling) if tracks else None
         if board_ms is not None and board_ms < due_ms:
             due_ms = board_ms
         # A policy without the rule never has its track, and would be looked at for ever.
-        if "no-telemetry" in handling.rules and "no-telemetry" not in state.board.tracks:
-            heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
+        if "no-telemetry" in handling.rules and "no-telemetry" not in tracks:
+            heard_ms = edge.time_ms if edge is not None else state.awaited_ms
             due_ms = min(due_ms, heard_ms + state.silence_ms)
         state.due_ms = due_ms
         self._schedule(name, state)
