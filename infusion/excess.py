@@ -92,8 +92,7 @@ def stretch(watch: FlowWatch, account: Account, longest_ms: int) -> Interval | N
     `longest_ms` proves nothing about the flow within it: it neither adds nor ends anything.
     """
     recent = account.recent
-    edge = recent[-1]
-    key = watch.key
+    edge, key = recent[-1], watch.key
     if edge.key == key:
         return None
     last = recent[-2] if len(recent) > 1 else None

@@ -8,7 +8,8 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from msgspec import Struct
 
 from dripwatch.trial.draw import BLOCK, TrialSettings, blocks_of
-from dripwatch.trial.run import Baselines, BlockRun, run_block
+from dripwatch.trial.listeners import Baselines
+from dripwatch.trial.run import BlockRun, run_block
 from dripwatch.trial.score import CaseResult
 
 # Told after each block: how many cases are done.

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from dripwatch.trial.draw import TrialSettings
 from dripwatch.trial.hazards import HAZARDS
+from dripwatch.trial.listeners import DEVICE, GIP, MONITOR, PREVIOUS, Baselines
 from dripwatch.trial.pool import TrialRun
-from dripwatch.trial.run import DEVICE, GIP, MONITOR, PREVIOUS, Baselines
 from dripwatch.trial.score import (
     HazardScore,
     Miss,

@@ -27,8 +27,9 @@ def _is_wrong(now: Situation) -> float | None:
         return None
     programmed = edge.rate_ml_h * edge.concentration_iu_ml
     tolerance = now.limits.rate_tolerance
-    if any(near(programmed, rate, tolerance) for rate in allowed.rates_iu_h if rate):
-        return None
+    for rate in allowed.rates_iu_h:
+        if rate and near(programmed, rate, tolerance):
+            return None
     giving = now.state.giving
     if giving is not None:
         slower = max(1.0, giving.rate_iu_h / programmed) if programmed else 1.0
@@ -114,7 +115,7 @@ def order_not_applied(now: Situation) -> Verdict | None:
 
 def _bolus_not_given(now: Situation) -> Verdict | None:
     """A bolus that is late, until it is void: then nobody may give it any more [A]."""
-    if now.timeline is None or now.edge is None:
+    if now.timeline is None or now.edge is None or not now.timeline.boluses:
         return None
     grace_ms = round(now.limits.bolus_grace_min * MS_PER_MINUTE)
     void_ms = round(now.limits.bolus_void_min * MS_PER_MINUTE)
