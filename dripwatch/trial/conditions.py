@@ -6,8 +6,9 @@ thresholds are those of the rule's own source, with a little room because truth 
 minute. That room makes an alert count as right that is off by a hair, and nothing else.
 
 Names: `stands` (ordered to deliver, and does not), `offline`, `off-order` (programmed to another
-rate than ordered), `wrong-rate` (the same beyond the time that people have for a change), `bolus`
-(one is given), `runs-on-hold` and `on-hold` (delivers while nothing is ordered; beyond that time),
+rate than ordered), `wrong-rate` (the same beyond the time that people have for a change),
+`wrong-weight` (programmed with another than the patient's), `bolus` (one is given), `runs-on-hold`
+and `on-hold` (delivers while nothing is ordered; beyond that time),
 `over` and `under` (dose over 15 min), `off-24h`, `level-off` (ρ), `bag-near-end` (or the volume
 to be infused), `battery-near-end`, `bag-old`, `outside-limits`, `outside-library`, `overridden`,
 `occluded-again`, `starved` (an upstream occlusion before and while the pump alarms of it),
@@ -33,6 +34,8 @@ Mask = Any
 
 # The order's rate is met within this share (H08 [A]).
 RATE = 0.05
+# The patient's weight is met within this share (H08 [A]).
+WEIGHT = 0.10
 # What people have for a changed rate (M04 [A]) and for a hold or stop [A]: 30 and 10 min, less one
 # for the sampling.
 CHANGE_MIN, HOLD_MIN, EARLY_MIN = 29, 9, 5
@@ -117,6 +120,7 @@ def _standing_masks(track: Track) -> dict[str, Mask]:
         "bolus": _filled(track, lambda s: s.mode in BOLUS_MODES, bool),
         # Beyond the time that people have, or started when the hold had begun already (M03).
         "on-hold": held & ((stopped >= HOLD_MIN) | (_since(delivers) < stopped)),
+        "wrong-weight": delivers & (np.abs(weight - track.weight_kg) > WEIGHT * track.weight_kg),
         "outside-limits": delivers & (beyond | (programmed > DOSE_MAX_IU_H)),
         "outside-library": _filled(track, lambda s: s.is_outside_library, bool),
         "bag-old": _bag_age_min(track) >= BAG_MIN,

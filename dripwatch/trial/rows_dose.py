@@ -159,7 +159,7 @@ DOSE: tuple[Hazard, ...] = (
         0.5,
         "H01 [A]: a bolus that was not ordered; " + SETTLED,
         (60.0, 61.0),
-        force="bolus",
+        force="odd-bolus",
         linger_min=30.0,
     ),
     _order(
@@ -170,7 +170,7 @@ DOSE: tuple[Hazard, ...] = (
         0.5,
         "H01 [A]: a bolus that was not ordered; " + SETTLED,
         (30.0, 31.0),
-        force="bolus",
+        force="odd-bolus",
         linger_min=30.0,
     ),
     _order(

@@ -245,3 +245,27 @@ def test_what_the_pump_refused_never_happened() -> None:
 def test_what_ran_by_fits_and_starts_happened_from_its_first_start_on() -> None:
     assert assessed(10.1, [(18, 39)]) == (True, round(10.1 * MIN))
     assert assessed(None, [(18, 39)]) == (True, 18 * MIN)
+
+
+@pytest.mark.parametrize(("given", "is_real"), [((101, 125), True), ((125,), False)])
+def test_a_bolus_is_twice_only_where_the_first_was_given(
+    given: tuple[int, ...], *, is_real: bool
+) -> None:
+    """The pump refuses a bolus while it gives another, and then the second is the first."""
+    track = day(*((minute, DOSE_IU) for minute in given))
+    planted = Planted(onset_ms=125 * MIN, until_ms=155 * MIN)
+    plant = Plant(HAZARDS["bolus-twice"], planted)
+    truth = conditions(track)
+    seen = watch("bolus-twice", onset_min=125.0)
+    assert assess(plant, seen, track, truth, DAY_MIN * MIN).is_real is is_real
+
+
+def test_pounds_explain_a_wrong_weight_and_kilograms_do_not() -> None:
+    pounds = replace(RUNNING, weight_kg=176.4)
+    track = day(standings=[(0, RUNNING), (200, pounds), (260, RUNNING)])
+    assert [right("wrong-weight", minute, track) for minute in (190, 201, 259, 270)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
