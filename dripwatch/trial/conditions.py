@@ -26,6 +26,7 @@ from infusion.heparin import CLINICAL, individual, step
 from infusion.prescription import Timeline
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
 from simulator.machine import Mode
+from simulator.operation import EVENT_START, EVENT_STOP
 from simulator.pump import BOLUS_MODES
 
 Span = tuple[int, int]
@@ -66,6 +67,7 @@ def conditions(track: Track) -> Conditions:
     found |= _fault_spans(track)
     found |= _alarm_spans(track)
     found |= _boluses(track, found["bolus"])
+    found["on-hold"] += _started_in_hold(track)
     found["starved"] = _starved(found)
     # Whatever the rate was then: the bag, or the volume, really came to its end within the hour.
     found["bag-near-end"] += [
@@ -278,6 +280,22 @@ def _fault_spans(track: Track) -> Conditions:
     found: Conditions = {}
     for word, begin_ms, end_ms in track.faults:
         found.setdefault(f"fault:{word}", []).append((begin_ms, end_ms))
+    return found
+
+
+def _started_in_hold(track: Track) -> list[Span]:
+    """From each start of a pump while nothing is ordered to its next stop, however short (M03)."""
+    found: list[Span] = []
+    begin_ms: int | None = None
+    for at_ms, event in track.events:
+        if event.event == EVENT_START and begin_ms is None:
+            if track.timeline.base_rate_iu_h(at_ms) == 0:
+                begin_ms = at_ms
+        elif event.event == EVENT_STOP and begin_ms is not None:
+            found.append((begin_ms, at_ms))
+            begin_ms = None
+    if begin_ms is not None:
+        found.append((begin_ms, int(track.times_ms[-1])))
     return found
 
 
