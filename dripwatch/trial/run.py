@@ -5,6 +5,7 @@ results for the truth), then carried, decoded as the monitor's own intake does i
 monitor and the baselines at the time at which it arrived. Truth is read from the fleet itself.
 """
 
+import time
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -42,10 +43,13 @@ Listener = Callable[[str, object, int], None]
 
 
 class BlockRun(Struct):
-    """What a block came to: its cases, and how many messages were said and what became of them."""
+    """What a block came to: its cases, how many messages were said and what became of them, and
+    the processor's time from drawing to judging.
+    """
 
     cases: list[CaseResult]
     counts: dict[str, int]
+    cpu_s: float = 0.0
 
 
 class BlockRunner:
@@ -273,8 +277,11 @@ class BlockRunner:
 
 def run_block(settings: TrialSettings, number: int, pumps: int, baselines: Baselines) -> BlockRun:
     """Draw, run and judge the first `pumps` cases of a block. Raises ConfigError."""
+    begin_s = time.process_time()
     ward = read_ward(*read_named(settings.cohort, "cohorts"))
-    return BlockRunner(settings, draw_block(settings, ward, number, pumps), baselines).run()
+    run = BlockRunner(settings, draw_block(settings, ward, number, pumps), baselines).run()
+    run.cpu_s = time.process_time() - begin_s
+    return run
 
 
 def _fleet(settings: TrialSettings, block: Block, setup: Setup) -> Fleet:
