@@ -16,7 +16,11 @@ DEVICE_RULES = {
 
 
 def device_alarms(edge: PumpMessage) -> Iterator[tuple[str, Verdict]]:
-    """The alarms that the pump itself reports; those it has no common name for are listed."""
+    """The alarms that the pump itself reports; those it has no common name for are listed.
+
+    Which of them is how urgent, and which stops the pump, is the catalogue in infusion/alarms.py
+    [A]; what each follows is in its texts.
+    """
     unknown = [key for key in edge.alarms if key not in DEVICE_ALARMS]
     for key in sorted(set(edge.alarms)):
         if key in DEVICE_ALARMS:
