@@ -33,6 +33,11 @@ BORDERLESS = {
     "complication-reported": "one report is enough",
     "supplies-low": "one report is enough",
 }
+# Stories in which another alert rightly speaks too: all others are one situation, and one alert.
+BESIDE = {
+    "repeat-occlusion": {"downstream-occlusion"},
+    "concentration-doubt": {"result-disagrees"},
+}
 MARK = re.compile(r"\[(V2?|D|A|M)\b")
 
 SIDES = [
@@ -119,6 +124,14 @@ def test_a_story_raises_its_rule_and_ends_it(key: str) -> None:
     assert own[0] == "raised"
     assert own[-1] in ("cleared", "cleared-unseen")
     assert sum(word.startswith("cleared") for word in own) == 1
+
+
+@pytest.mark.parametrize("key", RULES)
+def test_a_story_is_one_alert_told_in_order(key: str) -> None:
+    """What follows from a hazard hides behind it, also when it is over; and time never runs back."""
+    assert raised(story_of(key)) - {key} == BESIDE.get(key, set())
+    times_ms = [change.alert.changed_ms for change in story_of(key)]
+    assert times_ms == sorted(times_ms)
 
 
 @pytest.mark.parametrize("key", RULES)
