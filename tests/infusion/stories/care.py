@@ -25,9 +25,9 @@ def _() -> Course:
 
 @BOOK.friend("bleeding", beside=("complication-reported",))
 def _() -> Course:
-    """No bleeding, said by a nurse, and no blood return from the catheter, which is another matter."""
-    said_no = report("no bleeding", "02:00", by="nurse")
-    return infusing("05:00", said_no, report("no blood return", "03:00", by="nurse"))
+    """A patient who denies a bleeding, and a catheter without a blood return, which is another matter."""
+    denied = report("denies bleeding", "02:00", by="nurse")
+    return infusing("05:00", denied, report("no blood return", "03:00", by="nurse"))
 
 
 @BOOK.story("complication-reported")
