@@ -175,6 +175,6 @@ export function proposalCard(proposal, app, done) {
     el("p", { class: "quiet", text: `Proposed by ${by} at ${when(at_ms, now)}${waits ? `; expires in ${ago(until_ms - now)}` : ""}.${text ? ` “${text}”` : ""}${!waits && last?.text ? ` ${last.by}: “${last.text}”` : ""}` }),
     list(changes), list(warnings, "warnings"), answer,
     ...(!may ? [] : own ? [el("p", { text: "You proposed this. Another nurse or pharmacist must check it and confirm." }), el("p", { class: "buttons" }, button("Take it back", decide("reject")))]
-      : [el("p", { text: "Check by yourself, against the chart and the patient: weight, bag, rate. Then confirm." }),
+      : [el("p", { text: "Check it yourself, without the help of who proposed it, against the chart and the patient: weight, bag, rate. Then confirm." }),
         el("p", { class: "buttons" }, el("label", {}, "Reason ", why), button("Reject", decide("reject")), button("Confirm this order", decide("confirm"), "primary"))]));
 }

@@ -28,7 +28,7 @@ function row({ number, change, audit }) {
   const link = el("a", { href: `/pump/${encodeURIComponent(site)}/${encodeURIComponent(pump)}`, text: pump });
   if (change) {
     const { alert } = change;
-    return line([time, link, el("span", { text: change.change }), el("span", {}, badge(alert.priority), ` ${alert.title}`), alert.called && change.change === "called" ? `${alert.called.name}` : alert.what ?? ""], "change");
+    return line([time, link, el("span", { text: change.change }), el("span", {}, badge(alert.priority), el("span", { class: "title", text: alert.title })), alert.called && change.change === "called" ? `${alert.called.name}` : alert.what ?? ""], "change");
   }
   const { act, outcome, sentence, before, after } = audit;
   const more = el("details", {}, el("summary", { text: "Before and after" }), el("div", { class: "both" }, el("div", {}, el("h3", { text: "Before" }), standing(before, at)), el("div", {}, el("h3", { text: "After" }), standing(after, at))));

@@ -73,9 +73,9 @@ function keyFacts(row, view) {
     ["Still to infuse", row.vtbi_remaining_ml == null ? null : amount(row.vtbi_remaining_ml, "mL")],
     ["Power", row.battery == null ? null : `${row.power === "mains" ? "mains, battery" : "on battery,"} ${Math.round(100 * row.battery)}\u00a0%`, row.power === "battery" && "warn"],
     ["Line pressure", row.pressure_mmhg == null ? null : `${amount(row.pressure_mmhg, "mmHg")}${presence?.occlusion_limit_mmhg ? `; alarm at ${presence.occlusion_limit_mmhg}` : ""}`],
-    ["Level (estimate)", level ? `${level.median.toFixed(2)}\u00a0IU/mL (${level.low.toFixed(2)}–${level.high.toFixed(2)}); ${level.anchored_ms ? `newest blood test in it of ${at(level.anchored_ms)}` : "no blood test in it"}` : "none yet"],
-    ["If this goes on", forecast ? `in ${forecast.hours} h ${forecast.level.toFixed(2)} (${forecast.low.toFixed(2)}–${forecast.high.toFixed(2)}); ${Math.round(100 * forecast.share_below)}\u00a0% below ${forecast.range_low}, ${Math.round(100 * forecast.share_above)}\u00a0% above ${forecast.range_high}` : null],
-    ["Pump says", row.alarms?.length ? row.alarms.join(", ") : "no alarm of its own"],
+    ["Level (estimate)", level ? `${level.median.toFixed(2)}\u00a0IU/mL (${level.low.toFixed(2)}–${level.high.toFixed(2)}); ${level.anchored_ms ? `last blood test ${at(level.anchored_ms)}` : "no blood test yet"}` : "none yet"],
+    ["If this goes on", forecast ? `in ${forecast.hours} h about ${forecast.level.toFixed(2)}\u00a0IU/mL (${forecast.low.toFixed(2)}–${forecast.high.toFixed(2)}); chance of less than ${forecast.range_low}: ${Math.round(100 * forecast.share_below)}\u00a0%, of more than ${forecast.range_high}: ${Math.round(100 * forecast.share_above)}\u00a0%` : null],
+    ["Pump says", row.alarms?.length ? row.alarms.join(", ").replaceAll("-", " ") : "no alarm of its own"],
     ["Device", presence ? `${presence.profile}, firmware ${presence.firmware}, ${presence.state}` : null],
   ]);
 }
@@ -126,7 +126,7 @@ export function mount(root, { site, pump }, app) {
     put(worst, row?.worst ? MARKS[row.worst] : row ? "no alert" : "");
     if (!row) return put(words, state.live === "start" ? "Waiting for the monitor…" : `No pump ${pump} of ${site} has been heard of.`);
     const says = row.heard_ms == null ? "never heard" : row.silent ? `Silent: last heard ${ago(state.now() - row.heard_ms)} ago, at ${when(row.heard_ms, state.now())}. What is said here is as old.`
-      : `${WORDS[/** @type {"kvo"} */ (row.delivery)] ?? `Stopped${row.reason ? `: ${row.reason}` : ""}`}${row.delivery === "delivering" ? `, ${exact(row.rate_ml_h ?? 0, "mL/h")}` : ""}; heard ${ago(state.now() - row.heard_ms)} ago`;
+      : `${WORDS[/** @type {"kvo"} */ (row.delivery)] ?? `Stopped${row.reason ? `: ${row.reason.replaceAll("-", " ")}` : ""}`}${row.delivery === "delivering" ? `, ${exact(row.rate_ml_h ?? 0, "mL/h")}` : ""}; heard ${ago(state.now() - row.heard_ms)} ago`;
     words.className = `words${row.silent ? " bad" : ""}`;
     put(words, says);
     const shown = JSON.stringify([alerts, state.canAct(), [...app.answers]]);

@@ -88,9 +88,9 @@ async def test_key_facts_say_what_the_api_says(duty: Shift) -> None:
         f"{row['reservoir_ml']:.0f} mL",
         "mains, battery 90 %",
         f"{row['level']['median']:.2f} IU/mL ({row['level']['low']:.2f}–{row['level']['high']:.2f})",
-        "newest blood test in it of 17:18",
-        f"{forecast['level']:.2f} ({forecast['low']:.2f}–{forecast['high']:.2f})",
-        "downstream-occlusion",
+        "last blood test 17:18",
+        f"{forecast['level']:.2f} IU/mL ({forecast['low']:.2f}–{forecast['high']:.2f})",
+        "Pump saysdownstream occlusion",
     ):
         await expect(facts).to_contain_text(re.compile(re.escape(wanted).replace(r"\ ", r"\s")))
     await expect(page.locator(".head")).to_contain_text("P-01 · T-01*** HIGHStopped: occlusion")
