@@ -303,11 +303,10 @@ class MonitorService:
         monitor = runner.monitor
         at_ms = monitor.pump_ms(state)
         dose = None
-        if state.edge is not None:
-            record = monitor.therapies.records.get(f"{state.site}/{state.edge.therapy}")
-            if record is not None and record.order is not None:
-                timeline = record.order.timeline
-                dose = therapy_dose(state.account, state.edge, timeline, at_ms)
+        ordered = monitor.therapies.ordered(f"{state.site}/{state.pump}")
+        if state.edge is not None and ordered is not None:
+            # The order on the pump's own clock, as the rules and the page see it.
+            dose = therapy_dose(state.account, state.edge, ordered.timeline, at_ms)
         return PumpView(
             site=state.site,
             pump=state.pump,

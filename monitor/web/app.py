@@ -4,7 +4,16 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from monitor.people_store import People
-from monitor.web import api, health, metrics, problems, sign_in, static_files, stream
+from monitor.web import (
+    api,
+    health,
+    metrics,
+    password_reset,
+    problems,
+    sign_in,
+    static_files,
+    stream,
+)
 from monitor.web.api.office import Office
 from monitor.web.callers import GuardSettings
 from monitor.web.guard import Guard
@@ -32,6 +41,7 @@ def create_app(
         *metrics.routes(ward, hub, hub.version, is_open=guarded.metrics_open),
         *stream.routes(ward, hub),
         *sign_in.routes(people, provider),
+        *password_reset.routes(people),
         *(api.routes(office) if office is not None else ()),
         *problems.routes(),
         *static_files.routes(),

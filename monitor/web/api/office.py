@@ -13,6 +13,7 @@ from msgspec import Struct, msgpack
 from msgspec.structs import replace
 
 from infusion.alert import Act
+from infusion.handling import Hours
 from infusion.library import DrugEntry
 from infusion.messages import AlertChange, Audit
 from infusion.prescription import Prescription
@@ -74,6 +75,11 @@ class Office:
         """The order of a therapy that is in force."""
         record = self.ward.monitor.therapies.records.get(f"{site}/{therapy}")
         return record.order.prescription if record is not None and record.order else None
+
+    def local(self, site: str) -> Hours:
+        """The local time of a site, as the policy gives it."""
+        made = self.ward.references.policy.made
+        return (made.get(site) or made[""]).hours
 
 
 def role_of(person: Person, right: Right) -> str:

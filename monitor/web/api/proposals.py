@@ -95,7 +95,7 @@ async def propose_order(office: Office, call: Call[OrderBody]) -> Proposal:
         now_ms = office.ward.now_ms()
         found = differences(
             in_force, prescription, now_ms, pump=_limits(office, site, body.pump),
-            library=office.library,
+            library=office.library, local=office.local(site),
         )  # fmt: skip
         if not found.changes:
             raise MessageError("order", "nothing differs from the order in force")

@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { ago, el, put } from "./dom.js";
-import { button, exact, form, list, NOT_LIVE, table, when } from "./parts.js";
+import { button, exact, form, list, NOT_LIVE, table, timed, when } from "./parts.js";
 import { state } from "./state.js";
 
 /** @typedef {{site: string, therapy: string, pump: string}} Place */
@@ -167,13 +167,14 @@ export function proposalCard(proposal, app, done) {
     app.tell(`Order of ${therapy} ${body.state}.`);
     done();
   };
+  const told = (/** @type {string[]} */ sentences) => sentences.map((text_) => timed(text_, now));
   const last = steps.at(-1);
   const waits = stands === "proposed";
   const may = waits && state.me.rights.includes("confirm");
   return el("article", { class: `proposal ${stands}`, "aria-label": `Proposed order for ${therapy}` },
     el("h3", { text: waits ? `${therapy}, pump ${prescription.pump}` : `${therapy}: ${stands}${last?.by ? ` by ${last.by}` : ""}` }),
     el("p", { class: "quiet", text: `Proposed by ${by} at ${when(at_ms, now)}${waits ? `; expires in ${ago(until_ms - now)}` : ""}.${text ? ` “${text}”` : ""}${!waits && last?.text ? ` ${last.by}: “${last.text}”` : ""}` }),
-    list(changes), list(warnings, "warnings"), answer,
+    list(told(changes)), list(told(warnings), "warnings"), answer,
     ...(!may ? [] : own ? [el("p", { text: "You proposed this. Another nurse or pharmacist must check it and confirm." }), el("p", { class: "buttons" }, button("Take it back", decide("reject")))]
       : [el("p", { text: "Check it yourself, without the help of who proposed it, against the chart and the patient: weight, bag, rate. Then confirm." }),
         el("p", { class: "buttons" }, el("label", {}, "Reason ", why), button("Reject", decide("reject")), button("Confirm this order", decide("confirm"), "primary"))]));

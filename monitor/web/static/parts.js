@@ -45,6 +45,10 @@ export function when(ms, now) {
   return `${day === today ? "" : `${day}, `}${clock(ms, false)}`;
 }
 
+/** A sentence of the monitor with its times as this page tells all others. @param {string} text @param {number} now */
+export const timed = (text, now) =>
+  text.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC([+-]\d\d:\d\d)?/g, (_, day, time, zone) => when(Date.parse(`${day}T${time}${zone ?? "Z"}`), now));
+
 /** A number as it must be read: never rounded to another dose. @param {number} value @param {string} unit */
 export const exact = (value, unit) => (Math.abs(value) < 1000 ? amount(value, unit) : `${String(Math.round(value)).replace("-", "−")}\u00a0${unit}`);
 

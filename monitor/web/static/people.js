@@ -12,14 +12,15 @@ const DAYS = { 30: "30 days", 7: "7 days", 90: "90 days", 366: "a year" };
 
 /** @param {HTMLElement} root @param {Record<string, string>} _params @param {any} app */
 export function mount(root, _params, app) {
-  const [users, tokens, secret] = [el("div"), el("div"), el("div", { "aria-live": "polite" })];
+  const [users, tokens, secret, link] = [el("div"), el("div"), el("div", { "aria-live": "polite" }), el("div", { "aria-live": "polite" })];
   const day = (/** @type {number | undefined} */ ms) => (ms ? when(ms, Date.now()) : "never");
   let gone = false;
-  /** Does it after a question, and says what went wrong. @param {string} question @param {() => Promise<import("./api.js").Answer>} run @param {() => void} after */
-  const sure = async (question, run, after) => {
+  /** Does it after a question, and says what went wrong. @param {string} question @param {() => Promise<import("./api.js").Answer>} run @param {() => void} after @param {(body: any) => void} [done] */
+  const sure = async (question, run, after, done) => {
     if (!(await app.confirm(question))) return;
     const { ok, body } = await run();
     if (!ok) app.tell(body.detail, false);
+    else done?.(body);
     after();
   };
   async function showUsers() {
@@ -29,8 +30,12 @@ export function mount(root, _params, app) {
       const turn = disabled_ms ? "enable" : "disable";
       const act = button(turn === "enable" ? "Enable" : "Disable", () => sure(`${turn === "enable" ? "Enable" : "Disable"} ${name}?`, () => post(`/api/v1/people/${encodeURIComponent(name)}/${turn}`), showUsers));
       act.setAttribute("aria-label", `${act.textContent} ${name}`);
+      const reset = button("New password", () => sure(`Give ${name} a link to set a new password? The old one is over at once.`, () => post(`/api/v1/people/${encodeURIComponent(name)}/reset`), showUsers, ({ path, expires_ms }) =>
+        link.replaceChildren(el("p", { class: "secret" }, `For ${name}, good once, until ${day(expires_ms)}: `, el("code", { text: location.origin + path })))));
+      reset.setAttribute("aria-label", `New password for ${name}`);
       act.hidden = name === state.me.name;
-      return [name, roles.join(", "), day(created_ms), day(signed_in_ms), `${disabled_ms ? `disabled ${day(disabled_ms)}` : "may sign in"}${origin ? `, by ${origin}` : ""}`, act];
+      reset.hidden = act.hidden || !!origin || !!disabled_ms;
+      return [name, roles.join(", "), day(created_ms), day(signed_in_ms), `${disabled_ms ? `disabled ${day(disabled_ms)}` : "may sign in"}${origin ? `, by ${origin}` : ""}`, el("span", { class: "acts" }, act, reset)];
     })) : failure(answer));
   }
   async function showTokens() {
@@ -54,7 +59,7 @@ export function mount(root, _params, app) {
   const leave = begun(() => {
     const isAdmin = state.me.rights.includes("people");
     root.append(el("h1", { text: isAdmin ? "People" : "Your password and tokens" }),
-      ...(isAdmin ? [section("Users", users), section("Add somebody", add.node)] : []),
+      ...(isAdmin ? [section("Users", users, link), section("Add somebody", add.node)] : []),
       section("Your tokens", el("p", { class: "quiet", text: "A token lets a program do in your name what it may." }), tokens, secret, make.node), section("Your password", change.node));
     if (isAdmin) showUsers();
     showTokens();

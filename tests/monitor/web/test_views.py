@@ -293,6 +293,8 @@ async def test_other_changes_of_an_order(
     if kind == "Concentration":
         await page.get_by_role("dialog").get_by_role("button", name="Yes").click()
     await expect(page.locator(".proposal.proposed")).to_have_count(1)
+    # Its times are told as all times of the page.
+    await expect(page.locator(".proposal.proposed li").first).not_to_contain_text("UTC")
     (found,) = (await duty.api(page, "/proposals"))["items"]
     said = " ".join((*found["changes"], *found.get("warnings", ())))
     for text in changes:
@@ -418,6 +420,10 @@ async def test_an_administrator_looks_after_people(duty: Shift) -> None:
     await add.locator("[name=password]").fill("a long and quiet night shift")
     await add.locator("[name=password]").press("Enter")
     await expect(add.locator(".above")).to_have_text("Nils may sign in now.")
+    await page.get_by_role("button", name="New password for Nils").press("Enter")
+    await page.get_by_role("dialog").get_by_role("button", name="Yes").press("Enter")
+    link = await page.locator(".secret code").inner_text()
+    assert link.startswith(f"{duty.served.url}/sign-in/reset/")
     await page.get_by_role("button", name="Disable Nils").press("Enter")
     await page.get_by_role("dialog").get_by_role("button", name="Yes").press("Enter")
     await expect(users.get_by_role("row", name="Nils")).to_contain_text("disabled")
