@@ -20,7 +20,8 @@ from infusion.prescription import Prescription
 from infusion.record import Record
 from infusion.state import PumpState
 from monitor.people import Person, Right, roles_with
-from monitor.proposal_store import ProposalStore
+from monitor.proposal_store import NumberedStep, ProposalStore
+from monitor.proposals import StepWhat
 from monitor.web.problems import problem
 from monitor.web.ward import LogQuery, Row, Ward
 
@@ -90,12 +91,31 @@ def role_of(person: Person, right: Right) -> str:
 # --- rows of the log -----------------------------------------------------------------------------
 
 
+class OrderStep(Struct, frozen=True, omit_defaults=True):
+    """What somebody did to a proposed order, on the monitor's clock; `by` is empty where it was
+    time. `changes` is what the order changes, told where it is proposed."""
+
+    proposal: str
+    site: str
+    therapy: str
+    pump: str
+    version: int
+    what: StepWhat
+    at_ms: int
+    by: str = ""
+    role: str = ""
+    text: str = ""
+    changes: tuple[str, ...] = ()
+
+
 class HistoryRow(Struct, frozen=True, omit_defaults=True):
-    """One row of the log of all that was said: a change of an alert, or what became of an act."""
+    """One row of the log of all that was said: a change of an alert, or what became of an act; or
+    a step of a proposed order, which are numbered by themselves."""
 
     number: int
     change: AlertChange | None = None
     audit: Audit | None = None
+    order: OrderStep | None = None
 
 
 def history_row(row: Row) -> HistoryRow:
@@ -103,6 +123,26 @@ def history_row(row: Row) -> HistoryRow:
     if isinstance(row.said, AlertChange):
         return HistoryRow(row.number, change=row.said)
     return HistoryRow(row.number, audit=row.said)
+
+
+def order_step(numbered: NumberedStep) -> OrderStep | None:
+    """A step as it is answered; None for the one that only says that somebody is at it."""
+    step, proposal = numbered.step, numbered.proposal
+    if step.what == "confirming":
+        return None
+    return OrderStep(
+        proposal=proposal.id,
+        site=proposal.site,
+        therapy=proposal.therapy,
+        pump=proposal.prescription.pump,
+        version=proposal.prescription.version,
+        what=step.what,
+        at_ms=step.at_ms,
+        by=step.by,
+        role=step.role,
+        text=step.text,
+        changes=proposal.changes if step.what == "proposed" else (),
+    )
 
 
 async def find_audit(ward: Ward, key: str, act: Act) -> Audit | None:
