@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from infusion.alert import Alert, Audit
 from infusion.monitor import Monitor
 from infusion.prescription import Prescription, TimeMs
+from infusion.state import PumpState
 from infusion.units import MS_PER_HOUR
 from monitor.proposals import Proposal, settle
 from monitor.web.api.alerts import open_of, worst_first
@@ -120,12 +121,16 @@ async def show_handover(office: Office, call: Call[HandoverQuery]) -> Handover:
 def silent_pumps(monitor: Monitor, site: str = "") -> list[SilentPump]:
     """Pumps that the monitor knows that it does not hear, by name."""
     return [
-        SilentPump(
-            key, state.site, state.pump, state.edge.time_ms if state.edge is not None else None
-        )
+        silent_pump(key, state)
         for key, state in sorted(monitor.pumps.items())
         if (not site or state.site == site) and is_silent(state.board)
     ]
+
+
+def silent_pump(key: str, state: PumpState) -> SilentPump:
+    """One of them."""
+    heard_ms = state.edge.time_ms if state.edge is not None else None
+    return SilentPump(key, state.site, state.pump, heard_ms)
 
 
 async def _acts(office: Office, since_ms: int, site: str) -> tuple[list[Audit], bool]:

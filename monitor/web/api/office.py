@@ -22,6 +22,7 @@ from infusion.state import PumpState
 from monitor.people import Person, Right, roles_with
 from monitor.proposal_store import NumberedStep, ProposalStore
 from monitor.proposals import StepWhat
+from monitor.web.counts import WardCounts
 from monitor.web.problems import problem
 from monitor.web.ward import LogQuery, Row, Ward
 
@@ -51,6 +52,7 @@ class Office:
         self.library = library
         self.viewers = viewers
         self.walks = Walks()
+        self.counts = WardCounts(ward)
         # Of two who decide on a proposal one is first.
         self.deciding = asyncio.Lock()
 
