@@ -1,6 +1,6 @@
 // What a nurse tells the monitor: a result, a report, an order. An order goes out as a proposal, and a second person confirms it.
 
-import { post } from "./api.js";
+import { formOf, post } from "./api.js";
 import { ago, el, put } from "./dom.js";
 import { button, exact, form, list, NOT_LIVE, table, timed, when } from "./parts.js";
 import { state } from "./state.js";
@@ -9,16 +9,6 @@ import { state } from "./state.js";
 /** @typedef {{do: string, at_ms: number, rate_iu_kg_h?: number, rate_iu_h?: number, until_ms?: number, dose_iu?: number, duration_s?: number}} Step */
 /** @typedef {{version: number, pump: string, weight_kg: number, concentration_iu_ml: number, steps: Step[]}} Order */
 
-const TESTS = { "anti-xa": ["anti-Xa", "[iU]/mL", "IU/mL"], aptt: ["aPTT", "s", "s"], platelets: ["platelets", "10*9/L", "·10⁹/L"], haemoglobin: ["haemoglobin", "g/dL", "g/dL"], inr: ["INR", "{INR}", ""] };
-/** The words that infusion/report_words.py reads, by what they are about. */
-const REPORTS = {
-  bleeding: "Bleeding", nosebleed: "Nosebleed", "blood in urine": "Blood in urine", melaena: "Blood in stool (melaena)", bruising: "Bruising, haematoma", "bleeding over": "Bleeding is over",
-  "pain at the site": "Site: pain", "redness at the site": "Site: redness", "swelling at the site": "Site: swelling", "leak at the site": "Site: leak", "site pain redness swelling leak resolved": "Site: well again",
-  fever: "Fever", "fever over": "Fever is over", "chest pain": "Chest pain", breathlessness: "Breathlessness", fall: "Fall",
-  "visit done": "Visit done", "dressing changed": "Dressing changed", "supplies low": "Supplies low", "supplies delivered": "Supplies delivered", other: "Something else",
-};
-const SEVERITIES = { minor: "minor: stops by itself", "clinically relevant": "clinically relevant: needs care", major: "major: heavy, or in a critical place" };
-const KINDS = { rate: "New rate", hold: "Hold the infusion", bolus: "Bolus", stop: "Stop the therapy", weight: "Weight", bag: "Concentration of the bag" };
 const FACTOR = 2;
 /** What is ordered "from now" begins so much later: nobody can give it before a second person has looked. */
 const LEAD_MS = 5 * 60_000;
@@ -27,40 +17,18 @@ const LEAD_MS = 5 * 60_000;
 export const pathOf = ({ site, therapy }) => `/api/v1/therapies/${encodeURIComponent(site)}/${encodeURIComponent(therapy)}`;
 
 /** @param {Place} place @param {() => void} done */
-export function resultForm(place, done) {
-  const test = () => TESTS[/** @type {"aptt"} */ (made.at("test").input.value)];
-  const fit = () => void put(made.at("value").unit, test()[2]);
-  const made = form("Enter the result", [
-    { name: "test", label: "Test", options: Object.fromEntries(Object.entries(TESTS).map(([key, [name]]) => [key, name])) },
-    { name: "bound", label: "The value is", options: { "": "as written", below: "below (<)", above: "above (>)" }, optional: true },
-    { name: "value", label: "Value", kind: "number", optional: true },
-    { name: "problem", label: "Problem", optional: true, max: 256, hint: "Why there is no value: clotted, haemolysed, lost." },
-    { name: "specimen", label: "Specimen", max: 64, hint: "The number on the tube. Entered again, the later result holds." },
-    { name: "drawn_ms", label: "Drawn at", kind: "time", hint: "When the blood was taken: it is held against the dose of that time." },
-    { name: "resulted_ms", label: "Result came at", kind: "time", optional: true, hint: "Now, if left empty." },
-  ], ({ bound, problem, resulted_ms, ...values }) => post(`${pathOf(place)}/results`, { ...values, unit: test()[1], bound: bound ?? "", problem: problem ?? "", ...(resulted_ms && { resulted_ms }) }),
-  (body) => (done(), fit(), `${TESTS[/** @type {"aptt"} */ (body.test)][0]} of specimen ${body.specimen} is entered.`), fit);
-  fit();
+export async function resultForm(place, done) {
+  const made = form(await formOf("result"), ({ bound, problem, resulted_ms, ...values }) =>
+    post(`${pathOf(place)}/results`, { ...values, unit: made.choice("test")?.code, bound: bound ?? "", problem: problem ?? "", ...(resulted_ms && { resulted_ms }) }),
+  ({ specimen }) => (done(), `${made.choice("test")?.text} of specimen ${specimen} is entered.`));
   return made.node;
 }
 
 /** @param {Place} place @param {() => void} done */
-export function reportForm(place, done) {
-  const fit = () => {
-    const what = made.at("what").input.value;
-    made.at("severity").node.hidden = !["bleeding", "nosebleed", "blood in urine", "melaena", "bruising"].includes(what);
-    made.at("words").node.hidden = what !== "other";
-  };
-  const made = form("Send the report", [
-    { name: "what", label: "What", options: REPORTS },
-    { name: "severity", label: "How bad", options: SEVERITIES },
-    { name: "words", label: "In a few words", max: 64 },
-    { name: "detail", label: "More", kind: "lines", optional: true, max: 200 },
-    { name: "time_ms", label: "When", kind: "time", optional: true, hint: "Now, if left empty." },
-  ], ({ what, severity, words, detail, time_ms }) => post(`${pathOf(place)}/reports`, { what: words ?? what, detail: [severity, detail].filter(Boolean).join(": "), ...(time_ms && { time_ms }) }),
-  (body) => (done(), `Reported: ${body.what}.`), fit);
-  fit();
-  return made.node;
+export async function reportForm(place, done) {
+  return form(await formOf("report"), ({ what, severity, words, detail, time_ms }) =>
+    post(`${pathOf(place)}/reports`, { what: words ?? what, detail: [severity, detail].filter(Boolean).join(": "), ...(time_ms && { time_ms }) }),
+  (body) => (done(), `Reported: ${body.what}.`)).node;
 }
 
 /** What an order says at an instant: the continuous rate in IU/h, whether it is held, stopped, or not yet begun. @param {Order} order @param {number} ms */
@@ -102,23 +70,9 @@ export function comparison(old, next, at_ms) {
 }
 
 /** @param {Place} place @param {Order | null} order in force @param {any} app @param {() => void} done */
-export function orderForm(place, order, app, done) {
+export async function orderForm(place, order, app, done) {
   const preview = el("div", { class: "preview", "aria-live": "polite" });
-  const fields = { rate: ["amount", "unit", "at_ms"], hold: ["at_ms", "until_ms"], bolus: ["dose_iu", "minutes", "at_ms"], stop: ["at_ms"], weight: ["weight_kg", "keep"], bag: ["concentration_iu_ml"] };
-  const kinds = order ? KINDS : { rate: "First order: begin with a rate" };
-  const made = form("Propose", [
-    { name: "kind", label: "What changes", options: kinds },
-    { name: "amount", label: "Rate", kind: "number" },
-    { name: "unit", label: "Unit", options: { rate_iu_kg_h: "IU/kg/h", rate_iu_h: "IU/h" } },
-    { name: "dose_iu", label: "Dose", kind: "number", unit: "IU" },
-    { name: "minutes", label: "Given over", kind: "number", unit: "min", value: "10" },
-    { name: "weight_kg", label: "Weight", kind: "number", unit: "kg" },
-    { name: "keep", label: "The rate", options: { kg: "keeps its IU/kg/h, so it follows the weight", h: "keeps its IU/h" } },
-    { name: "concentration_iu_ml", label: "Concentration", kind: "number", unit: "IU/mL" },
-    { name: "at_ms", label: "From", kind: "time", optional: true, hint: "In 5 minutes, if left empty: until then a second person can check it." },
-    { name: "until_ms", label: "Until", kind: "time" },
-    { name: "text", label: "Why", kind: "lines", optional: true, max: 256 },
-  ], async (values) => {
+  const made = form(await formOf(order ? "order" : "first_order"), async (values) => {
     const now = Math.round(state.now());
     const next = changed(order, { ...values, pump: place.pump }, now);
     const { words, wide } = comparison(order, next, (values.at_ms ?? now + LEAD_MS) + 1);
@@ -127,9 +81,7 @@ export function orderForm(place, order, app, done) {
     return post(`${pathOf(place)}/orders`, { pump, weight_kg, concentration_iu_ml, steps, text: values.text ?? "", against: order?.version ?? 0 });
   }, () => (done(), "Proposed. It is in force only when a second person has confirmed it."), fit);
   function fit() {
-    const kind = /** @type {keyof typeof fields} */ (made.at("kind").input.value);
-    const shown = ["kind", "text", ...fields[kind], ...(order ? [] : ["weight_kg", "concentration_iu_ml"])];
-    for (const name of ["amount", "unit", "dose_iu", "minutes", "weight_kg", "keep", "concentration_iu_ml", "at_ms", "until_ms"]) made.at(name).node.hidden = !shown.includes(name);
+    const kind = made.at("kind").input.value;
     const { values, good } = made.read();
     if (!good) return preview.replaceChildren(el("p", { class: "quiet", text: order ? `In force: version ${order.version}, ${orderWords(order, state.now())}.` : "No order is in force." }));
     const now = state.now();

@@ -184,11 +184,18 @@ export function mount(root, { site, pump }, app) {
     const buttons = makers.filter(([, right]) => state.me.rights.includes(right)).map(([text, kind, make]) => {
       const body = el("section", { "aria-label": text, hidden: true });
       made.push(body);
-      const node = button(text, () => {
+      const node = button(text, async () => {
         if (!body.firstChild) {
-          const formNode = make();
-          formNode.dataset.kind = kind;
-          body.append(el("h2", { text }), formNode);
+          const head = el("h2", { text });
+          body.append(head);
+          try {
+            const formNode = await make();
+            formNode.dataset.kind = kind;
+            body.append(formNode);
+          } catch (error) {
+            head.remove();
+            return app.tell(/** @type {Error} */ (error).message, false);
+          }
         }
         const opens = body.hidden;
         made.forEach((each, index) => ((each.hidden = each !== body || !opens), buttons[index].setAttribute("aria-expanded", String(!each.hidden))));
