@@ -190,7 +190,7 @@ def _instead(one: _Rate | None, two: _Rate) -> str:
     if one is None:
         return ""
     if one.iu_h and two.iu_h and not math.isclose(one.iu_h, two.iu_h, rel_tol=1e-6):
-        return f" instead of {one}, {_times(two.iu_h / one.iu_h)} times as much"
+        return f" instead of {one}, {times(two.iu_h / one.iu_h)} times as much"
     return f" instead of {one}"
 
 
@@ -200,7 +200,7 @@ def _factor(when: str, one: _Rate | None, two: _Rate) -> str:
     factor = two.iu_h / one.iu_h
     if 1 / FACTOR_WARNED < factor < FACTOR_WARNED:
         return ""
-    return f"{when} is {_times(factor)} times the one in force: look at decimal point and unit."
+    return f"{when} is {times(factor)} times the one in force: look at decimal point and unit."
 
 
 # --- holds, boluses, the past --------------------------------------------------------------------
@@ -306,7 +306,7 @@ def _number(value: float) -> str:
     return f"{float(f'{value:.4g}'):f}".rstrip("0").rstrip(".")
 
 
-def _times(factor: float) -> str:
+def times(factor: float) -> str:
     """A factor in three digits."""
     return _number(float(f"{factor:.3g}"))
 

@@ -161,16 +161,17 @@ export function mount(root, { site, pump }, app) {
     // A reason that is being typed is not taken away; the next look shows what changed.
     if (!focused || !asks.length) waiting.replaceChildren(...(asks.length ? [section("An order waits for a second person", ...asks.map((/** @type {any} */ each) => proposalCard(each, app, () => (waiting.replaceChildren(), load(true)))))] : []));
     therapyPart.replaceChildren(
-      section("Order", ...(order ? [el("p", { text: `Version ${order.version}: ${orderWords(order, now)}.` }), table("Steps of the order, newest first", ["At", "What"], [...order.steps].sort((a, b) => b.at_ms - a.at_ms).map((step) => [when(step.at_ms, now), stepWords(step, now)]))] : [el("p", { class: "bad", text: "No order is known for this therapy." })])),
+      section("Order", ...(order ? [el("p", { text: `Version ${order.version}: ${orderWords(therapy.standing)}.` }), table("Steps of the order, newest first", ["At", "What"], [...order.steps].sort((a, b) => b.at_ms - a.at_ms).map((step) => [when(step.at_ms, now), stepWords(step, now)]))] : [el("p", { class: "bad", text: "No order is known for this therapy." })])),
       section("Laboratory", table("Laboratory results, newest first", ["Drawn", "Result", "Specimen", "Came"], [...results].reverse().map((each) => [when(each.drawn_ms, now), resultWords(each), each.specimen, when(each.resulted_ms, now)]), "No result yet.")),
       section("Reports", table("Reports, newest first", ["When", "What", "More", "By"], [...reports].reverse().map((each) => [when(each.time_ms, now), each.what, each.detail, each.by]), "No report yet.")),
       ...(proposals.length > asks.length ? [section("Orders that were decided", ...proposals.filter((/** @type {any} */ each) => !waits(each)).map((/** @type {any} */ each) => proposalCard(each, app, () => load(true))))] : []),
       el("p", {}, el("a", { href: `/history?pump=${encodeURIComponent(key)}`, text: `History of ${pump}` })));
-    offer(order);
+    offer(therapy);
   }
 
-  /** Each form is made once and stays, so that nothing typed is lost; an order form is for one version. @param {any} order */
-  function offer(order) {
+  /** Each form is made once and stays, so that nothing typed is lost; an order form is for one version. @param {any} therapy */
+  function offer(therapy) {
+    const order = therapy.prescription;
     const place = { site, pump, therapy: view.row.therapy };
     const of = `${place.therapy} ${order?.version}`;
     if (forms.dataset.of === of) return;
@@ -179,7 +180,7 @@ export function mount(root, { site, pump }, app) {
       return void (forms.querySelector(".newer") ?? forms.prepend(el("p", { class: "bad newer", role: "alert", text: `Version ${order?.version} is in force now; this form was begun before. Look at the new order, then begin again.` })));
     forms.dataset.of = of;
     const done = () => load(true);
-    const makers = /** @type {const} */ ([["Enter a result", "result", () => resultForm(place, done)], ["Change the order", "order", () => orderForm(place, order, app, done)], ["Report something", "report", () => reportForm(place, done)]]);
+    const makers = /** @type {const} */ ([["Enter a result", "result", () => resultForm(place, done)], ["Change the order", "order", () => orderForm(place, therapy, app, done)], ["Report something", "report", () => reportForm(place, done)]]);
     /** @type {HTMLElement[]} */ const made = [];
     const buttons = makers.filter(([, right]) => state.me.rights.includes(right)).map(([text, kind, make]) => {
       const body = el("section", { "aria-label": text, hidden: true });

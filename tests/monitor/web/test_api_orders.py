@@ -147,6 +147,25 @@ async def test_the_history_tells_who_did_what(house: ApiHouse) -> None:
         assert told(await ann.get("/handover", params=late))["decided"] == []
 
 
+async def test_a_change_is_looked_at_before_it_is_proposed(house: ApiHouse) -> None:
+    """What it leads to can be proposed as it is, and nothing is kept by looking."""
+    async with house.as_("ann") as ann, house.as_("eve", "viewer") as eve:
+        change = {"kind": "bag", "pump": "P-01", "concentration_iu_ml": 50}
+        seen = told(await ann.post(f"{ORDERS}/preview", json=change))
+        comparison = seen.pop("comparison")
+        assert comparison["words"] == "Dose × 1, pump rate × 2"
+        assert comparison["is_wide"]
+        assert (comparison["before"]["ml_h"], comparison["after"]["ml_h"]) == (14.4, 28.8)
+        assert told(await ann.get("/proposals"))["items"] == []
+        proposal = told(await ann.post(ORDERS, json=seen), 202)
+        assert proposal["changes"][0] == "The bag has 50 IU/mL instead of 100 IU/mL."
+        view = told(await ann.get("/therapies/home/T-01"))
+        assert (view["standing"]["iu_h"], view["standing"]["runs"]) == (1440, True)
+        wrong = await ann.post(f"{ORDERS}/preview", json={"kind": "rate", "pump": "P-01"})
+        assert (wrong.status_code, detail(wrong)) == (422, "the rate is missing; give it")
+        assert slug(await eve.post(f"{ORDERS}/preview", json=change)) == "not-allowed"
+
+
 async def test_it_expires(house: ApiHouse) -> None:
     async with house.as_("ann") as ann, house.as_("ben") as ben:
         proposal = await propose(ann)

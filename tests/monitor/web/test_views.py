@@ -228,9 +228,9 @@ async def test_an_order_needs_a_second_person(duty: Shift) -> None:
     await open_form(page, "Change the order")
     await type_in(page, None, "20", None, None)
     preview = form(page).locator(".preview")
+    await expect(preview).to_contain_text("Dose × 1.11, pump rate × 1.11.")
     for row in ("IU/kg/h 18 IU/kg/h 20 IU/kg/h", "IU/h 1440 IU/h 1600 IU/h", "mL/h 14.4 mL/h 16 mL/h"):  # fmt: skip
         assert row in " ".join(plain(each) for each in await preview.locator("tr").all_inner_texts()).replace("\t", " ")  # fmt: skip
-    await expect(preview).to_contain_text("Dose × 1.11, pump rate × 1.11.")
     await form(page).get_by_role("button").press("Enter")
     await expect(form(page).locator(".above")).to_contain_text("second person")
     card = page.locator(".proposal.proposed")
