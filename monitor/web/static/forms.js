@@ -97,7 +97,7 @@ export function proposalCard(proposal, app, done) {
     el("h3", { text: waits ? `${therapy}, pump ${prescription.pump}` : `${therapy}: ${stands}${last?.by ? ` by ${last.by}` : ""}` }),
     el("p", { class: "quiet", text: `Proposed by ${by} at ${when(at_ms, now)}${waits ? `; expires in ${ago(until_ms - now)}` : ""}.${text ? ` “${text}”` : ""}${!waits && last?.text ? ` ${last.by}: “${last.text}”` : ""}` }),
     list(told(changes)), list(told(warnings), "warnings"), answer,
-    ...(!may ? [] : own ? [el("p", { text: "You proposed this. Another nurse or pharmacist must check it and confirm." }), el("p", { class: "buttons" }, button("Take it back", decide("reject")))]
-      : [el("p", { text: "Check it yourself, without the help of who proposed it, against the chart and the patient: weight, bag, rate. Then confirm." }),
+    ...(!may ? [] : own ? [el("p", { class: "task", text: "You proposed this. Another nurse or pharmacist must check it and confirm." }), el("p", { class: "buttons" }, button("Take it back", decide("reject")))]
+      : [el("p", { class: "task", text: "Check it yourself, without the help of who proposed it, against the chart and the patient: weight, bag, rate. Then confirm." }),
         el("p", { class: "buttons" }, el("label", {}, "Reason ", why), button("Reject", decide("reject")), button("Confirm this order", decide("confirm"), "primary"))]));
 }

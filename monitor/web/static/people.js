@@ -22,7 +22,7 @@ export function mount(root, _params, app) {
   async function showUsers() {
     const answer = await get("/api/v1/people");
     if (gone) return;
-    users.replaceChildren(answer.ok ? table("Users", ["Name", "Roles", "Since", "Last signed in", "Stands", "Do"], answer.body.items.map((/** @type {any} */ { name, roles, created_ms, signed_in_ms, disabled_ms, origin }) => {
+    users.replaceChildren(answer.ok ? table("Users", ["Name", "Roles", "Since", "Last signed in", "State", "Do"], answer.body.items.map((/** @type {any} */ { name, roles, created_ms, signed_in_ms, disabled_ms, origin }) => {
       const turn = disabled_ms ? "enable" : "disable";
       const act = button(turn === "enable" ? "Enable" : "Disable", () => sure(`${turn === "enable" ? "Enable" : "Disable"} ${name}?`, () => post(`/api/v1/people/${encodeURIComponent(name)}/${turn}`), showUsers));
       act.setAttribute("aria-label", `${act.textContent} ${name}`);
