@@ -16,6 +16,7 @@ from monitor.web import (
 )
 from monitor.web.api.office import Office
 from monitor.web.callers import GuardSettings
+from monitor.web.counts import WardCounts
 from monitor.web.guard import Guard
 from monitor.web.hub import Hub
 from monitor.web.oidc import Provider
@@ -36,9 +37,10 @@ def create_app(
     stream and what is about persons.
     """
     guarded = settings or GuardSettings()
+    counts = office.counts if office is not None else WardCounts(ward)
     routes: list[BaseRoute] = [
         *health.routes(ward),
-        *metrics.routes(ward, hub, hub.version, is_open=guarded.metrics_open),
+        *metrics.routes(ward, hub, hub.version, counts, is_open=guarded.metrics_open),
         *stream.routes(ward, hub),
         *sign_in.routes(people, provider),
         *password_reset.routes(people),
