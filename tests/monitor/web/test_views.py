@@ -549,6 +549,13 @@ async def test_pictures(duty: Shift) -> None:
                 await form(page).locator("[name=amount]").fill("180")
                 await page.get_by_role("heading", name="Change the order").scroll_into_view_if_needed()  # fmt: skip
                 await take(page, f"order-{look}")
+    paper = await duty.page("/handover", "Jonas", viewport={"width": 794, "height": 1123})
+    await paper.get_by_role("heading", name="Open alerts").wait_for()
+    await paper.emulate_media(media="print")
+    await take(paper, "handover-print")
+    steps = await duty.page("/history?kind=order", "Jonas", viewport=desk)
+    await steps.get_by_role("cell", name="order proposed").first.wait_for()
+    await take(steps, "history-orders-day")
     olga = await duty.page("/people", "Olga", viewport=desk)
     await olga.get_by_role("table", name="Users").wait_for()
     await take(olga, "people-admin-day")
