@@ -9,6 +9,7 @@ from infusion.monitor import Monitor
 from infusion.prescription import Prescription
 from link import Link as MqttLink
 from monitor.desk import Desk
+from monitor.outlets.words import WordOutlet
 from monitor.ports import Entry, LogQuery, Numbered, Refused
 from monitor.references import References
 from monitor.runner import PartitionRunner, Totals
@@ -29,6 +30,7 @@ class LiveWard:
         desk: Desk,
         store: SqliteStore,
         link: MqttLink,
+        words: WordOutlet,
         *,
         instance: str,
         speed: float,
@@ -44,6 +46,7 @@ class LiveWard:
         self._desk = desk
         self._store = store
         self._link = link
+        self._words = words
         self._now_ms = now_ms
         self._committed_ms = 0
         self._lag_ms = 0
@@ -84,8 +87,14 @@ class LiveWard:
         return await self._desk.act(site, act)
 
     async def tell(self, site: str, message: LabResult | Report | Prescription) -> None:
-        """A result, a report or an order. Raises MessageError."""
-        await self._desk.tell(site, message)
+        """A result, a report or an order, to the monitor and to all others. Raises MessageError."""
+        records = self.monitor.therapies.records
+        await self._words.tell(
+            site,
+            message,
+            lambda: self._desk.tell(site, message),
+            lambda: records.get(f"{site}/{message.therapy}"),
+        )
 
     async def rows(self, query: LogQuery) -> list[Row]:
         """Rows of the log. Raises StoreError."""

@@ -16,6 +16,7 @@ from infusion.monitor import Monitor
 from monitor.ports import Entry
 from monitor.runner import step
 from tests.brokers import mosquitto_or_skip
+from tests.monitor.web.browser import needs_chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 60.0
@@ -67,6 +68,20 @@ def test_page(tmp_path: Path) -> None:
     assert looked_at["snapshot_bytes"] > 10_000
     assert looked_at["viewer_bytes_s"] > 500
     assert looked_at["delay_p99_ms"] > 0
+
+
+@needs_chromium
+def test_page_in_a_browser(tmp_path: Path) -> None:
+    """Both views see the pumps change, and every alarm; how fast is not asked of a busy machine."""
+    options = ("--pumps", "50", "--viewers", "1", "--for", "2", "--broker", "embedded", "--browser")
+    said, result = bench("page", tmp_path, *options)
+    assert "browser at /wall: change to paint" in said
+    assert [each["view"] for each in result["painted"]] == ["/wall", "/"]
+    for each in result["painted"]:
+        assert each["changes"] > 5
+        assert each["alerts"] > 5
+        assert 0 < each["event_p50_ms"] < each["alert_paint_p99_ms"]
+        assert each["tab_share"] > 0
 
 
 def test_day(tmp_path: Path) -> None:
