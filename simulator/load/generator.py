@@ -1,0 +1,379 @@
+"""One generator: a share of the pumps, each on its lean session, driven by the slots of `Traffic`.
+
+It connects all sessions at an even rate, says what pumps say when they come, and waits for the
+start. From then on each slot is served when it is due; how late the generator was itself is its
+lag, apart from what the broker makes messages wait.
+"""
+
+import asyncio
+import random
+import time
+from array import array
+from collections import Counter, deque
+from functools import partial
+
+from infusion.messages import CONTENT_TYPE, CONTRACT, Kind
+from link import Will
+from link.lean import LeanSession, Parcel, now_us
+from link.lean_packets import properties_part, topic_part
+from simulator.load.latency import Histogram
+from simulator.load.ledger import UNMEASURED, identity, message_number, topic_number
+from simulator.load.pipe import LogWriter
+from simulator.load.plan import Part, link_settings
+from simulator.load.process import Meter, Orders, every, memory_bytes, say, wait_for
+from simulator.load.reports import Counts, Drained, Ready, Tick
+from simulator.load.traffic import Slot, Traffic
+from simulator.stream import Connect, Disconnect, Outgoing, Output
+
+# A slot that is served later than this is late; it is a tenth of what a nurse could notice, and
+# above what a busy event loop needs for a turn. [A]
+LATE_US = 10_000
+LATE_SHARE_MAX = 0.01
+# At most so many slots are served before the answers that came meanwhile are read.
+BURST = 200
+WAKE_S = 0.001
+BACKOFF_S = (0.5, 30.0)
+# Goodbyes go out in portions.
+PORTION = 200
+LOOK_S = 0.1
+LOGGED = (Kind.TELEMETRY, Kind.EVENT)
+
+
+class Generator:
+    """The sessions of one part; it observes them all."""
+
+    def __init__(self, part: Part, orders: Orders, log: LogWriter | None) -> None:
+        """`log` takes what is written, for whoever receives. Raises ConfigError."""
+        self._part, self._plan, self._orders, self._log = part, part.plan, orders, log
+        self.traffic = Traffic(part)
+        self._sessions: dict[str, LeanSession] = {}
+        self._connects: dict[str, Connect] = {}  # the last of each session, for another connection
+        self._greetings: dict[str, Parcel] = {}  # what each peer says first
+        self._members: dict[str, list[str]] = {}  # the peers of a session, where they share one
+        self._topics: dict[str, tuple[bytes, int]] = {}
+        self._properties: dict[str, bytes] = {}
+        self._slots: deque[Slot] = deque()
+        self._dirty: list[LeanSession] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._chance = random.Random(part.plan.seed + part.number)
+        self._counts = Counts()
+        self._reasons: Counter[str] = Counter()
+        self._meter = Meter()
+        self._settle_us: array[int] = array("q")
+        self._connect_us: array[int] = array("q")
+        self._lag_us: array[int] = array("q")
+        self._open = 0
+        self._is_over = False
+        self._has_begun = False
+        self._is_loading = False
+
+    # -- the life of a generator ------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Connect, wait for the start, drive, drain, say goodbye."""
+        tasks = [
+            asyncio.create_task(every(1.0, self._tick)),
+            asyncio.create_task(every(max(1.0, self._plan.keep_alive_s / 8), self._keep_alive)),
+        ]
+        try:
+            self._take_first()
+            await self._connect_all()
+            await self._orders.gone.wait()
+            if not self._orders.stop.is_set():
+                self._is_loading = True
+                await self._drive(self._orders.go_us)
+                self._is_loading = False
+            await self._drain()
+        finally:
+            self._is_over = True
+            for task in (*tasks, *self._tasks):
+                task.cancel()
+            await asyncio.gather(*tasks, *self._tasks, return_exceptions=True)
+        await self._say_goodbye()
+
+    def _take_first(self) -> None:
+        for output in self.traffic.first():
+            self._serve(output, UNMEASURED)
+
+    async def _connect_all(self) -> None:
+        """Begin a connection in each slot of the rate, whatever became of the one before."""
+        gap_us = round(1e6 * self._plan.processes / self._plan.connect_rate_s)
+        meant_us = now_us()
+        names = list(self._sessions)
+        self._has_begun = True
+        for name in names:
+            meant_us += gap_us
+            delay_s = (meant_us - now_us()) / 1e6
+            if delay_s > 0:
+                await asyncio.sleep(delay_s)
+            if self._orders.stop.is_set():
+                break
+            self._open_session(name, meant_us)
+        deadline_s = time.monotonic() + self._plan.connect_timeout_s
+        while self._count_open() < len(names) and time.monotonic() < deadline_s:
+            if await wait_for(self._orders.stop, LOOK_S):
+                break
+        say(Ready(connected=self._open, wanted=len(names), reasons=dict(self._reasons)))
+
+    async def _drive(self, begin_us: int) -> None:
+        """Serve every slot when it is due, until the time is over or somebody asks to stop."""
+        end_us = begin_us + round(self._plan.duration_s * 1e6)
+        step_us = self.traffic.step_ms * 1_000
+        base_us = begin_us + step_us
+        while not self._orders.stop.is_set():
+            at_us = now_us()
+            if at_us >= end_us and not self._slots:
+                return
+            if base_us < end_us and base_us <= at_us + step_us // 2:
+                self._slots.extend((base_us + after, what) for after, what in self.traffic.step())
+                base_us += step_us
+                continue
+            if base_us >= end_us and not self._slots:
+                return
+            self._serve_due(at_us)
+            await self._sleep(base_us - step_us // 2)
+
+    async def _sleep(self, step_us: int) -> None:
+        next_us = min(step_us, self._slots[0][0]) if self._slots else step_us
+        wait_us = next_us - now_us()
+        # Below a millisecond the loop's timer is too coarse, and several slots share a turn.
+        await asyncio.sleep(max(WAKE_S, wait_us / 1e6) if wait_us > 0 else 0)
+
+    def _serve_due(self, at_us: int) -> None:
+        slots, lag_us = self._slots, self._lag_us
+        counts = self._counts
+        for _ in range(BURST):
+            if not slots or slots[0][0] > at_us:
+                break
+            meant_us, output = slots.popleft()
+            self._serve(output, meant_us)
+            if type(output) is Outgoing and output.kind is not Kind.PRESENCE:
+                late_us = now_us() - meant_us
+                counts.due += 1
+                counts.late += late_us > LATE_US
+                lag_us.append(late_us)
+        for session in self._dirty:
+            session.flush()
+        self._dirty.clear()
+
+    async def _drain(self) -> None:
+        """Wait for what is on its way, and tell what has not arrived by then."""
+        deadline_s = time.monotonic() + self._plan.drain_s
+        while time.monotonic() < deadline_s and not self._orders.finish.is_set():
+            if not any(each.in_flight or each.waiting for each in self._sessions.values()):
+                break
+            await asyncio.sleep(0.05)
+        self._tick()
+        if self._log is not None:
+            await self._log.close()
+        say(
+            Drained(
+                unsent=sum(each.waiting for each in self._sessions.values()),
+                unacknowledged=sum(each.in_flight for each in self._sessions.values()),
+            )
+        )
+
+    async def _say_goodbye(self) -> None:
+        """Take the retained presence back, so that nothing is left at the broker, and end."""
+        for number, (name, parcel) in enumerate(self._greetings.items(), start=1):
+            session = self._session(name)
+            if session.is_open:
+                empty = Parcel(parcel.topic, parcel.properties, b"", True, UNMEASURED, 0)
+                session.publish(empty, 0)
+                session.flush()
+            if number % PORTION == 0:
+                await asyncio.sleep(0)
+        for session in self._sessions.values():
+            session.goodbye()
+        await asyncio.sleep(0.05)
+
+    # -- what the fleet says ----------------------------------------------------------------------
+
+    def _serve(self, output: Output, meant_us: int) -> None:
+        if type(output) is Outgoing:
+            self._publish(output, meant_us)
+        elif isinstance(output, Connect):
+            self._connects[output.session] = output
+            session = self._session(output.session)
+            if self._has_begun and not session.is_wanted:
+                self._open_session(session.name, meant_us)
+        elif isinstance(output, Disconnect):
+            self._part_with(output)
+
+    def _publish(self, output: Outgoing, meant_us: int) -> None:
+        topic = self._topics.get(output.topic)
+        if topic is None:
+            leaf = output.topic.rpartition("/")[2]
+            number = topic_number(output.topic.encode()) if leaf in LOGGED else 0
+            topic = self._topics[output.topic] = (topic_part(output.topic), number)
+        part, number = topic
+        who = identity(number, message_number(output.payload)) if number else 0
+        properties = self._properties_of(output.contract)
+        parcel = Parcel(part, properties, output.payload, output.retain, meant_us, who)
+        session = self._session(output.session)
+        if output.kind is Kind.PRESENCE:
+            # Said at each connect, before all else; only a change while connected goes out here.
+            self._greetings[output.session] = parcel
+            if not session.is_open:
+                return
+        if session.publish(parcel, self._plan.qos):
+            self._dirty.append(session)
+
+    def _properties_of(self, contract: str) -> bytes:
+        found = self._properties.get(contract)
+        if found is None:
+            named = (("contract", contract or CONTRACT),)
+            found = properties_part(self._plan.mqtt, CONTENT_TYPE, named)
+            self._properties[contract] = found
+        return found
+
+    def _part_with(self, output: Disconnect) -> None:
+        session = self._session(output.session)
+        if output.taken_over:
+            # The next to connect has the same client id, and the broker ends this one.
+            session.is_wanted = False
+        elif self._plan.gateway > 1 and output.session in self._members.get(session.name, ()):
+            self._say_will(output.session, session)
+        elif output.clean:
+            session.goodbye()
+        else:
+            session.cut()
+
+    def _say_will(self, name: str, session: LeanSession) -> None:
+        """A gateway says for a pump that is gone what the broker says for a session."""
+        connect = self._connects.get(name)
+        if connect is None or connect.will_topic is None:
+            return
+        will = Parcel(
+            topic_part(connect.will_topic), self._properties_of(CONTRACT), connect.will_payload,
+            True, UNMEASURED, 0,
+        )  # fmt: skip
+        if session.publish(will, self._plan.qos):
+            self._dirty.append(session)
+
+    # -- sessions ---------------------------------------------------------------------------------
+
+    def _session(self, peer: str) -> LeanSession:
+        name = self._session_name(peer)
+        session = self._sessions.get(name)
+        if session is None:
+            limits = {"window_max": 1, "from_write": True} if self._plan.closed else {}
+            session = LeanSession(name, self._plan.mqtt, self, **limits)
+            self._sessions[name] = session
+        if name != peer:
+            members = self._members.setdefault(name, [])
+            if peer not in self._connects and peer not in members:
+                members.append(peer)
+        return session
+
+    def _session_name(self, peer: str) -> str:
+        """The session that carries a peer: its own, or its gateway's."""
+        if self._plan.gateway == 1 or not peer.startswith("P-") or not peer[2:].isdigit():
+            return peer
+        return f"gateway-{(int(peer[2:]) - 1) // self._plan.gateway + 1}"
+
+    def _open_session(self, name: str, meant_us: int) -> None:
+        session = self._sessions[name]
+        connect = self._connects.get(name)
+        client = name if connect is None or connect.client is None else connect.client
+        settings = link_settings(self._plan, f"{self._part.site}-{client}")
+        will = None
+        if connect is not None and connect.will_topic is not None:
+            will = Will(topic=connect.will_topic, payload=connect.will_payload, retain=True)
+        sources = self._plan.source_addresses
+        source = sources[len(self._tasks) % len(sources)] if sources else None
+        task = asyncio.create_task(session.connect(settings, will, meant_us, source))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _come_back(self, session: LeanSession) -> None:
+        if session.is_wanted and not session.is_open and not self._is_over:
+            self._counts.reconnects += 1
+            self._open_session(session.name, now_us())
+
+    def _count_open(self) -> int:
+        self._open = sum(session.is_open for session in self._sessions.values())
+        return self._open
+
+    def _keep_alive(self) -> None:
+        at_us, limit_us = now_us(), self._plan.keep_alive_s * 1_000_000
+        for session in self._sessions.values():
+            session.keep_alive(at_us, limit_us)
+
+    # -- what the sessions tell -------------------------------------------------------------------
+
+    def accepted(self, session: LeanSession, took_us: int) -> None:
+        """A session is connected: each of its peers says that it is there."""
+        self._counts.connects += 1
+        self._connect_us.append(took_us)
+        for peer in self._members.get(session.name, (session.name,)):
+            greeting = self._greetings.get(peer)
+            if greeting is not None:
+                session.greet(greeting, self._plan.qos)
+
+    def written(self, parcel: Parcel, at_us: int) -> None:
+        """A message was written."""
+        self._counts.written += 1
+        if not self._plan.qos and parcel.intended_us != UNMEASURED:
+            self._counts.in_time += self._is_loading
+        if parcel.identity and self._log is not None:
+            self._log.add(parcel.identity, self._measured_from(parcel, at_us))
+
+    def _measured_from(self, parcel: Parcel, at_us: int) -> int:
+        is_measured = parcel.intended_us != UNMEASURED
+        return at_us if is_measured and self._plan.closed else parcel.intended_us
+
+    def acknowledged(self, took_us: int) -> None:
+        """The broker acknowledged a message."""
+        self._counts.acknowledged += 1
+        if took_us >= 0:
+            self._counts.in_time += self._is_loading
+            self._settle_us.append(took_us)
+
+    def refused(self, code: int) -> None:
+        """The broker refused a message."""
+        self._counts.refused += 1
+        self._reasons[f"PUBACK_{code:#04x}"] += 1
+
+    def lost(self, session: LeanSession, reason: str) -> None:
+        """A connection ended, or did not come about: try again after a while."""
+        self._reasons[reason] += 1
+        self._counts.lost_connections += 1
+        first_s, last_s = BACKOFF_S
+        delay_s = min(last_s, first_s * 2 ** min(session.tries, 10)) * self._chance.uniform(0.5, 1)
+        asyncio.get_running_loop().call_later(delay_s, partial(self._come_back, session))
+
+    def dropped(self) -> None:
+        """A message found no room."""
+        self._counts.dropped += 1
+
+    # -- reports ----------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        cpu_s, wall_s = self._meter.take()
+        counts, self._counts = self._counts, Counts()
+        self._count_open()
+        reasons, self._reasons = self._reasons, Counter()
+        if self._log is not None:
+            self._log.flush()
+        say(
+            Tick(
+                counts=counts,
+                connected=self._open,
+                cpu_s=cpu_s,
+                wall_s=wall_s,
+                memory_bytes=memory_bytes(),
+                connect=_taken(self._connect_us),
+                acknowledge=_taken(self._settle_us),
+                lag=_taken(self._lag_us),
+                reasons=dict(reasons),
+            )
+        )
+
+
+def _taken(values_us: "array[int]") -> list[tuple[int, int]]:
+    """The values as pairs of bucket and count; the array is empty after."""
+    histogram = Histogram()
+    histogram.record(values_us)
+    del values_us[:]
+    return histogram.pairs()
