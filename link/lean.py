@@ -73,11 +73,29 @@ class LeanSession(asyncio.Protocol):
     """One session: made once, connected any number of times."""
 
     __slots__ = (
-        "_connect", "_from_write", "_inflight", "_last_id", "_left_behind", "_meant_us",
-        "_observer", "_paused", "_pending", "_ping_us", "_reason", "_rest", "_sent_us",
-        "_transport", "_version", "_waiting", "_window", "_window_max", "is_open", "is_wanted",
-        "name", "tries",
-    )  # fmt: skip
+        "_connect",
+        "_from_write",
+        "_inflight",
+        "_last_id",
+        "_left_behind",
+        "_meant_us",
+        "_observer",
+        "_paused",
+        "_pending",
+        "_ping_us",
+        "_reason",
+        "_rest",
+        "_sent_us",
+        "_transport",
+        "_version",
+        "_waiting",
+        "_window",
+        "_window_max",
+        "is_open",
+        "is_wanted",
+        "name",
+        "tries",
+    )
 
     def __init__(
         self,
@@ -88,7 +106,7 @@ class LeanSession(asyncio.Protocol):
         window_max: int = WINDOW_MAX,
         from_write: bool = False,
     ) -> None:
-        """`window_max` bounds what is in flight; `from_write` counts from the write (`--closed`)."""
+        """`window_max` bounds what is in flight; `from_write` counts from the write."""
         self.name = name
         self.is_open = False
         self.is_wanted = False  # whether it is meant to be connected

@@ -146,7 +146,8 @@ def read_connack(mqtt: Literal["5", "3.1.1"], body: bytes) -> Accepted:
             raise ValueError("a CONNACK of MQTT 3.1.1 has two bytes")
         code = body[1]
         return Accepted(f"CONNACK_{code}" if code else None, RECEIVE_MAX)
-    packet, _ = mqtt5.read(bytes((CONNACK,)) + length_bytes(len(body)) + body)
+    data = bytes((CONNACK,)) + length_bytes(len(body)) + body
+    packet, _ = mqtt5.read(memoryview(data))
     if not isinstance(packet, mqtt5.ConnAckPacket):
         raise ValueError("no CONNACK")
     good = packet.reason_code == mqtt5.ConnAckReasonCode.SUCCESS
@@ -207,4 +208,3 @@ def _long_length(data: bytes, at: int) -> tuple[int, int]:
 
 def _text(data: bytes) -> bytes:
     return len(data).to_bytes(2, "big") + data
-

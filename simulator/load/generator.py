@@ -14,7 +14,7 @@ from functools import partial
 
 from infusion.messages import CONTENT_TYPE, CONTRACT, Kind
 from link import Will
-from link.lean import LeanSession, Parcel, now_us
+from link.lean import WINDOW_MAX, LeanSession, Parcel, now_us
 from link.lean_packets import properties_part, topic_part
 from simulator.load.latency import Histogram
 from simulator.load.ledger import UNMEASURED, identity, message_number, topic_number
@@ -22,7 +22,7 @@ from simulator.load.pipe import LogWriter
 from simulator.load.plan import Part, link_settings
 from simulator.load.process import Meter, Orders, every, memory_bytes, say, wait_for
 from simulator.load.reports import Counts, Drained, Ready, Tick
-from simulator.load.traffic import Slot, Traffic
+from simulator.load.traffic import ALARM, Slot, Traffic
 from simulator.stream import Connect, Disconnect, Outgoing, Output
 
 # A slot that is served later than this is late; it is a tenth of what a nurse could notice, and
@@ -36,6 +36,7 @@ BACKOFF_S = (0.5, 30.0)
 # Goodbyes go out in portions.
 PORTION = 200
 LOOK_S = 0.1
+ALARM_WORD = f'"{ALARM}"'.encode()
 LOGGED = (Kind.TELEMETRY, Kind.EVENT)
 
 
@@ -46,6 +47,8 @@ class Generator:
         """`log` takes what is written, for whoever receives. Raises ConfigError."""
         self._part, self._plan, self._orders, self._log = part, part.plan, orders, log
         self.traffic = Traffic(part)
+        self._probes = set(self.traffic.probes)
+        self._alarms: dict[str, int] = {}
         self._sessions: dict[str, LeanSession] = {}
         self._connects: dict[str, Connect] = {}  # the last of each session, for another connection
         self._greetings: dict[str, Parcel] = {}  # what each peer says first
@@ -108,7 +111,8 @@ class Generator:
                 await asyncio.sleep(delay_s)
             if self._orders.stop.is_set():
                 break
-            self._open_session(name, meant_us)
+            # A timer may fire a little early.
+            self._open_session(name, min(meant_us, now_us()))
         deadline_s = time.monotonic() + self._plan.connect_timeout_s
         while self._count_open() < len(names) and time.monotonic() < deadline_s:
             if await wait_for(self._orders.stop, LOOK_S):
@@ -119,7 +123,7 @@ class Generator:
         """Serve every slot when it is due, until the time is over or somebody asks to stop."""
         end_us = begin_us + round(self._plan.duration_s * 1e6)
         step_us = self.traffic.step_ms * 1_000
-        base_us = begin_us + step_us
+        base_us = begin_us
         while not self._orders.stop.is_set():
             at_us = now_us()
             if at_us >= end_us and not self._slots:
@@ -170,6 +174,7 @@ class Generator:
             Drained(
                 unsent=sum(each.waiting for each in self._sessions.values()),
                 unacknowledged=sum(each.in_flight for each in self._sessions.values()),
+                alarms=self._alarms,
             )
         )
 
@@ -216,8 +221,16 @@ class Generator:
             self._greetings[output.session] = parcel
             if not session.is_open:
                 return
+        if output.session in self._probes:
+            self._note_alarm(output, meant_us)
         if session.publish(parcel, self._plan.qos):
             self._dirty.append(session)
+
+    def _note_alarm(self, output: Outgoing, meant_us: int) -> None:
+        """The first message that tells of an injected alarm begins its time."""
+        if meant_us != UNMEASURED and ALARM_WORD in output.payload:
+            self._probes.discard(output.session)
+            self._alarms[f"{self._part.site}/{output.session}"] = meant_us
 
     def _properties_of(self, contract: str) -> bytes:
         found = self._properties.get(contract)
@@ -245,9 +258,13 @@ class Generator:
         if connect is None or connect.will_topic is None:
             return
         will = Parcel(
-            topic_part(connect.will_topic), self._properties_of(CONTRACT), connect.will_payload,
-            True, UNMEASURED, 0,
-        )  # fmt: skip
+            topic_part(connect.will_topic),
+            self._properties_of(CONTRACT),
+            connect.will_payload,
+            True,
+            UNMEASURED,
+            0,
+        )
         if session.publish(will, self._plan.qos):
             self._dirty.append(session)
 
@@ -257,8 +274,9 @@ class Generator:
         name = self._session_name(peer)
         session = self._sessions.get(name)
         if session is None:
-            limits = {"window_max": 1, "from_write": True} if self._plan.closed else {}
-            session = LeanSession(name, self._plan.mqtt, self, **limits)
+            closed = self._plan.closed
+            window = 1 if closed else WINDOW_MAX
+            session = LeanSession(name, self._plan.mqtt, self, window_max=window, from_write=closed)
             self._sessions[name] = session
         if name != peer:
             members = self._members.setdefault(name, [])

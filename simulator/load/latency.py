@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from hdrh.histogram import HdrHistogram
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]  # it has no types
 from numpy.typing import NDArray
 
 # 2 048 buckets of 1 µs, then 1 024 of each width that is twice the one before: three significant
@@ -84,6 +84,11 @@ class Histogram:
         filled = np.flatnonzero(self._counts)
         return float(bounds_us(int(filled[-1]))[1]) if len(filled) else math.nan
 
+    def min_us(self) -> float:
+        """The shortest, to three digits; NaN of nothing."""
+        filled = np.flatnonzero(self._counts)
+        return float(bounds_us(int(filled[0]))[0]) if len(filled) else math.nan
+
     def mean_us(self) -> float:
         """The mean; NaN of nothing."""
         count = self.count
@@ -96,6 +101,16 @@ class Histogram:
             histogram.record_value(max(1, bounds_us(bucket)[0]), count)
         text: bytes = histogram.encode()
         return text.decode()
+
+
+def histogram_of(text: str) -> Histogram:
+    """The histogram in HdrHistogram's own form. Raises HdrCookieException for another form."""
+    found = Histogram()
+    for item in HdrHistogram.decode(text).get_recorded_iterator():
+        value_us = int(item.value_iterated_to)
+        bucket = int(bucket_of(np.array([value_us]))[0])
+        found.add([(bucket, int(item.count_at_value_iterated_to))])
+    return found
 
 
 def bucket_of(values_us: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -89,7 +89,7 @@ class Ledger:
     ) -> "array[int]":
         """Messages came: (topic number, identity, when). Returns latencies, µs.
 
-        `is_last` says that the whole log has been booked, so that whoever is unknown now is doubled.
+        `is_last` says that the whole log has been booked, so that what is unknown now is doubled.
         """
         took: array[int] = array("q")
         early, self._early = self._early, []

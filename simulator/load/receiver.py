@@ -8,7 +8,7 @@ import asyncio
 from array import array
 from functools import partial
 
-from infusion.messages import Kind, parse_topic, subscription
+from infusion.messages import AlertChange, Kind, decode, parse_topic, subscription
 from link.lean import now_us
 from link.lean_listener import LeanListener
 from simulator.load.latency import Histogram
@@ -17,6 +17,7 @@ from simulator.load.pipe import LogReader
 from simulator.load.plan import Ears, link_settings
 from simulator.load.process import Meter, Orders, every, memory_bytes, say, wait_for
 from simulator.load.reports import Counts, Heard, Ready, Tick
+from simulator.load.traffic import ALARM
 
 SETTLE_S = 0.1
 RECONNECT_S = 0.5
@@ -153,9 +154,11 @@ class Receiver:
         self._counts.received += len(messages)
 
     def _hear_alerts(self, messages: list[tuple[bytes, bytes]], at_us: int) -> None:
-        for topic, _ in messages:
+        for topic, payload in messages:
             named = parse_topic(topic.decode())
-            self._alerts.setdefault(f"{named.site}/{named.name}", at_us)
+            change = decode(named, payload)
+            if isinstance(change, AlertChange) and change.alert.rule == ALARM:
+                self._alerts.setdefault(f"{named.site}/{named.name}", at_us)
 
     def _book(self, log: "array[int]") -> None:
         for ledger in self._ledgers:

@@ -17,6 +17,10 @@ from simulator.load.latency import Histogram
 
 SCHEMA = "dripwatch-load/1"
 PERCENTS = (50.0, 90.0, 95.0, 99.0, 99.9)
+# What locust's files have, so that these hold the same.
+SECOND_PERCENTS = (50.0, 66.0, 75.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.9, 99.99, 100.0)
+P50 = SECOND_PERCENTS.index(50.0)
+P99 = SECOND_PERCENTS.index(99.0)
 US_PER_MS = 1_000
 
 
@@ -101,7 +105,10 @@ class Alarms(Struct, frozen=True, kw_only=True):
 
 
 class Second(Struct, frozen=True, kw_only=True):
-    """One second of the load: when, and what happened in it."""
+    """One second of the load: when, and what happened in it.
+
+    The latencies are the percentiles `SECOND_PERCENTS`, ms; empty where nothing was measured.
+    """
 
     at_s: float
     connected: int
@@ -109,10 +116,8 @@ class Second(Struct, frozen=True, kw_only=True):
     settled: int
     received: int
     lost_connections: int
-    acknowledge_p50_ms: float | None
-    acknowledge_p99_ms: float | None
-    end_to_end_p50_ms: float | None
-    end_to_end_p99_ms: float | None
+    acknowledge_ms: tuple[float, ...]
+    end_to_end_ms: tuple[float, ...]
 
 
 class Machine(Struct, frozen=True, kw_only=True):
@@ -183,9 +188,13 @@ def _ms(value_us: float) -> float | None:
     return None if math.isnan(value_us) else round(value_us / US_PER_MS, 3)
 
 
-def percentile_ms(histogram: Histogram, percent: float) -> float | None:
-    """A percentile in ms; None of nothing."""
-    return _ms(histogram.percentile_us(percent))
+def percentiles_ms(histogram: Histogram) -> tuple[float, ...]:
+    """The percentiles `SECOND_PERCENTS`, ms; empty of nothing."""
+    if not histogram.count:
+        return ()
+    return tuple(
+        round(histogram.percentile_us(percent) / US_PER_MS, 3) for percent in SECOND_PERCENTS
+    )
 
 
 def this_machine() -> Machine:
@@ -228,6 +237,33 @@ def metrics(result: Result) -> dict[str, float | None]:
     found["late_percent"] = result.generators.late_percent
     found["alarms_not_told"] = float(result.alarms.injected - result.alarms.told)
     return found
+
+
+def metric_names() -> tuple[str, ...]:
+    """The names that `metrics` gives."""
+    nothing = latency_of(Histogram())
+    return tuple(
+        metrics(
+            Result(
+                dripwatch="",
+                started="",
+                machine=Machine(system="", python="", cpus=1, processor=""),
+                config={},
+                duration_s=0,
+                interrupted=False,
+                valid=True,
+                not_valid_because=(),
+                messages=Messages(),
+                connections=Connections(),
+                generators=Generators(),
+                connect=nothing,
+                acknowledge=nothing,
+                end_to_end=nothing,
+                lag=nothing,
+                alert=nothing,
+            )
+        )
+    )
 
 
 def to_json(result: Result) -> bytes:

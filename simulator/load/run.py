@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -17,7 +18,6 @@ from simulator.load.process import every
 from simulator.load.reports import FINISH, GO, STOP, Drained, Heard, Ready, Report, Tick
 from simulator.load.result import (
     SCHEMA,
-    Alarms,
     Result,
     Second,
     latency_of,
@@ -179,7 +179,8 @@ class Load:
         wanted = self._future(name, kind)
         while not wanted.done():
             running = [task for task in listening if not task.done()]
-            await asyncio.wait([wanted, *running], return_when=asyncio.FIRST_COMPLETED)
+            waits: list[asyncio.Future[Any]] = [wanted, *running]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for task in listening:
                 if task.done() and not task.cancelled() and task.exception() is not None:
                     await task
@@ -193,6 +194,7 @@ class Load:
     def _result(self, started: datetime) -> Result:
         plan, tally = self.plan, self._tally
         generators = tally.generators(plan)
+        alarms = tally.alarms()
         reasons = why_not_valid(generators)
         config = msgspec.to_builtins(plan)
         for key in SECRET:
@@ -215,7 +217,7 @@ class Load:
             end_to_end=latency_of(tally.end_to_end),
             lag=latency_of(tally.lag),
             alert=latency_of(tally.alert),
-            alarms=Alarms(),
+            alarms=alarms,
             seconds=tuple(tally.seconds),
         )
 

@@ -8,11 +8,12 @@ from simulator.load.latency import Histogram
 from simulator.load.plan import Plan
 from simulator.load.reports import Counts, Drained, Heard, Tick
 from simulator.load.result import (
+    Alarms,
     Connections,
     Generators,
     Messages,
     Second,
-    percentile_ms,
+    percentiles_ms,
 )
 
 RECEIVER = "the receiver"
@@ -85,6 +86,16 @@ class Tally:
         self.unacknowledged += drained.unacknowledged
         self.injected.update(drained.alarms)
 
+    def alarms(self) -> Alarms:
+        """Which of the injected alarms the monitor told of; counts how long each took."""
+        took_us = [
+            self.heard.alerts[pump] - at_us
+            for pump, at_us in self.injected.items()
+            if pump in self.heard.alerts
+        ]
+        self.alert.record(took_us)
+        return Alarms(injected=len(self.injected), told=len(took_us))
+
     def take_second(self, at_s: float) -> Second:
         """The second that is over."""
         counts, self._second = self._second, Counts()
@@ -97,10 +108,8 @@ class Tally:
             settled=counts.in_time,
             received=counts.received,
             lost_connections=counts.lost_connections,
-            acknowledge_p50_ms=percentile_ms(acknowledge, 50),
-            acknowledge_p99_ms=percentile_ms(acknowledge, 99),
-            end_to_end_p50_ms=percentile_ms(end_to_end, 50),
-            end_to_end_p99_ms=percentile_ms(end_to_end, 99),
+            acknowledge_ms=percentiles_ms(acknowledge),
+            end_to_end_ms=percentiles_ms(end_to_end),
         )
         self.seconds.append(second)
         return second

@@ -15,11 +15,14 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from infusion.messages import Kind
+from simulator.cohort import pump_name
 from simulator.fleet import Fleet
 from simulator.load.plan import Part
 from simulator.setup import Setup, named_scenario, setup_of
+from simulator.story.actions import DoorOpen
 from simulator.story.entries import ALL, Entry, Patient
 from simulator.story.plan import pump_number
+from simulator.story.reading import Offset
 from simulator.story.scenario import Header, Scenario
 from simulator.stream import Connect, Outgoing, Output
 
@@ -28,7 +31,11 @@ STEP_MESSAGES = 200
 STEP_MS_MAX = 100
 # A step of physics costs some 0.1 ms and 0.03 µs a pump.
 STEP_MS_MIN = 5
-# A thousand quiet pumps, unless a scenario is named.
+# With `alerts` somebody opens a door every second of wall time, at one pump after another: a pump
+# alarms at once, and a monitor must tell of it at once.
+ALARM = "door-open"
+ALARM_GAP_MS = 1_000
+# Nothing happens, unless a scenario is named.
 STEADY = Scenario(name="steady", header=Header(title="Nothing happens", pumps=1, library=""))
 
 Slot = tuple[int, Output]
@@ -43,6 +50,8 @@ class Traffic:
         plan = part.plan
         self.step_ms = step_ms(plan.interval_ms, part.pumps)
         setup = _setup(part)
+        # The pumps whose alarms are injected.
+        self.probes = probes_of(part)
         speed = plan.speed
         self._step_device_ms = self.step_ms * speed
         self.fleet = Fleet(
@@ -75,9 +84,13 @@ def step_ms(interval_ms: int, pumps: int) -> int:
     wanted = STEP_MESSAGES * interval_ms / pumps
     bound = int(min(STEP_MS_MAX, max(STEP_MS_MIN, wanted), interval_ms))
     divisors = sorted(
-        {n for low in range(1, int(interval_ms**0.5) + 1) if interval_ms % low == 0
-         for n in (low, interval_ms // low)}
-    )  # fmt: skip
+        {
+            n
+            for low in range(1, int(interval_ms**0.5) + 1)
+            if interval_ms % low == 0
+            for n in (low, interval_ms // low)
+        }
+    )
     return divisors[bisect.bisect_right(divisors, bound) - 1]
 
 
@@ -118,9 +131,31 @@ def scaled(scenario: Scenario, pumps: int) -> Scenario:
     )
 
 
+def probes_of(part: Part) -> dict[str, int]:
+    """The pumps at which a door is opened, from the last one down, and when, ms of wall time.
+
+    The generators take turns, so that the alarms of all of them come `ALARM_GAP_MS` apart.
+    """
+    plan = part.plan
+    if not plan.alerts:
+        return {}
+    gap_ms = ALARM_GAP_MS * plan.processes
+    first_ms = ALARM_GAP_MS * (part.number + 1)
+    times = range(first_ms, int(plan.duration_s * 1_000), gap_ms)
+    return {
+        pump_name(part.pumps - 1 - number, part.pumps): at_ms
+        for number, at_ms in enumerate(times[: part.pumps])
+    }
+
+
 def _setup(part: Part) -> Setup:
     name = part.plan.scenario
     scenario = STEADY if name is None else scaled(named_scenario(name), part.pumps)
+    speed = part.plan.speed
+    alarms = tuple(
+        DoorOpen(at=Offset(at_ms * speed), pump=pump) for pump, at_ms in probes_of(part).items()
+    )
+    scenario = replace(scenario, actions=(*scenario.actions, *alarms))
     return setup_of(scenario, part.plan.profile)
 
 

@@ -67,7 +67,7 @@ def _is_kept(threshold: FailIf, value: float | None) -> bool:
 
 
 def why_not_valid(generators: Generators) -> tuple[str, ...]:
-    """Why the figures say more about this machine than about the broker; empty where they do not."""
+    """Why the figures tell of this machine rather than of the broker; empty where they do not."""
     reasons = []
     if generators.late_percent > LATE_PERCENT_MAX:
         reasons.append(
