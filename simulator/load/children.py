@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from infusion.errors import DripwatchError, LinkError
+from infusion.errors import ConfigError, DripwatchError
 from simulator.load.reports import Failed, Report, read_line
 
 LINE_BYTES_MAX = 4_194_304
@@ -17,6 +17,9 @@ END_S = 5.0
 
 class LoadError(DripwatchError):
     """A process of the load has died, and with it what it measured."""
+
+
+_ERRORS: dict[str, type[DripwatchError]] = {"config": ConfigError, "failed": LoadError}
 
 
 class Child:
@@ -63,7 +66,7 @@ class Child:
             return None
         report = read_line(line)
         if isinstance(report, Failed):
-            raise (LinkError if report.kind == "link" else LoadError)(report.text)
+            raise _ERRORS[report.kind](report.text)
         return report
 
     async def end(self) -> None:

@@ -61,6 +61,7 @@ class Generator:
         self._chance = random.Random(part.plan.seed + part.number)
         self._counts = Counts()
         self._reasons: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()  # of connections, since the beginning
         self._meter = Meter()
         self._settle_us: array[int] = array("q")
         self._connect_us: array[int] = array("q")
@@ -117,7 +118,7 @@ class Generator:
         while self._count_open() < len(names) and time.monotonic() < deadline_s:
             if await wait_for(self._orders.stop, LOOK_S):
                 break
-        say(Ready(connected=self._open, wanted=len(names), reasons=dict(self._reasons)))
+        say(Ready(connected=self._open, wanted=len(names), reasons=dict(self._failures)))
 
     async def _drive(self, begin_us: int) -> None:
         """Serve every slot when it is due, until the time is over or somebody asks to stop."""
@@ -132,13 +133,12 @@ class Generator:
                 self._slots.extend((base_us + after, what) for after, what in self.traffic.step())
                 base_us += step_us
                 continue
-            if base_us >= end_us and not self._slots:
-                return
             self._serve_due(at_us)
-            await self._sleep(base_us - step_us // 2)
+            await self._sleep(min(end_us, base_us - step_us // 2))
 
-    async def _sleep(self, step_us: int) -> None:
-        next_us = min(step_us, self._slots[0][0]) if self._slots else step_us
+    async def _sleep(self, until_us: int) -> None:
+        """Until that time at the latest, or until the next slot."""
+        next_us = min(until_us, self._slots[0][0]) if self._slots else until_us
         wait_us = next_us - now_us()
         # Below a millisecond the loop's timer is too coarse, and several slots share a turn.
         await asyncio.sleep(max(WAKE_S, wait_us / 1e6) if wait_us > 0 else 0)
@@ -214,9 +214,11 @@ class Generator:
         part, number = topic
         who = identity(number, message_number(output.payload)) if number else 0
         properties = self._properties_of(output.contract)
-        parcel = Parcel(part, properties, output.payload, output.retain, meant_us, who)
+        is_presence = output.kind is Kind.PRESENCE
+        from_us = UNMEASURED if is_presence else meant_us
+        parcel = Parcel(part, properties, output.payload, output.retain, from_us, who)
         session = self._session(output.session)
-        if output.kind is Kind.PRESENCE:
+        if is_presence:
             # Said at each connect, before all else; only a change while connected goes out here.
             self._greetings[output.session] = parcel
             if not session.is_open:
@@ -356,6 +358,7 @@ class Generator:
     def lost(self, session: LeanSession, reason: str) -> None:
         """A connection ended, or did not come about: try again after a while."""
         self._reasons[reason] += 1
+        self._failures[reason] += 1
         self._counts.lost_connections += 1
         first_s, last_s = BACKOFF_S
         delay_s = min(last_s, first_s * 2 ** min(session.tries, 10)) * self._chance.uniform(0.5, 1)

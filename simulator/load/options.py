@@ -145,11 +145,12 @@ _FLAGS = {
 
 def _duration_s(asked_s: float | None, values: dict[str, Any]) -> float:
     """What was asked for, or how long the scenario takes. Raises ConfigError."""
+    name = values["scenario"]
+    duration_ms = None if name is None else named_scenario(name).header.duration.ms
     if asked_s is not None:
         return asked_s
-    if values["scenario"] is None:
+    if duration_ms is None:
         return DURATION_S
-    duration_ms: int = named_scenario(values["scenario"]).header.duration.ms
     speed: int = max(1, values["speed"])
     return min(float(limits.DURATION_S_MAX), duration_ms / 1_000 / speed)
 

@@ -64,8 +64,8 @@ def page(result: Result) -> str:
         f'<div class="card">{pictures.latencies(result.seconds)}</div>',
         "<h2>Latency by share of messages</h2>",
         (
-            "<p>Each step to the right is ten times rarer: a line that bends up at its end is a broker "
-            "that sometimes stalls.</p>"
+            "<p>Each step to the right is ten times rarer: a line that bends up at its end is a "
+            "broker that sometimes stalls.</p>"
         ),
         f'<div class="card">{pictures.tails(named_latencies(result))}</div>',
         _table(result),

@@ -36,8 +36,9 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `count` pumps each speak every `interval_ms` of wall time; their own clock goes `speed` times as
     fast. `gateway` pumps share a session. `closed` sends the next message of a session only when
-    the last is acknowledged, and counts from the sending. `drain_s` is how long what is still on its
-    way may take at the end. `alerts` injects a fault now and then and times the monitor's answer.
+    the last is acknowledged, and counts from the sending. `drain_s` is how long what is still on
+    its way may take at the end. `alerts` injects a fault now and then and times the monitor's
+    answer.
     """
 
     host: str = "127.0.0.1"

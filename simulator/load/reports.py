@@ -5,6 +5,8 @@ monotonic clock at which the load begins), `stop` (end now, in order) and `finis
 process whose standard input ends, ends too: nothing outlives the parent.
 """
 
+from typing import Literal
+
 import msgspec
 from msgspec import Struct
 
@@ -97,9 +99,9 @@ class Heard(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Failed(Struct, frozen=True, kw_only=True, tag=True):
-    """A process cannot go on; `kind` is `link`, `config` or `failed`."""
+    """A process cannot go on; `kind` says whose fault it is."""
 
-    kind: str
+    kind: Literal["config", "failed"]
     text: str
 
 

@@ -1,0 +1,121 @@
+"""`dripwatch load` as a person starts it: exit codes, refusals, Ctrl-C."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.brokers import Mosquitto, free_port
+from tests.dripwatch.commands import dripwatch, start
+
+QUICK = ("-c", "20", "-I", "100", "--duration", "1")
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path, is_durable=False) as chosen:
+        yield chosen
+
+
+def load(port: int, *more: str, folder: Path) -> tuple[int, str, str]:
+    done = dripwatch("load", "-p", str(port), *QUICK, *more, folder=folder)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_help_tells_limits_and_exit_codes() -> None:
+    done = dripwatch("load", "--help")
+    assert done.returncode == 0
+    for word in ("200,000 pumps", "4 h", "Exit codes", "99", "130", "a medical device"):
+        assert word in done.stdout
+
+
+def test_a_whole_run_writes_what_it_is_asked_for(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    code, out, errors = load(
+        mosquitto.port, "--json", "a.json", "--csv", "run", "--html", "a.html",
+        "--fail-if", "lost>0", folder=tmp_path,
+    )  # fmt: skip
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert code == (0 if result["valid"] else 1), errors
+    assert out.startswith("✓ kept: not lost>0 (found 0)")
+    assert "pub total=" in errors
+    assert result["messages"]["offered"] == 200
+    for name in ("run_stats.csv", "run_stats_history.csv", "run_failures.csv", "a.html"):
+        assert (tmp_path / name).stat().st_size > 20
+    done = dripwatch("load", "compare", "a.json", "a.json", folder=tmp_path)
+    assert done.returncode == 0
+    assert "alike" in done.stdout
+
+
+def test_json_on_standard_output_is_alone_there(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    _, out, errors = load(mosquitto.port, "--json", "-", folder=tmp_path)
+    assert json.loads(out)["schema"] == "dripwatch-load/1"
+    assert "achieved" in errors
+
+
+def test_a_missed_threshold_is_99(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    code, out, _ = load(mosquitto.port, "--fail-if", "e2e_p99_ms>0.001", folder=tmp_path)
+    assert code == 99
+    assert out.startswith("✗ missed: not e2e_p99_ms>0.001")
+
+
+def test_nobody_there_is_3(tmp_path: Path) -> None:
+    code, _, errors = load(free_port(), folder=tmp_path)
+    assert code == 3
+    assert "could connect" in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--host", "192.0.2.7"), "--i-own-this-broker"),
+        (("-c", "999999"), "--count 999999"),
+        (("-q", "2"), "--qos 2"),
+        (("-R", "0"), "--connrate 0"),
+        (("--fail-if", "e2e_p98_ms>5"), "did you mean"),
+        (("--scenario", "storrm"), "storrm"),
+        (("--password-file", "nowhere"), "nowhere"),
+        (("--scenario", "demo", "-c", "2", "--subscribers", "0"), "there is no P-"),
+        (("--duration", "99999"), "--duration 99999"),
+        (("--duration", "soon"), "soon"),
+    ],
+)
+def test_a_mistake_is_2_and_names_itself(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    code, _, errors = load(1, *words, folder=tmp_path)
+    assert code == 2
+    assert says in errors
+    assert "Traceback" not in errors
+
+
+def test_ctrl_c_once_is_130_with_the_summary(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    process = start(
+        "load", "-p", str(mosquitto.port), "-c", "20", "-I", "100", "--json", "a.json",
+        folder=tmp_path,
+    )  # fmt: skip
+    time.sleep(5)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert "Interrupted" in out
+    assert "Traceback" not in errors
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert result["interrupted"]
+    assert result["messages"]["lost"] == 0
+    assert 0 < result["duration_s"] < 60
+
+
+def test_a_ramp_finds_a_step(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """A threshold on the rate itself breaks at a known place, whatever the machine does."""
+    code, _, errors = load(
+        mosquitto.port, "--ramp", "--fail-if", "offered_per_s>300", "--json", "a.json",
+        folder=tmp_path,
+    )  # fmt: skip
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert len(result["steps"]) >= 2, errors
+    for step in result["steps"]:
+        if step["held"]:
+            assert step["offered_per_s"] <= 300
+    assert "/s" in result["verdict"]
+    assert code == (0 if any(step["held"] for step in result["steps"]) else 99)
