@@ -21,7 +21,7 @@ from link import lean_packets as packets
 from link.interface import LinkSettings, Tls, Will
 from link.tools import tls_context
 
-WAITING_MAX = 10_000  # messages of one session that wait for a connection or an acknowledgement
+WAITING_MAX = 1_000  # messages of one session that wait for a connection or an acknowledgement
 WINDOW_MAX = 1_000  # QoS 1 messages in flight, where the broker allows as many
 PACKET_IDS = 65_535
 PENDING_BYTES_MAX = 65_536  # written at once, rather than at the end of the turn

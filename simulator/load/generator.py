@@ -35,6 +35,8 @@ WAKE_S = 0.001
 BACKOFF_S = (0.5, 30.0)
 # Goodbyes go out in portions.
 PORTION = 200
+# Messages that may wait in all sessions together, looked up once a second; some 0.7 KB each.
+WAITING_ALL_MAX = 200_000
 LOOK_S = 0.1
 ALARM_WORD = f'"{ALARM}"'.encode()
 LOGGED = (Kind.TELEMETRY, Kind.EVENT)
@@ -67,6 +69,7 @@ class Generator:
         self._connect_us: array[int] = array("q")
         self._lag_us: array[int] = array("q")
         self._open = 0
+        self._is_full = False
         self._is_over = False
         self._has_begun = False
         self._is_loading = False
@@ -225,7 +228,9 @@ class Generator:
                 return
         if output.session in self._probes:
             self._note_alarm(output, meant_us)
-        if session.publish(parcel, self._plan.qos):
+        if self._is_full and session.waiting:
+            self.dropped()
+        elif session.publish(parcel, self._plan.qos):
             self._dirty.append(session)
 
     def _note_alarm(self, output: Outgoing, meant_us: int) -> None:
@@ -371,6 +376,8 @@ class Generator:
     # -- reports ----------------------------------------------------------------------------------
 
     def _tick(self) -> None:
+        sessions = self._sessions.values()
+        self._is_full = sum(session.waiting for session in sessions) > WAITING_ALL_MAX
         cpu_s, wall_s = self._meter.take()
         counts, self._counts = self._counts, Counts()
         self._count_open()

@@ -85,7 +85,7 @@ OPTIONS = (
     click.option(
         "--alerts",
         is_flag=True,
-        help="open a door every second and time the alert of a monitor at that broker",
+        help="open a door four times a second, and time the alert of a monitor at that broker",
     ),
     click.option(
         "--drain",

@@ -17,7 +17,7 @@ from link import LinkSettings, Tls
 
 COUNT_MAX = 200_000
 CONNECT_RATE_MAX = 20_000
-INTERVAL_MS_MIN = 5
+INTERVAL_MS_MIN = 1
 INTERVAL_MS_MAX = 3_600_000
 RATE_MAX = 500_000  # messages a second, offered
 DURATION_S_MAX = 4 * 3_600

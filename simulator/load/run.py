@@ -195,7 +195,7 @@ class Load:
         plan, tally = self.plan, self._tally
         generators = tally.generators(plan)
         alarms = tally.alarms()
-        reasons = why_not_valid(generators)
+        reasons = why_not_valid(generators, tally.counts.dropped)
         config = msgspec.to_builtins(plan)
         for key in SECRET:
             del config[key]

@@ -47,6 +47,10 @@ def render(result: Result) -> RenderableType:
     if result.steps:
         parts += [_steps(result.steps), Text(result.verdict, style="bold")]
     parts += [_table(result), _latencies(result)]
+    without = result.messages.unsent + result.messages.unacknowledged + result.messages.lost
+    if without:
+        text = f"{without:,} messages did not come through and have no latency: the tail is longer."
+        parts.append(Text(text, style="yellow"))
     if result.interrupted:
         parts.append(Text("Interrupted: this is what was measured until then.", style="yellow"))
     if result.valid:

@@ -30,11 +30,11 @@ from simulator.stream import Connect, Outgoing, Output
 STEP_MESSAGES = 200
 STEP_MS_MAX = 100
 # A step of physics costs some 0.1 ms and 0.03 µs a pump.
-STEP_MS_MIN = 5
-# With `alerts` somebody opens a door every second of wall time, at one pump after another: a pump
+STEP_MS_MIN = 2
+# With `alerts` somebody opens a door every quarter of a second, at one pump after another: a pump
 # alarms at once, and a monitor must tell of it at once.
 ALARM = "door-open"
-ALARM_GAP_MS = 1_000
+ALARM_GAP_MS = 250
 # Nothing happens, unless a scenario is named.
 STEADY = Scenario(name="steady", header=Header(title="Nothing happens", pumps=1, library=""))
 

@@ -66,7 +66,7 @@ def _is_kept(threshold: FailIf, value: float | None) -> bool:
     return value is not None and not _COMPARE[threshold.sign](value, threshold.bound)
 
 
-def why_not_valid(generators: Generators) -> tuple[str, ...]:
+def why_not_valid(generators: Generators, dropped: int) -> tuple[str, ...]:
     """Why the figures tell of this machine rather than of the broker; empty where they do not."""
     reasons = []
     if generators.late_percent > LATE_PERCENT_MAX:
@@ -83,6 +83,11 @@ def why_not_valid(generators: Generators) -> tuple[str, ...]:
         reasons.append(
             f"the receiver used {generators.receiver_cpu_percent:.0f} % of a core "
             f"(more than {CPU_PERCENT_MAX:g} %); use fewer --subscribers"
+        )
+    if dropped:
+        reasons.append(
+            f"{dropped:,} messages found no room here while the broker kept others waiting, so the "
+            "tail is longer than shown; offer less"
         )
     return tuple(reasons)
 

@@ -119,3 +119,30 @@ def test_a_ramp_finds_a_step(mosquitto: Mosquitto, tmp_path: Path) -> None:
             assert step["offered_per_s"] <= 300
     assert "/s" in result["verdict"]
     assert code == (0 if any(step["held"] for step in result["steps"]) else 99)
+
+
+def test_the_alerts_of_a_monitor_are_timed(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """Doors are opened at pumps; each alert of the monitor is seen, and took some time."""
+    url = f"mqtt://127.0.0.1:{mosquitto.port}"
+    monitor = start("monitor", "--broker", url, "--store", "m.sqlite3", folder=tmp_path)
+    try:
+        time.sleep(3)
+        _, out, errors = load(
+            mosquitto.port, "--alerts", "--duration", "3", "--json", "a.json", folder=tmp_path
+        )
+    finally:
+        monitor.send_signal(signal.SIGTERM)
+        monitor.communicate(timeout=30)
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert result["alarms"] == {"injected": 11, "told": 11}, errors
+    assert result["alert"]["count"] == 11
+    assert 0 < result["alert"]["p50_ms"] < 3_000
+    assert "11 of 11 told by the monitor" in out
+
+
+def test_without_a_monitor_no_alarm_is_told(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    code, _, _ = load(
+        mosquitto.port, "--alerts", "--drain", "0.5", "--fail-if", "alarms_not_told>0",
+        folder=tmp_path,
+    )  # fmt: skip
+    assert code == 99

@@ -75,8 +75,10 @@ def test_a_ramp_tells_its_steps() -> None:
 def test_a_second_is_told_as_emqtt_bench_does() -> None:
     first, second = result_of().seconds
     assert lines_of(first, None, 0) == [
-        "1s pub total=99 rate=99.00/sec offered=100.00/sec ack_p50=1ms ack_p99=1ms"
-        " e2e_p50=2ms e2e_p99=2ms",
+        (
+            "1s pub total=99 rate=99.00/sec offered=100.00/sec ack_p50=1ms ack_p99=1ms"
+            " e2e_p50=2ms e2e_p99=2ms"
+        ),
         "1s recv rate=98.00/sec",
         "1s connected=101 lost=0",
     ]

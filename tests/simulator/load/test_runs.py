@@ -12,6 +12,7 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
+from msgspec.structs import replace
 from paho.mqtt.enums import CallbackAPIVersion
 
 from infusion.errors import LinkError
@@ -52,12 +53,16 @@ class Count:
         self.payloads: list[bytes] = []
         self._subscribed = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
-        self._client.on_connect = lambda *_: self._client.subscribe(
-            [("infusion/v1/+/+/telemetry", 1), ("infusion/v1/+/+/event", 1)]
-        )
+        self._client.on_connect = self._subscribe
         self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_message = lambda _, __, message: self.payloads.append(message.payload)
+        self._client.on_message = self._hear
         self._client.connect(HOST, port)
+
+    def _subscribe(self, *_: object) -> None:
+        self._client.subscribe([("infusion/v1/+/+/telemetry", 1), ("infusion/v1/+/+/event", 1)])
+
+    def _hear(self, _: paho.Client, __: object, message: paho.MQTTMessage) -> None:
+        self.payloads.append(bytes(message.payload))
 
     def __enter__(self) -> "Count":
         self._client.loop_start()
@@ -269,11 +274,7 @@ async def test_nobody_there_is_told_by_name() -> None:
     with pytest.raises(LinkError, match=r"0 of 1 sessions could connect \(.*refused"):
         await Load(plan).run()
     with pytest.raises(LinkError, match=r"0 of 4 sessions could connect \(UNREACHABLE"):
-        await Load(Plan(**{**_fields(plan), "subscribers": 0})).run()
-
-
-def _fields(plan: Plan) -> dict[str, object]:
-    return {name: getattr(plan, name) for name in plan.__struct_fields__}
+        await Load(replace(plan, subscribers=0)).run()
 
 
 async def test_a_wrong_password_is_told_by_name(tmp_path: Path) -> None:

@@ -60,9 +60,14 @@ def test_every_name_has_a_figure() -> None:
     ],
 )
 def test_a_generator_that_was_the_bottleneck_says_so(cost: Generators, word: str) -> None:
-    (reason,) = why_not_valid(cost)
+    (reason,) = why_not_valid(cost, 0)
     assert word in reason
-    assert why_not_valid(Generators(late_percent=1.0, cpu_percent=90.0)) == ()
+    assert why_not_valid(Generators(late_percent=1.0, cpu_percent=90.0), 0) == ()
+
+
+def test_messages_that_found_no_room_have_no_latency_and_that_is_said() -> None:
+    (reason,) = why_not_valid(Generators(), 7)
+    assert reason.startswith("7 messages found no room")
 
 
 def test_exit_codes() -> None:
@@ -92,7 +97,7 @@ def test_a_climb_ends_between_what_held_and_what_broke(limit_ms: float, first_ms
     assert broken, "the limit is above the shortest interval"
     assert max(broken) < min(held)
     assert min(held) / max(broken) < GROWTH**0.5 + 0.2
-    before_break = [each for each in tried[: tried.index(Tried(broken[0], False))]]
+    before_break = tried[: tried.index(Tried(broken[0], False))]
     assert all(a.interval_ms > b.interval_ms for a, b in pairwise(before_break))
 
 
