@@ -164,11 +164,16 @@ class LeanSession(asyncio.Protocol):
                     local_addr=None if source is None else (source, 0),
                 )
         except TimeoutError:
-            self._observer.lost(self, "CONNECT_TIMEOUT")
+            self._failed("CONNECT_TIMEOUT")
         except ssl.SSLError as error:
-            self._observer.lost(self, f"TLS_FAILED ({error.reason or error})")
+            self._failed(f"TLS_FAILED ({error.reason or error})")
         except OSError as error:
-            self._observer.lost(self, f"UNREACHABLE ({error.strerror or error})")
+            self._failed(f"UNREACHABLE ({error.strerror or error})")
+
+    def _failed(self, reason: str) -> None:
+        """An attempt came to nothing; that is news only while it is wanted."""
+        if self.is_wanted:
+            self._observer.lost(self, reason)
 
     # -- out --------------------------------------------------------------------------------------
 
@@ -257,7 +262,13 @@ class LeanSession(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do not inherit from asyncio.Transport, they only behave like it.
-        self._transport = cast("asyncio.Transport", transport)
+        made = cast("asyncio.Transport", transport)
+        if not self.is_wanted or self._transport is not None:
+            # The attempt was overtaken: given up meanwhile, or another one is there already.
+            self._left_behind += 1
+            made.abort()
+            return
+        self._transport = made
         self._rest = b""
         self._paused = False
         self._ping_us = 0

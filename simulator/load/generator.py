@@ -12,12 +12,12 @@ from array import array
 from collections import Counter, deque
 from functools import partial
 
-from infusion.messages import CONTENT_TYPE, CONTRACT, Kind
+from infusion.messages import Kind
 from link import Will
 from link.lean import WINDOW_MAX, LeanSession, Parcel, now_us
-from link.lean_packets import properties_part, topic_part
-from simulator.load.latency import Histogram
-from simulator.load.ledger import UNMEASURED, identity, message_number, topic_number
+from simulator.load.latency import taken_pairs
+from simulator.load.ledger import UNMEASURED
+from simulator.load.parcels import ParcelMaker, empty
 from simulator.load.pipe import LogWriter
 from simulator.load.plan import Part, link_settings
 from simulator.load.process import Meter, Orders, every, memory_bytes, say, wait_for
@@ -35,11 +35,14 @@ WAKE_S = 0.001
 BACKOFF_S = (0.5, 30.0)
 # Goodbyes go out in portions.
 PORTION = 200
+# Slots that a generator may be behind; beyond that it makes no more, and the run is not valid.
+SLOTS_MAX = 100_000
 # Messages that may wait in all sessions together, looked up once a second; some 0.7 KB each.
 WAITING_ALL_MAX = 200_000
 LOOK_S = 0.1
+# What was due at the very end may still go out; what is later than that never does.
+GRACE_US = 1_000_000
 ALARM_WORD = f'"{ALARM}"'.encode()
-LOGGED = (Kind.TELEMETRY, Kind.EVENT)
 
 
 class Generator:
@@ -54,9 +57,8 @@ class Generator:
         self._sessions: dict[str, LeanSession] = {}
         self._connects: dict[str, Connect] = {}  # the last of each session, for another connection
         self._greetings: dict[str, Parcel] = {}  # what each peer says first
-        self._members: dict[str, list[str]] = {}  # the peers of a session, where they share one
-        self._topics: dict[str, tuple[bytes, int]] = {}
-        self._properties: dict[str, bytes] = {}
+        self._members: dict[str, dict[str, None]] = {}  # the peers that share a session
+        self._parcels = ParcelMaker(part.plan.mqtt)
         self._slots: deque[Slot] = deque()
         self._dirty: list[LeanSession] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,6 +72,7 @@ class Generator:
         self._lag_us: array[int] = array("q")
         self._open = 0
         self._is_full = False
+        self._unserved = 0
         self._is_over = False
         self._has_begun = False
         self._is_loading = False
@@ -87,7 +90,6 @@ class Generator:
             await self._connect_all()
             await self._orders.gone.wait()
             if not self._orders.stop.is_set():
-                self._is_loading = True
                 await self._drive(self._orders.go_us)
                 self._is_loading = False
             await self._drain()
@@ -128,16 +130,29 @@ class Generator:
         end_us = begin_us + round(self._plan.duration_s * 1e6)
         step_us = self.traffic.step_ms * 1_000
         base_us = begin_us
+        self._is_loading = True
         while not self._orders.stop.is_set():
             at_us = now_us()
-            if at_us >= end_us and not self._slots:
-                return
-            if base_us < end_us and base_us <= at_us + step_us // 2:
+            if at_us >= end_us:
+                self._is_loading = False
+                if not self._slots or at_us >= end_us + GRACE_US:
+                    self._leave_unserved()
+                    return
+            is_due = base_us < end_us and base_us <= at_us + step_us // 2
+            if is_due and len(self._slots) < SLOTS_MAX:
                 self._slots.extend((base_us + after, what) for after, what in self.traffic.step())
                 base_us += step_us
                 continue
             self._serve_due(at_us)
-            await self._sleep(min(end_us, base_us - step_us // 2))
+            await self._sleep(base_us - step_us // 2 if base_us < end_us else end_us)
+
+    def _leave_unserved(self) -> None:
+        """The time is over: what had its time and was not served is late, and never sent."""
+        left = [output for _, output in self._slots if _is_counted(output)]
+        self._slots.clear()
+        self._unserved = len(left)
+        self._counts.due += self._unserved
+        self._counts.late += self._unserved
 
     async def _sleep(self, until_us: int) -> None:
         """Until that time at the latest, or until the next slot."""
@@ -154,7 +169,7 @@ class Generator:
                 break
             meant_us, output = slots.popleft()
             self._serve(output, meant_us)
-            if type(output) is Outgoing and output.kind is not Kind.PRESENCE:
+            if _is_counted(output):
                 late_us = now_us() - meant_us
                 counts.due += 1
                 counts.late += late_us > LATE_US
@@ -175,7 +190,7 @@ class Generator:
             await self._log.close()
         say(
             Drained(
-                unsent=sum(each.waiting for each in self._sessions.values()),
+                unsent=self._unserved + sum(each.waiting for each in self._sessions.values()),
                 unacknowledged=sum(each.in_flight for each in self._sessions.values()),
                 alarms=self._alarms,
             )
@@ -183,15 +198,17 @@ class Generator:
 
     async def _say_goodbye(self) -> None:
         """Take the retained presence back, so that nothing is left at the broker, and end."""
-        for number, (name, parcel) in enumerate(self._greetings.items(), start=1):
-            session = self._session(name)
-            if session.is_open:
-                empty = Parcel(parcel.topic, parcel.properties, b"", True, UNMEASURED, 0)
-                session.publish(empty, 0)
+        sessions = self._sessions.values()
+        anyone = next((session for session in sessions if session.is_open), None)
+        for number, (peer, parcel) in enumerate(self._greetings.items(), start=1):
+            own = self._session(peer)
+            session = own if own.is_open else anyone
+            if session is not None:
+                session.publish(empty(parcel), 0)
                 session.flush()
             if number % PORTION == 0:
                 await asyncio.sleep(0)
-        for session in self._sessions.values():
+        for session in sessions:
             session.goodbye()
         await asyncio.sleep(0.05)
 
@@ -209,19 +226,9 @@ class Generator:
             self._part_with(output)
 
     def _publish(self, output: Outgoing, meant_us: int) -> None:
-        topic = self._topics.get(output.topic)
-        if topic is None:
-            leaf = output.topic.rpartition("/")[2]
-            number = topic_number(output.topic.encode()) if leaf in LOGGED else 0
-            topic = self._topics[output.topic] = (topic_part(output.topic), number)
-        part, number = topic
-        who = identity(number, message_number(output.payload)) if number else 0
-        properties = self._properties_of(output.contract)
-        is_presence = output.kind is Kind.PRESENCE
-        from_us = UNMEASURED if is_presence else meant_us
-        parcel = Parcel(part, properties, output.payload, output.retain, from_us, who)
+        parcel = self._parcels.make(output, meant_us)
         session = self._session(output.session)
-        if is_presence:
+        if output.kind is Kind.PRESENCE:
             # Said at each connect, before all else; only a change while connected goes out here.
             self._greetings[output.session] = parcel
             if not session.is_open:
@@ -239,14 +246,6 @@ class Generator:
             self._probes.discard(output.session)
             self._alarms[f"{self._part.site}/{output.session}"] = meant_us
 
-    def _properties_of(self, contract: str) -> bytes:
-        found = self._properties.get(contract)
-        if found is None:
-            named = (("contract", contract or CONTRACT),)
-            found = properties_part(self._plan.mqtt, CONTENT_TYPE, named)
-            self._properties[contract] = found
-        return found
-
     def _part_with(self, output: Disconnect) -> None:
         session = self._session(output.session)
         if output.taken_over:
@@ -259,21 +258,13 @@ class Generator:
         else:
             session.cut()
 
-    def _say_will(self, name: str, session: LeanSession) -> None:
+    def _say_will(self, peer: str, session: LeanSession) -> None:
         """A gateway says for a pump that is gone what the broker says for a session."""
-        connect = self._connects.get(name)
-        if connect is None or connect.will_topic is None:
-            return
-        will = Parcel(
-            topic_part(connect.will_topic),
-            self._properties_of(CONTRACT),
-            connect.will_payload,
-            True,
-            UNMEASURED,
-            0,
-        )
-        if session.publish(will, self._plan.qos):
-            self._dirty.append(session)
+        will = self._parcels.will(self._connects[peer])
+        if will is not None:
+            self._greetings[peer] = will
+            if session.publish(will, self._plan.qos):
+                self._dirty.append(session)
 
     # -- sessions ---------------------------------------------------------------------------------
 
@@ -286,9 +277,7 @@ class Generator:
             session = LeanSession(name, self._plan.mqtt, self, window_max=window, from_write=closed)
             self._sessions[name] = session
         if name != peer:
-            members = self._members.setdefault(name, [])
-            if peer not in self._connects and peer not in members:
-                members.append(peer)
+            self._members.setdefault(name, {})[peer] = None
         return session
 
     def _session_name(self, peer: str) -> str:
@@ -391,17 +380,14 @@ class Generator:
                 cpu_s=cpu_s,
                 wall_s=wall_s,
                 memory_bytes=memory_bytes(),
-                connect=_taken(self._connect_us),
-                acknowledge=_taken(self._settle_us),
-                lag=_taken(self._lag_us),
+                connect=taken_pairs(self._connect_us),
+                acknowledge=taken_pairs(self._settle_us),
+                lag=taken_pairs(self._lag_us),
                 reasons=dict(reasons),
             )
         )
 
 
-def _taken(values_us: "array[int]") -> list[tuple[int, int]]:
-    """The values as pairs of bucket and count; the array is empty after."""
-    histogram = Histogram()
-    histogram.record(values_us)
-    del values_us[:]
-    return histogram.pairs()
+def _is_counted(output: Output) -> bool:
+    """Whether it is a message of the open model; presence goes with a connection."""
+    return type(output) is Outgoing and output.kind is not Kind.PRESENCE

@@ -8,6 +8,7 @@ writes the encoded form that other tools read.
 """
 
 import math
+from array import array
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -101,6 +102,14 @@ class Histogram:
             histogram.record_value(max(1, bounds_us(bucket)[0]), count)
         text: bytes = histogram.encode()
         return text.decode()
+
+
+def taken_pairs(values_us: "array[int]") -> Pairs:
+    """The values as pairs of bucket and count; the array is empty after."""
+    histogram = Histogram()
+    histogram.record(values_us)
+    del values_us[:]
+    return histogram.pairs()
 
 
 def histogram_of(text: str) -> Histogram:

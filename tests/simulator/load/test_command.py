@@ -107,18 +107,23 @@ def test_ctrl_c_once_is_130_with_the_summary(mosquitto: Mosquitto, tmp_path: Pat
 
 
 def test_a_ramp_finds_a_step(mosquitto: Mosquitto, tmp_path: Path) -> None:
-    """A threshold on the rate itself breaks at a known place, whatever the machine does."""
+    """A threshold on the rate itself breaks at a known place; a busy machine may end it sooner."""
     code, _, errors = load(
         mosquitto.port, "--ramp", "--fail-if", "offered_per_s>300", "--json", "a.json",
         folder=tmp_path,
     )  # fmt: skip
     result = json.loads((tmp_path / "a.json").read_text())
-    assert len(result["steps"]) >= 2, errors
+    assert result["steps"], errors
     for step in result["steps"]:
-        if step["held"]:
-            assert step["offered_per_s"] <= 300
+        assert step["held"] == (step["valid"] and step["offered_per_s"] <= 300)
+    if all(step["valid"] for step in result["steps"]):
+        assert len(result["steps"]) >= 3
+        assert 200 <= result["messages"]["offered_per_s"] <= 300
     assert "/s" in result["verdict"]
-    assert code == (0 if any(step["held"] for step in result["steps"]) else 99)
+    if any(step["held"] for step in result["steps"]):
+        assert code == 0
+    else:
+        assert code in (1, 99)
 
 
 def test_the_alerts_of_a_monitor_are_timed(mosquitto: Mosquitto, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +13,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from infusion.errors import ConfigError
+from infusion.messages import Telemetry, decode, parse_topic
 from simulator.load import compare
 from simulator.load.csv_files import HISTORY_HEADS, STATS_HEADS, write_csv
 from simulator.load.page import page
@@ -26,6 +29,7 @@ from simulator.load.result import (
     Second,
     Step,
     Threshold,
+    metric_names,
     read_result,
     to_json,
 )
@@ -199,3 +203,24 @@ def test_two_results_beside_each_other() -> None:
     assert rows["ack_p99_ms"].endswith("alike")
     assert rows["lost"].endswith("better, -100 %")
     assert compare.differences(first, slower) == ["count: 100 → 200", "B is not valid"]
+
+
+def test_the_locustfile_of_the_documentation_makes_true_payloads() -> None:
+    """Its first half is run; the second needs locust, and is compiled."""
+    first, second = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(first, "locustfile", "exec"), names)
+    topic, payload = names["telemetry"]("P-00001", 3, 0.25)
+    message = decode(parse_topic(topic), payload)
+    assert isinstance(message, Telemetry)
+    assert (message.pump, message.seq, message.volume_ml) == ("P-00001", 3, 0.25)
+    compile(second, "locustfile", "exec")
+
+
+def test_every_name_of_a_threshold_is_in_the_documentation() -> None:
+    text = DOCS.read_text()
+    for name in metric_names():
+        prefix, _, rest = name.partition("_")
+        is_latency = prefix in ("connect", "ack", "e2e", "alert", "lag") and rest.endswith("_ms")
+        words = (f"`{prefix}_`", f"`{rest}`") if is_latency else (f"`{name}`",)
+        assert all(word in text for word in words), name
