@@ -206,7 +206,7 @@ def report(results: Results) -> None:
     for rate in results.rates:
         cost = "" if rate.cpu_us is None else f", CPU us a message {rate.cpu_us}"
         print(f"{rate.tool}: messages/s {rate.messages_s}{cost}, "
-              f"{own / rate.messages_s.median:.1f} x slower")  # fmt: skip
+              f"{rate.messages_s.median / own:.2f} of ours")  # fmt: skip
 
 
 @click.command("load")

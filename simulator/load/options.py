@@ -88,6 +88,12 @@ OPTIONS = (
         help="open a door four times a second, and time the alert of a monitor at that broker",
     ),
     click.option(
+        "--sse",
+        metavar="URL",
+        help="the same on that monitor's page, http://127.0.0.1:8420, with --token-file",
+    ),
+    click.option("--token-file", type=click.Path(path_type=Path), metavar="FILE"),
+    click.option(
         "--drain",
         default=5.0,
         metavar="S",
@@ -119,7 +125,8 @@ def plan_of(flags: dict[str, Any]) -> Plan:
     values["drain_s"] = values.pop("drain")
     values["ca_file"] = values.pop("cacert")
     values["tls"] = values["tls"] or values["ca_file"] is not None
-    values["password"] = _password(values.pop("password_file"))
+    values["password"] = _secret("--password-file", values.pop("password_file"))
+    values["sse_token"] = _secret("--token-file", values.pop("token_file"))
     addresses = values.pop("ifaddr")
     values["source_addresses"] = tuple(addresses.split(",")) if addresses else ()
     values["duration_s"] = _duration_s(values.pop("duration"), values)
@@ -155,10 +162,10 @@ def _duration_s(asked_s: float | None, values: dict[str, Any]) -> float:
     return min(float(limits.DURATION_S_MAX), duration_ms / 1_000 / speed)
 
 
-def _password(file: Path | None) -> str | None:
+def _secret(flag: str, file: Path | None) -> str | None:
     if file is None:
         return None
     try:
         return file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--password-file {file}: cannot be read: {error}") from None
+        raise ConfigError(f"{flag} {file}: cannot be read: {error}") from None

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from infusion.errors import ConfigError
 from infusion.prescription import Name
 from link import LinkSettings, Tls
+from simulator.load.sse import place_of
 
 COUNT_MAX = 200_000
 CONNECT_RATE_MAX = 20_000
@@ -38,7 +39,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     fast. `gateway` pumps share a session. `closed` sends the next message of a session only when
     the last is acknowledged, and counts from the sending. `drain_s` is how long what is still on
     its way may take at the end. `alerts` injects a fault now and then and times the monitor's
-    answer.
+    answer on the broker, and where `sse` is its page's URL, on its stream of events too.
     """
 
     host: str = "127.0.0.1"
@@ -65,6 +66,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     shared_group: Name | None = None
     closed: bool = False
     alerts: bool = False
+    sse: str | None = None
+    sse_token: str | None = None
     keep_alive_s: Annotated[int, Meta(ge=5, le=3_600)] = 60
     connect_timeout_s: Annotated[float, Meta(gt=0, le=300)] = 30.0
     drain_s: Annotated[float, Meta(ge=0, le=300)] = 5.0
@@ -150,6 +153,14 @@ def check(plan: Plan, *, owns_broker: bool) -> None:
         )
     if plan.ca_file is not None and not plan.tls:
         raise ConfigError("--cacert is for TLS; add --tls")
+    if plan.sse is not None:
+        place = place_of(plan.sse)
+        if not owns_broker and not is_loopback(place.host):
+            raise ConfigError(
+                f"--sse {plan.sse}: this is not this machine; say so with --i-own-this-broker"
+            )
+        if not plan.alerts or plan.sse_token is None:
+            raise ConfigError("--sse needs --alerts and a --token-file (dripwatch user token)")
     if plan.password is not None and plan.username is None:
         raise ConfigError("--password-file needs a user name; add --username NAME")
     _check_machine(plan)

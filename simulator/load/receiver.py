@@ -17,6 +17,7 @@ from simulator.load.pipe import LogReader
 from simulator.load.plan import Ears, link_settings
 from simulator.load.process import Meter, Orders, every, memory_bytes, say, wait_for
 from simulator.load.reports import Counts, Heard, Ready, Tick
+from simulator.load.sse import AlertStream, place_of
 from simulator.load.traffic import ALARM
 
 SETTLE_S = 0.1
@@ -37,6 +38,8 @@ class Receiver:
         self._topics: dict[bytes, int] = {}
         self._listeners: dict[int, LeanListener] = {}
         self._alerts: dict[str, int] = {}
+        self._stream: AlertStream | None = None
+        self._streamed: dict[str, int] = {}
         self._took_us = Histogram()
         self._counts = Counts()
         self._reasons: dict[str, int] = {}
@@ -52,7 +55,11 @@ class Receiver:
         wanted = self._plan.subscribers + self._plan.alerts
         for number in range(wanted):
             await self._connect(number)
-        say(Ready(connected=len(self._listeners), wanted=wanted, reasons=self._reasons))
+        connected = len(self._listeners)
+        if self._plan.sse is not None:
+            connected += await self._open_stream(self._plan.sse, self._plan.sse_token or "")
+            wanted += 1
+        say(Ready(connected=connected, wanted=wanted, reasons=self._reasons))
         tasks = [
             asyncio.create_task(every(SETTLE_S, self._settle)),
             asyncio.create_task(every(1.0, self._tick)),
@@ -72,11 +79,14 @@ class Receiver:
                 doubled=sum(ledger.doubled for ledger in ledgers),
                 reordered=sum(ledger.reordered for ledger in ledgers),
                 alerts=self._alerts,
+                streamed=self._streamed,
             )
         )
         self._is_over = True
         for listener in self._listeners.values():
             listener.goodbye()
+        if self._stream is not None:
+            self._stream.close()
         await asyncio.sleep(0.05)
 
     async def _wait_for_the_rest(self) -> None:
@@ -107,18 +117,42 @@ class Receiver:
         try:
             await listener.connect()
         except OSError as error:
-            reason = str(error.strerror or error)
-            self._reasons[reason] = self._reasons.get(reason, 0) + 1
+            self._note(str(error.strerror or error))
         else:
             self._listeners[number] = listener
 
-    def _lose(self, number: int, reason: str) -> None:
+    async def _open_stream(self, url: str, token: str) -> bool:
+        """Whether the monitor gives its stream; what fails is told as a reason."""
+        stream = AlertStream(place_of(url), token, ALARM, self._streamed.setdefault)
+        try:
+            await stream.open(self._plan.connect_timeout_s)
+        except OSError as error:
+            self._note(str(error.strerror or error))
+            return False
+        self._stream = stream
+        self._keep(asyncio.create_task(self._follow(stream)))
+        return True
+
+    async def _follow(self, stream: AlertStream) -> None:
+        try:
+            await stream.follow()
+        except ConnectionError as error:
+            # What it would have told is missing from the figures, and this is why.
+            self._note(str(error))
+            self._counts.lost_connections += 1
+
+    def _note(self, reason: str) -> None:
         self._reasons[reason] = self._reasons.get(reason, 0) + 1
-        self._counts.lost_connections += 1
-        self._listeners.pop(number, None)
-        task = asyncio.create_task(self._come_back(number))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _lose(self, number: int, reason: str) -> None:
+        self._note(reason)
+        self._counts.lost_connections += 1
+        self._listeners.pop(number, None)
+        self._keep(asyncio.create_task(self._come_back(number)))
 
     async def _come_back(self, number: int) -> None:
         while number not in self._listeners and not self._is_over:

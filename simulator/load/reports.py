@@ -87,7 +87,8 @@ class Drained(Struct, frozen=True, kw_only=True, tag=True):
 class Heard(Struct, frozen=True, kw_only=True, tag=True):
     """The receiver is done: what came against what was sent, over all subscribers.
 
-    `alerts` are the pumps of which an alert was seen, with when it came first, µs.
+    `alerts` are the pumps of which an alert was seen on the broker, with when it came first, µs;
+    `streamed` the same on the monitor's stream of events.
     """
 
     expected: int
@@ -96,6 +97,7 @@ class Heard(Struct, frozen=True, kw_only=True, tag=True):
     doubled: int
     reordered: int
     alerts: dict[str, int] = {}
+    streamed: dict[str, int] = {}
 
 
 class Failed(Struct, frozen=True, kw_only=True, tag=True):

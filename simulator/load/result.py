@@ -98,10 +98,11 @@ class Threshold(Struct, frozen=True, kw_only=True):
 
 
 class Alarms(Struct, frozen=True, kw_only=True):
-    """With `--alerts`: alarms injected, and how many of them the monitor told of."""
+    """With `--alerts`: alarms injected, and how many the monitor told of: broker, and stream."""
 
     injected: int = 0
     told: int = 0
+    streamed: int = 0
 
 
 class Second(Struct, frozen=True, kw_only=True):
@@ -150,6 +151,7 @@ class Result(Struct, frozen=True, kw_only=True):
     end_to_end: Latency
     lag: Latency
     alert: Latency
+    stream: Latency
     alarms: Alarms = Alarms()
     seconds: tuple[Second, ...] = ()
     steps: tuple["Step", ...] = ()
@@ -221,6 +223,7 @@ def metrics(result: Result) -> dict[str, float | None]:
         ("e2e", result.end_to_end),
         ("lag", result.lag),
         ("alert", result.alert),
+        ("stream", result.stream),
     ):
         for field in ("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms"):
             found[f"{name}_{field}"] = getattr(latency, field)
@@ -261,6 +264,7 @@ def metric_names() -> tuple[str, ...]:
                 end_to_end=nothing,
                 lag=nothing,
                 alert=nothing,
+                stream=nothing,
             )
         )
     )

@@ -30,7 +30,7 @@ from simulator.load.verdict import why_not_valid
 # Between the word and the start, so that all processes have heard it.
 GO_AFTER_US = 200_000
 # What stays secret, or names a file of this machine.
-SECRET = ("password", "ca_file")
+SECRET = ("password", "ca_file", "sse_token")
 # Boots are counted from the minute of the start, so that a monitor never takes a second load within
 # a fortnight for the first one again; the contract has room for 2**20.
 BOOT_PERIOD_MIN = 1_000_000
@@ -217,6 +217,7 @@ class Load:
             end_to_end=latency_of(tally.end_to_end),
             lag=latency_of(tally.lag),
             alert=latency_of(tally.alert),
+            stream=latency_of(tally.stream),
             alarms=alarms,
             seconds=tuple(tally.seconds),
         )

@@ -111,7 +111,8 @@ def _table(result: Result) -> Table:
     ]
     if result.alarms.injected:
         told, injected = result.alarms.told, result.alarms.injected
-        rows.append(("alarms", f"{told:,} of {injected:,} told by the monitor"))
+        streamed = f", {result.alarms.streamed:,} on its stream" if result.stream.count else ""
+        rows.append(("alarms", f"{told:,} of {injected:,} told by the monitor{streamed}"))
     for reason, count in list(connections.reasons.items())[:5]:
         rows.append(("", f"{reason} × {count:,}"))
     table = Table.grid(padding=(0, 2))
@@ -138,6 +139,7 @@ def named_latencies(result: Result) -> list[tuple[str, Latency]]:
         ("acknowledge", result.acknowledge),
         ("end to end", result.end_to_end),
         ("alarm to alert", result.alert),
+        ("alarm to stream", result.stream),
         ("generator's lag", result.lag),
     ]
 

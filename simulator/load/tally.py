@@ -45,6 +45,7 @@ class Tally:
         self.end_to_end = Histogram()
         self.lag = Histogram()
         self.alert = Histogram()
+        self.stream = Histogram()
         self.reasons: Counter[str] = Counter()
         self.seconds: list[Second] = []
         self.unsent = self.unacknowledged = 0
@@ -88,13 +89,14 @@ class Tally:
 
     def alarms(self) -> Alarms:
         """Which of the injected alarms the monitor told of; counts how long each took."""
-        took_us = [
-            self.heard.alerts[pump] - at_us
-            for pump, at_us in self.injected.items()
-            if pump in self.heard.alerts
-        ]
-        self.alert.record(took_us)
-        return Alarms(injected=len(self.injected), told=len(took_us))
+        told_us = self._after_injection(self.heard.alerts)
+        streamed_us = self._after_injection(self.heard.streamed)
+        self.alert.record(told_us)
+        self.stream.record(streamed_us)
+        return Alarms(injected=len(self.injected), told=len(told_us), streamed=len(streamed_us))
+
+    def _after_injection(self, seen_us: dict[str, int]) -> list[int]:
+        return [seen_us[pump] - at_us for pump, at_us in self.injected.items() if pump in seen_us]
 
     def take_second(self, at_s: float) -> Second:
         """The second that is over."""

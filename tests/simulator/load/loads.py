@@ -61,6 +61,7 @@ def result_of(**changes: object) -> Result:
         end_to_end=latency(1_500, 2_500, 3_500, 60_000),
         lag=latency(100, 200),
         alert=latency(),
+        stream=latency(),
         seconds=(
             Second(at_s=1.0, connected=101, offered=100, settled=99, received=98,
                    lost_connections=0, acknowledge_ms=(1.0,) * 11, end_to_end_ms=(2.0,) * 11),

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.brokers import Mosquitto, free_port
-from tests.dripwatch.commands import dripwatch, start
+from tests.dripwatch.commands import DRIPWATCH, dripwatch, environment, start
 
 QUICK = ("-c", "20", "-I", "100", "--duration", "1")
 
@@ -126,23 +127,55 @@ def test_a_ramp_finds_a_step(mosquitto: Mosquitto, tmp_path: Path) -> None:
         assert code in (1, 99)
 
 
+def _token(folder: Path) -> None:
+    """A user of the monitor, and a token that reads, in a file."""
+    store = ("--store", "m.sqlite3")
+    added = subprocess.run(
+        [*DRIPWATCH, "user", "add", "mira", "--role", "nurse", "--password-stdin", *store],
+        input="correct horse battery staple\n", cwd=folder, env=environment({}),
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert added.returncode == 0, added.stderr
+    issued = dripwatch("user", "token", "mira", "--scope", "read", *store, folder=folder)
+    assert issued.returncode == 0, issued.stderr
+    (folder / "token").write_text(issued.stdout.split()[-1])
+
+
 def test_the_alerts_of_a_monitor_are_timed(mosquitto: Mosquitto, tmp_path: Path) -> None:
     """Doors are opened at pumps; each alert of the monitor is seen, and took some time."""
     url = f"mqtt://127.0.0.1:{mosquitto.port}"
-    monitor = start("monitor", "--broker", url, "--store", "m.sqlite3", folder=tmp_path)
+    store = ("--store", "m.sqlite3")
+    _token(tmp_path)
+    web = free_port()
+    monitor = start(
+        "monitor", "--broker", url, *store, "--web", f"127.0.0.1:{web}", folder=tmp_path
+    )
     try:
-        time.sleep(3)
+        time.sleep(4)
         _, out, errors = load(
-            mosquitto.port, "--alerts", "--duration", "3", "--json", "a.json", folder=tmp_path
-        )
+            mosquitto.port, "--alerts", "--duration", "3", "--json", "a.json",
+            "--sse", f"http://127.0.0.1:{web}", "--token-file", "token", folder=tmp_path,
+        )  # fmt: skip
+        refused, _, told = load(
+            mosquitto.port, "--alerts", "--sse", f"http://127.0.0.1:{web}",
+            "--token-file", "m.sqlite3.none", folder=tmp_path,
+        )  # fmt: skip
+        (tmp_path / "wrong").write_text("dw_1_x")
+        unknown, _, why = load(
+            mosquitto.port, "--alerts", "--sse", f"http://127.0.0.1:{web}",
+            "--token-file", "wrong", folder=tmp_path,
+        )  # fmt: skip
     finally:
         monitor.send_signal(signal.SIGTERM)
         monitor.communicate(timeout=30)
     result = json.loads((tmp_path / "a.json").read_text())
-    assert result["alarms"] == {"injected": 11, "told": 11}, errors
+    assert result["alarms"] == {"injected": 11, "told": 11, "streamed": 11}, errors
+    assert result["stream"]["count"] == 11
+    assert (refused, "m.sqlite3.none" in told) == (2, True)
+    assert (unknown, "SSE_STATUS_401" in why) == (3, True)
     assert result["alert"]["count"] == 11
     assert 0 < result["alert"]["p50_ms"] < 3_000
-    assert "11 of 11 told by the monitor" in out
+    assert "11 of 11 told by the monitor, 11 on its stream" in out
 
 
 def test_without_a_monitor_no_alarm_is_told(mosquitto: Mosquitto, tmp_path: Path) -> None:

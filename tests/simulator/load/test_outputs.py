@@ -221,6 +221,13 @@ def test_every_name_of_a_threshold_is_in_the_documentation() -> None:
     text = DOCS.read_text()
     for name in metric_names():
         prefix, _, rest = name.partition("_")
-        is_latency = prefix in ("connect", "ack", "e2e", "alert", "lag") and rest.endswith("_ms")
+        is_latency = prefix in (
+            "connect",
+            "ack",
+            "e2e",
+            "alert",
+            "stream",
+            "lag",
+        ) and rest.endswith("_ms")
         words = (f"`{prefix}_`", f"`{rest}`") if is_latency else (f"`{name}`",)
         assert all(word in text for word in words), name
