@@ -63,6 +63,7 @@ class Ledger:
         self._again: dict[int, list[tuple[int, int]]] = {}
         self._last_position: dict[int, int] = {}
         self._early: list[tuple[int, int, int]] = []
+        self._held: set[int] = set()  # topics that have an early message
 
     @property
     def missing(self) -> int:
@@ -93,10 +94,11 @@ class Ledger:
         """
         took: array[int] = array("q")
         early, self._early = self._early, []
+        self._held.clear()
         for arrival in early:
             self._settle_one(arrival, now_us, is_last, took)
+        self.received += len(arrivals)
         for arrival in arrivals:
-            self.received += 1
             self._settle_one(arrival, now_us, is_last, took)
         return took
 
@@ -104,12 +106,17 @@ class Ledger:
         self, arrival: tuple[int, int, int], now_us: int, is_last: bool, took: "array[int]"
     ) -> None:
         topic, number, at_us = arrival
+        if topic in self._held:
+            # What came after an early message of its topic waits, or their order would be lost.
+            self._early.append(arrival)
+            return
         entry = self._open.pop(number, None)
         if entry is None:
             if is_last or now_us - at_us > EARLY_US:
                 self.doubled += 1
             else:
                 self._early.append(arrival)
+                self._held.add(topic)
             return
         if self._again:
             self._take_next(number)

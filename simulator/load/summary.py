@@ -9,6 +9,8 @@ from rich.text import Text
 from simulator.load.result import P50, P99, Latency, Result, Second, Step
 
 NOTHING = "–"
+# From here on a tenth of a millisecond tells nothing.
+WHOLE_FROM_MS = 1_000
 
 
 def lines_of(second: Second, before: Second | None, total: int) -> list[str]:
@@ -122,8 +124,8 @@ def _table(result: Result) -> Table:
 
 
 def _latencies(result: Result) -> Table:
-    table = Table(box=None, padding=(0, 2), pad_edge=False)
-    table.add_column("ms")
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    table.add_column("ms", no_wrap=True)
     for head in ("count", "p50", "p90", "p95", "p99", "p99.9", "max"):
         table.add_column(head, justify="right")
     for name, latency in named_latencies(result):
@@ -156,7 +158,9 @@ def _of(latency: Latency) -> Iterable[float | None]:
 
 
 def _number(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:,.1f}"
+    if value is None:
+        return NOTHING
+    return f"{value:,.1f}" if value < WHOLE_FROM_MS else f"{value:,.0f}"
 
 
 def _steps(steps: tuple[Step, ...]) -> Table:
