@@ -184,3 +184,23 @@ def test_without_a_monitor_no_alarm_is_told(mosquitto: Mosquitto, tmp_path: Path
         folder=tmp_path,
     )  # fmt: skip
     assert code == 99
+
+
+def test_when_the_command_is_killed_its_processes_end_too(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    process = start("load", "-p", str(mosquitto.port), *QUICK[:4], folder=tmp_path)
+    time.sleep(4)
+    children = _children(process.pid)
+    assert len(children) == 2
+    process.kill()
+    process.communicate()
+    deadline_s = time.monotonic() + 20
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
+def _children(process_id: int) -> list[str]:
+    tasks = Path(f"/proc/{process_id}/task").glob("*/children")
+    return [number for task in tasks for number in task.read_text().split()]

@@ -21,6 +21,7 @@ from simulator.load.plan import Plan
 from simulator.load.result import Result
 from simulator.load.run import Load
 from tests.brokers import HOST, BrokerProcess, Embedded, Mosquitto, free_port
+from tests.link.test_faults import certificates
 from tests.simulator.load.loads import Proxy, whole
 
 HELD_S = 1.0
@@ -51,6 +52,7 @@ class Count:
 
     def __init__(self, port: int) -> None:
         self.payloads: list[bytes] = []
+        self.online: list[str] = []
         self._subscribed = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
         self._client.on_connect = self._subscribe
@@ -59,10 +61,15 @@ class Count:
         self._client.connect(HOST, port)
 
     def _subscribe(self, *_: object) -> None:
-        self._client.subscribe([("infusion/v1/+/+/telemetry", 1), ("infusion/v1/+/+/event", 1)])
+        kinds = ("telemetry", "event", "presence")
+        self._client.subscribe([(f"infusion/v1/+/+/{kind}", 1) for kind in kinds])
 
     def _hear(self, _: paho.Client, __: object, message: paho.MQTTMessage) -> None:
-        self.payloads.append(bytes(message.payload))
+        payload = bytes(message.payload)
+        if not message.topic.endswith("/presence"):
+            self.payloads.append(payload)
+        elif b'"online"' in payload:
+            self.online.append(message.topic)
 
     def __enter__(self) -> "Count":
         self._client.loop_start()
@@ -239,11 +246,12 @@ async def test_a_slow_network_is_in_every_figure(mosquitto: Mosquitto) -> None:
 
 
 async def test_connections_that_are_cut_come_back_and_lose_nothing(mosquitto: Mosquitto) -> None:
+    count = Count(mosquitto.port)
     async with Proxy(mosquitto.port) as proxy:
         load = asyncio.create_task(
             Load(plan_for(proxy.port, duration_s=4.0, count=20, subscribers=0)).run()
         )
-        with Count(mosquitto.port) as count:
+        with count:
             await _until_loading(mosquitto)
             proxy.cut()
             result = await load
@@ -252,6 +260,8 @@ async def test_connections_that_are_cut_come_back_and_lose_nothing(mosquitto: Mo
     assert result.connections.connected == 21
     messages = result.messages
     assert (messages.unsent, messages.unacknowledged, messages.dropped) == (0, 0, 0)
+    assert len(set(count.online)) == 20
+    assert len(count.online) >= 2 * 20, "each pump says that it is back"
     named = {payload[:60] for payload in count.payloads}
     assert len(named) > 20 * 30, "at least once: each message came, some of them twice"
     assert any(
@@ -267,6 +277,27 @@ async def test_a_mass_reconnect_at_scale(mosquitto: Mosquitto) -> None:
     assert result.connections.connects >= 2 * 60
     assert (result.messages.lost, result.messages.unsent) == (0, 0)
     assert result.messages.achieved_percent <= 100
+
+
+async def test_each_pump_behind_a_gateway_says_that_it_is_there(mosquitto: Mosquitto) -> None:
+    with Count(mosquitto.port) as count:
+        result = await Load(plan_for(mosquitto.port, gateway=10)).run()
+    is_sound(result)
+    assert len(count.online) == len(set(count.online)) == 40
+
+
+async def test_tls(tmp_path: Path) -> None:
+    """With the right authority all is well; without it nobody connects, and why is said."""
+    certificates(tmp_path)
+    files = (
+        f"cafile {tmp_path}/ca.pem\ncertfile {tmp_path}/server.pem\nkeyfile {tmp_path}/server.key"
+    )
+    with Mosquitto(tmp_path, listener=files, is_durable=False) as broker:
+        plan = plan_for(broker.port, tls=True, ca_file=str(tmp_path / "ca.pem"))
+        is_sound(await Load(plan).run())
+        stranger = replace(plan, ca_file=None, subscribers=0, connect_timeout_s=1.0)
+        with pytest.raises(LinkError, match="TLS_FAILED"):
+            await Load(stranger).run()
 
 
 async def test_nobody_there_is_told_by_name() -> None:
