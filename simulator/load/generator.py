@@ -8,20 +8,25 @@ lag, apart from what the broker makes messages wait.
 import asyncio
 import random
 import time
-from array import array
 from collections import Counter, deque
 from functools import partial
 
 from infusion.messages import Kind
 from link import Will
 from link.lean import WINDOW_MAX, LeanSession, Parcel, now_us
-from simulator.load.latency import taken_pairs
 from simulator.load.ledger import UNMEASURED
+from simulator.load.measures import Measures
 from simulator.load.parcels import ParcelMaker, empty
 from simulator.load.pipe import LogWriter
 from simulator.load.plan import Part, link_settings
-from simulator.load.process import Meter, Orders, every, memory_bytes, say, wait_for
-from simulator.load.reports import Counts, Drained, Ready, Tick
+from simulator.load.process import (
+    Orders,
+    every,
+    say,
+    tell_each_second,
+    wait_for,
+)
+from simulator.load.reports import Drained, Ready
 from simulator.load.traffic import ALARM, Slot, Traffic
 from simulator.stream import Connect, Disconnect, Outgoing, Output
 
@@ -63,13 +68,8 @@ class Generator:
         self._dirty: list[LeanSession] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._chance = random.Random(part.plan.seed + part.number)
-        self._counts = Counts()
-        self._reasons: Counter[str] = Counter()
+        self._measures = Measures()
         self._failures: Counter[str] = Counter()  # of connections, since the beginning
-        self._meter = Meter()
-        self._settle_us: array[int] = array("q")
-        self._connect_us: array[int] = array("q")
-        self._lag_us: array[int] = array("q")
         self._open = 0
         self._is_full = False
         self._unserved = 0
@@ -82,13 +82,13 @@ class Generator:
     async def run(self) -> None:
         """Connect, wait for the start, drive, drain, say goodbye."""
         tasks = [
-            asyncio.create_task(every(1.0, self._tick)),
+            asyncio.create_task(tell_each_second(self._orders, self._tick)),
             asyncio.create_task(every(max(1.0, self._plan.keep_alive_s / 8), self._keep_alive)),
         ]
         try:
             self._take_first()
             await self._connect_all()
-            await self._orders.gone.wait()
+            await self._orders.almost_go()
             if not self._orders.stop.is_set():
                 await self._drive(self._orders.go_us)
                 self._is_loading = False
@@ -140,7 +140,8 @@ class Generator:
                     return
             is_due = base_us < end_us and base_us <= at_us + step_us // 2
             if is_due and len(self._slots) < SLOTS_MAX:
-                self._slots.extend((base_us + after, what) for after, what in self.traffic.step())
+                slots = ((base_us + after, what) for after, what in self.traffic.step())
+                self._slots.extend(slot for slot in slots if slot[0] < end_us)
                 base_us += step_us
                 continue
             self._serve_due(at_us)
@@ -151,8 +152,8 @@ class Generator:
         left = [output for _, output in self._slots if _is_counted(output)]
         self._slots.clear()
         self._unserved = len(left)
-        self._counts.due += self._unserved
-        self._counts.late += self._unserved
+        self._measures.counts.due += self._unserved
+        self._measures.counts.late += self._unserved
 
     async def _sleep(self, until_us: int) -> None:
         """Until that time at the latest, or until the next slot."""
@@ -162,8 +163,8 @@ class Generator:
         await asyncio.sleep(max(WAKE_S, wait_us / 1e6) if wait_us > 0 else 0)
 
     def _serve_due(self, at_us: int) -> None:
-        slots, lag_us = self._slots, self._lag_us
-        counts = self._counts
+        slots, counts = self._slots, self._measures.counts
+        lag_us = self._measures.lag_us
         for _ in range(BURST):
             if not slots or slots[0][0] > at_us:
                 break
@@ -302,7 +303,7 @@ class Generator:
 
     def _come_back(self, session: LeanSession) -> None:
         if session.is_wanted and not session.is_open and not self._is_over:
-            self._counts.reconnects += 1
+            self._measures.counts.reconnects += 1
             self._open_session(session.name, now_us())
 
     def _count_open(self) -> int:
@@ -318,8 +319,8 @@ class Generator:
 
     def accepted(self, session: LeanSession, took_us: int) -> None:
         """A session is connected: each of its peers says that it is there."""
-        self._counts.connects += 1
-        self._connect_us.append(took_us)
+        self._measures.counts.connects += 1
+        self._measures.connect_us.append(took_us)
         for peer in self._members.get(session.name, (session.name,)):
             greeting = self._greetings.get(peer)
             if greeting is not None:
@@ -327,9 +328,9 @@ class Generator:
 
     def written(self, parcel: Parcel, at_us: int) -> None:
         """A message was written."""
-        self._counts.written += 1
+        self._measures.counts.written += 1
         if not self._plan.qos and parcel.intended_us != UNMEASURED:
-            self._counts.in_time += self._is_loading
+            self._measures.counts.in_time += self._is_loading
         if parcel.identity and self._log is not None:
             self._log.add(parcel.identity, self._measured_from(parcel, at_us))
 
@@ -339,53 +340,37 @@ class Generator:
 
     def acknowledged(self, took_us: int) -> None:
         """The broker acknowledged a message."""
-        self._counts.acknowledged += 1
+        self._measures.counts.acknowledged += 1
         if took_us >= 0:
-            self._counts.in_time += self._is_loading
-            self._settle_us.append(took_us)
+            self._measures.counts.in_time += self._is_loading
+            self._measures.settle_us.append(took_us)
 
     def refused(self, code: int) -> None:
         """The broker refused a message."""
-        self._counts.refused += 1
-        self._reasons[f"PUBACK_{code:#04x}"] += 1
+        self._measures.counts.refused += 1
+        self._measures.reasons[f"PUBACK_{code:#04x}"] += 1
 
     def lost(self, session: LeanSession, reason: str) -> None:
         """A connection ended, or did not come about: try again after a while."""
-        self._reasons[reason] += 1
+        self._measures.reasons[reason] += 1
         self._failures[reason] += 1
-        self._counts.lost_connections += 1
+        self._measures.counts.lost_connections += 1
         first_s, last_s = BACKOFF_S
         delay_s = min(last_s, first_s * 2 ** min(session.tries, 10)) * self._chance.uniform(0.5, 1)
         asyncio.get_running_loop().call_later(delay_s, partial(self._come_back, session))
 
     def dropped(self) -> None:
         """A message found no room."""
-        self._counts.dropped += 1
+        self._measures.counts.dropped += 1
 
     # -- reports ----------------------------------------------------------------------------------
 
     def _tick(self) -> None:
         sessions = self._sessions.values()
         self._is_full = sum(session.waiting for session in sessions) > WAITING_ALL_MAX
-        cpu_s, wall_s = self._meter.take()
-        counts, self._counts = self._counts, Counts()
-        self._count_open()
-        reasons, self._reasons = self._reasons, Counter()
         if self._log is not None:
             self._log.flush()
-        say(
-            Tick(
-                counts=counts,
-                connected=self._open,
-                cpu_s=cpu_s,
-                wall_s=wall_s,
-                memory_bytes=memory_bytes(),
-                connect=taken_pairs(self._connect_us),
-                acknowledge=taken_pairs(self._settle_us),
-                lag=taken_pairs(self._lag_us),
-                reasons=dict(reasons),
-            )
-        )
+        say(self._measures.take(self._count_open()))
 
 
 def _is_counted(output: Output) -> bool:

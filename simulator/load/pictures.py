@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 
 from simulator.load.latency import histogram_of
 from simulator.load.result import P50, P99, Latency, Second, Step
@@ -20,12 +21,19 @@ Point = tuple[float, float]
 
 def rates(seconds: Sequence[Second]) -> str:
     """Offered and achieved messages in each second."""
+    spans_s = spans(seconds)
     return _over_time(
-        "messages in each second",
+        "messages a second",
         seconds,
-        ("through", [float(second.settled) for second in seconds]),
-        ("offered", [float(second.offered) for second in seconds]),
+        ("through", [each.settled / s for each, s in zip(seconds, spans_s, strict=True)]),
+        ("offered", [each.offered / s for each, s in zip(seconds, spans_s, strict=True)]),
     )
+
+
+def spans(seconds: Sequence[Second]) -> list[float]:
+    """How long each of these really was, s: the last is nearly always shorter."""
+    ends_s = [second.at_s for second in seconds]
+    return [max(0.1, end_s - begin_s) for begin_s, end_s in pairwise([0.0, *ends_s])]
 
 
 def latencies(seconds: Sequence[Second]) -> str:
@@ -57,7 +65,8 @@ def tails(named: Sequence[tuple[str, Latency]]) -> str:
         y = TOP + PLOT_H * (high - power) / (high - low)
         parts += [_grid(y), _text(LEFT - 8, y + 4, f"{10.0**power:g}", "tick", "end")]
     for percent in TAIL_TICKS:
-        parts.append(_text(_rarity(percent), HEIGHT - 8, f"{percent:g} %", "tick", "middle"))
+        anchor = "end" if percent == TAIL_TICKS[-1] else "middle"
+        parts.append(_text(_rarity(percent), HEIGHT - 8, f"{percent:g} %", "tick", anchor))
     for number, (name, values) in enumerate(found):
         points = [
             (
@@ -78,7 +87,8 @@ def steps(made: Sequence[Step]) -> str:
         y = 8 + number * BAR_ROW
         width = (PLOT_W - 220) * step.achieved_per_s / most if most else 0.0
         kind = "held" if step.held else "broke"
-        text = f"{step.achieved_per_s:,.0f} of {step.offered_per_s:,.0f}/s, {kind}"
+        word = kind if step.held or step.valid else "not valid"
+        text = f"{step.achieved_per_s:,.0f} of {step.offered_per_s:,.0f}/s, {word}"
         parts += [
             _text(LEFT - 8, y + 13, f"{number + 1}", "tick", "end"),
             f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="16" rx="2" class="{kind}"/>',
@@ -103,7 +113,8 @@ def _over_time(
         parts += [_grid(y), _text(LEFT - 8, y + 4, f"{most * (4 - part) / 4:,g}", "tick", "end")]
     for part in range(5):
         x = LEFT + PLOT_W * part / 4
-        parts.append(_text(x, HEIGHT - 8, f"{last_s * part / 4:,.0f} s", "tick", "middle"))
+        anchor = "end" if part == 4 else "middle"
+        parts.append(_text(x, HEIGHT - 8, f"{last_s * part / 4:,.3g} s", "tick", anchor))
     for number, (name, values) in enumerate((first, second)):
         points = [
             (LEFT + PLOT_W * each.at_s / last_s, TOP + PLOT_H * (1 - value / most))
@@ -133,7 +144,7 @@ def _path(points: Sequence[Point], number: int) -> str:
 
 
 def _name(number: int, name: str) -> str:
-    return _text(LEFT + 120 + 160 * number, 14, name, f"name{number + 1}")
+    return _text(LEFT + 200 + 160 * number, 14, name, f"name{number + 1}")
 
 
 def _grid(y: float) -> str:

@@ -6,9 +6,14 @@ import sys
 import time
 from collections.abc import Callable
 
+from link.lean import now_us
 from simulator.load.reports import GO, STOP, Report, line_of
 
 KB = 1_024  # the unit of ru_maxrss on Linux
+
+
+# So much before the load begins a process tells of what was before it, and then each second.
+BEFORE_GO_S = 0.02
 
 
 class Orders:
@@ -20,6 +25,12 @@ class Orders:
         self.gone = asyncio.Event()
         self.stop = asyncio.Event()
         self.finish = asyncio.Event()
+
+    async def almost_go(self) -> None:
+        """Until the load is about to begin, or is not to begin at all."""
+        await self.gone.wait()
+        if not self.stop.is_set():
+            await asyncio.sleep(max(0.0, (self.go_us - now_us()) / 1e6 - BEFORE_GO_S))
 
     async def listen(self) -> None:
         """Take orders until there are no more; then all of them hold."""
@@ -75,6 +86,17 @@ async def wait_for(event: asyncio.Event, timeout_s: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def tell_each_second(orders: Orders, tell: Callable[[], None]) -> None:
+    """Tell each second, and from the beginning of the load in its own seconds."""
+    connecting = asyncio.create_task(every(1.0, tell))
+    try:
+        await orders.almost_go()
+    finally:
+        connecting.cancel()
+    tell()
+    await every(1.0, tell)
 
 
 async def every(period_s: float, what: Callable[[], None]) -> None:

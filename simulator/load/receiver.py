@@ -15,7 +15,15 @@ from simulator.load.latency import Histogram
 from simulator.load.ledger import Ledger, identity, message_number, topic_number
 from simulator.load.pipe import LogReader
 from simulator.load.plan import Ears, link_settings
-from simulator.load.process import Meter, Orders, every, memory_bytes, say, wait_for
+from simulator.load.process import (
+    Meter,
+    Orders,
+    every,
+    memory_bytes,
+    say,
+    tell_each_second,
+    wait_for,
+)
 from simulator.load.reports import Counts, Heard, Ready, Tick
 from simulator.load.sse import AlertStream, place_of
 from simulator.load.traffic import ALARM
@@ -62,7 +70,7 @@ class Receiver:
         say(Ready(connected=connected, wanted=wanted, reasons=self._reasons))
         tasks = [
             asyncio.create_task(every(SETTLE_S, self._settle)),
-            asyncio.create_task(every(1.0, self._tick)),
+            asyncio.create_task(tell_each_second(self._orders, self._tick)),
             asyncio.create_task(every(max(1.0, self._plan.keep_alive_s / 2), self._ping)),
         ]
         await asyncio.gather(*(reader.closed for reader in readers))

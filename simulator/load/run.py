@@ -1,6 +1,7 @@
 """One load from beginning to end, as the parent sees it: connect, load, drain, add up."""
 
 import asyncio
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from infusion.errors import LinkError
 from link.lean import now_us
 from simulator.load.children import Child, pipes
 from simulator.load.plan import Ears, Plan, parts_of
-from simulator.load.process import every
 from simulator.load.reports import FINISH, GO, STOP, Drained, Heard, Ready, Report, Tick
 from simulator.load.result import (
     SCHEMA,
@@ -29,6 +29,8 @@ from simulator.load.verdict import why_not_valid
 
 # Between the word and the start, so that all processes have heard it.
 GO_AFTER_US = 200_000
+# How long after a second all processes have told of it.
+TOLD_AFTER_S = 0.15
 # What stays secret, or names a file of this machine.
 SECRET = ("password", "ca_file", "sse_token")
 # Boots are counted from the minute of the start, so that a monitor never takes a second load within
@@ -86,7 +88,7 @@ class Load:
                 _close(write)
                 child.give(part)
                 generators.append(child)
-            await self._work(generators, has_ears, listening)
+            await self._work(generators, children, listening)
         finally:
             for child in children:
                 child.tell(FINISH)
@@ -110,7 +112,7 @@ class Load:
         return child
 
     async def _work(
-        self, generators: list[Child], has_ears: bool, listening: list[asyncio.Task[None]]
+        self, generators: list[Child], children: list[Child], listening: list[asyncio.Task[None]]
     ) -> None:
         """From connecting to the last message."""
         stopping = asyncio.create_task(self._pass_on_stop(generators))
@@ -121,24 +123,34 @@ class Load:
             for each in ready:
                 self._check_ready(each)
         go_us = now_us() + GO_AFTER_US
-        for child in generators:
+        for child in children:
             child.tell(f"{GO} {go_us}")
-        self._tally.is_loading = True
-        self._began_s = time.monotonic()
-        telling = asyncio.create_task(every(1.0, self._tell))
+        self._began_s = go_us / 1e6
+        telling = asyncio.create_task(self._tell_each_second())
         listening.append(telling)
         for child in generators:
             drained = await self._report(child.name, Drained, listening)
             assert isinstance(drained, Drained)
             self._tally.drained(drained)
-        elapsed_s = time.monotonic() - self._began_s - GO_AFTER_US / 1e6
+        elapsed_s = time.monotonic() - self._began_s
         self._duration_s = max(0.001, min(elapsed_s, self.plan.duration_s))
         telling.cancel()
-        if has_ears:
+        if len(children) > len(generators):
             heard = await self._report(RECEIVER, Heard, listening)
             assert isinstance(heard, Heard)
             self._tally.heard = heard
-        self._tell()
+        self._tell(self._duration_s)
+
+    async def _tell_each_second(self) -> None:
+        """The seconds of the load, each when all have told of it; the last is told at the end."""
+        await _sleep_until(self._began_s)
+        self._tally.begin()
+        for second in itertools.count(1):
+            if second > self.plan.duration_s - TOLD_AFTER_S:
+                # The tasks that listen may not end before the others.
+                await asyncio.Event().wait()
+            await _sleep_until(self._began_s + second + TOLD_AFTER_S)
+            self._tell(float(second))
 
     async def _pass_on_stop(self, generators: list[Child]) -> None:
         await self._stop.wait()
@@ -186,8 +198,8 @@ class Load:
                     await task
         return wanted.result()
 
-    def _tell(self) -> None:
-        second = self._tally.take_second(time.monotonic() - self._began_s)
+    def _tell(self, at_s: float) -> None:
+        second = self._tally.take_second(at_s)
         if self._on_second is not None:
             self._on_second(second)
 
@@ -221,6 +233,11 @@ class Load:
             alarms=alarms,
             seconds=tuple(tally.seconds),
         )
+
+
+async def _sleep_until(at_s: float) -> None:
+    """Until a time of the monotonic clock."""
+    await asyncio.sleep(max(0.0, at_s - time.monotonic()))
 
 
 def _close(descriptors: list[int]) -> None:

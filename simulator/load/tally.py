@@ -81,6 +81,12 @@ class Tally:
             cost.cpu_s += tick.cpu_s
             cost.wall_s += tick.wall_s
 
+    def begin(self) -> None:
+        """The load begins: what was told until now was before it."""
+        self.is_loading = True
+        self._second = Counts()
+        self._second_acknowledge, self._second_end_to_end = Histogram(), Histogram()
+
     def drained(self, drained: Drained) -> None:
         """A generator is done."""
         self.unsent += drained.unsent

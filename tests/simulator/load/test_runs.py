@@ -222,6 +222,21 @@ async def test_a_stall_of_the_broker_is_in_the_tail(mosquitto: Mosquitto) -> Non
     assert result.lag.p90_ms < 300, "it is the broker that was late, and not the generator"
 
 
+async def test_a_closed_loop_hides_the_same_stall(mosquitto: Mosquitto) -> None:
+    """One message a session was asked of the broker meanwhile, so nine tenths look fine."""
+    plan = plan_for(mosquitto.port, duration_s=4.0, count=20, closed=True)
+    load = asyncio.create_task(Load(plan).run())
+    await _until_loading(mosquitto)
+    mosquitto.freeze()
+    await asyncio.sleep(HELD_S)
+    mosquitto.thaw()
+    result = await load
+    assert result.acknowledge.max_ms is not None
+    assert result.acknowledge.p90_ms is not None
+    assert result.acknowledge.max_ms > 800
+    assert result.acknowledge.p90_ms < 300
+
+
 async def _until_loading(broker: Mosquitto) -> None:
     """Until the first telemetry of a load has gone through, and a second more."""
     settings = LinkSettings(port=broker.port, client_id="onlooker")

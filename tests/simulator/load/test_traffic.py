@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host.resources import config_path
 from infusion.errors import ConfigError
 from infusion.messages import CONTRACT, Kind, Telemetry, decode, parse_topic
 from infusion.monitor import Monitor
@@ -122,6 +123,16 @@ def test_a_scenario_befalls_each_block_of_pumps() -> None:
         "P-3", "P-23", "P-43", "P-63",
     ]  # fmt: skip
     assert wide.expectations == ()
+
+
+@pytest.mark.parametrize(
+    "name", sorted(file.stem for file in config_path("scenarios").glob("*.toml"))
+)
+def test_every_scenario_is_traffic(name: str) -> None:
+    """Any of them, twice over and fast: all that is said has a topic and a time."""
+    block = named_scenario(name).header.pumps
+    source = traffic(count=2 * block, scenario=name, speed=600, interval_ms=1_000)
+    assert len(said_in(source, 20)) > 2 * block
 
 
 def test_a_scenario_with_more_pumps_than_there_are_is_refused() -> None:
