@@ -116,8 +116,8 @@ def _run(plan: Plan) -> Result:
         return runner.run(Load(plan).run())
 
 
-def own_rate(port: int, seconds: float) -> tuple[float, float | None]:
-    """The generator of this house."""
+def own_rate(port: int, seconds: float, *, closed: bool) -> tuple[float, float | None]:
+    """Our own; `closed` has one message of a session in flight, as the loops have."""
     plan = Plan(
         port=port,
         count=CLIENTS,
@@ -125,6 +125,7 @@ def own_rate(port: int, seconds: float) -> tuple[float, float | None]:
         subscribers=0,
         duration_s=seconds,
         drain_s=0.0,
+        closed=closed,
     )
     result = _run(plan)
     rate_s = result.messages.achieved_per_s
@@ -176,7 +177,8 @@ def rates(rounds: int, seconds: float) -> list[Rate]:
     with _broker() as broker:
         port = broker.port
         for _ in range(rounds):
-            found.setdefault("dripwatch load", []).append(own_rate(port, seconds))
+            for tool, closed in (("dripwatch load", False), ("dripwatch load --closed", True)):
+                found.setdefault(tool, []).append(own_rate(port, seconds, closed=closed))
             for kind in ("paho", "aiomqtt"):
                 found.setdefault(f"{kind} loop", []).append(peer_rate(kind, port, seconds))
             for tool, (program, measure) in programs.items():
