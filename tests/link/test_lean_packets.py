@@ -2,7 +2,7 @@
 
 import mqtt5
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from link import LinkSettings, Will
@@ -14,6 +14,7 @@ PACKET_IDS = st.integers(min_value=0, max_value=65_535)
 WILL = Will(topic="infusion/v1/home/P-01/presence", payload=b"gone", retain=True)
 
 
+@settings(deadline=None)
 @given(topic=TOPICS, payload=PAYLOADS, packet_id=PACKET_IDS, retain=st.booleans())
 def test_a_publish_is_what_the_codec_reads(
     topic: str, payload: bytes, packet_id: int, retain: bool
@@ -38,6 +39,7 @@ def test_a_length_of_any_size_is_what_the_codec_reads(size: int) -> None:
     assert (len(read.payload), used) == (size, len(data))
 
 
+@settings(deadline=None)
 @given(topic=TOPICS, payload=PAYLOADS, packet_id=PACKET_IDS)
 def test_what_the_codec_writes_is_read(topic: str, payload: bytes, packet_id: int) -> None:
     qos = mqtt5.QoS.AT_LEAST_ONCE if packet_id else mqtt5.QoS.AT_MOST_ONCE
@@ -55,6 +57,7 @@ def test_what_the_codec_writes_is_read(topic: str, payload: bytes, packet_id: in
     assert (found, arrived.is_retained) == (packet_id, False)
 
 
+@settings(deadline=None)
 @given(sizes=st.lists(st.integers(0, 300), max_size=8), cut=st.integers(0, 3_000))
 def test_packets_cut_anywhere_come_out_whole(sizes: list[int], cut: int) -> None:
     topic = packets.topic_part("a")

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]  # it has no types
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.load.latency import (
@@ -27,6 +27,7 @@ def of(values: list[int]) -> Histogram:
     return histogram
 
 
+@settings(deadline=None)
 @given(values=VALUES, percent=PERCENTS)
 def test_percentiles_are_those_of_the_library(values: list[int], percent: float) -> None:
     library = HdrHistogram(1, LONGEST_US, DIGITS)
@@ -36,6 +37,7 @@ def test_percentiles_are_those_of_the_library(values: list[int], percent: float)
     assert of(values).percentile_us(percent) == library.get_value_at_percentile(percent)
 
 
+@settings(deadline=None)
 @given(values=VALUES)
 def test_every_value_is_known_to_three_digits(values: list[int]) -> None:
     for value, bucket in zip(values, bucket_of(np.array(values)).tolist(), strict=True):
@@ -44,6 +46,7 @@ def test_every_value_is_known_to_three_digits(values: list[int]) -> None:
         assert high - low <= max(0, value / 1_000)
 
 
+@settings(deadline=None)
 @given(first=VALUES, second=VALUES)
 def test_what_two_processes_counted_adds_up(first: list[int], second: list[int]) -> None:
     joined = Histogram()
@@ -52,6 +55,7 @@ def test_what_two_processes_counted_adds_up(first: list[int], second: list[int])
     assert joined.pairs() == of(first + second).pairs()
 
 
+@settings(deadline=None)
 @given(values=VALUES)
 def test_the_encoded_form_is_read_by_the_library_and_comes_back(values: list[int]) -> None:
     histogram = of(values)

@@ -4,7 +4,7 @@ from array import array
 from collections import Counter
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.load.ledger import (
@@ -32,6 +32,7 @@ def log_of(entries: list[tuple[int, int]]) -> "array[int]":
     return log
 
 
+@settings(deadline=None)
 @given(
     fates=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=60),
     early=st.integers(0, 60),
@@ -124,6 +125,7 @@ def test_what_is_not_measured_counts_and_has_no_latency() -> None:
     assert (ledger.received, ledger.missing) == (1, 0)
 
 
+@settings(deadline=None)
 @given(
     first=st.tuples(st.integers(0, 2**20 - 1), st.integers(0, 2**39)),
     second=st.tuples(st.integers(0, 2**20 - 1), st.integers(0, 2**39)),
@@ -136,6 +138,7 @@ def test_messages_of_one_topic_differ_by_boot_and_seq(
     assert not numbers[0] & SPOILT_BIT
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=80))
 def test_a_spoilt_message_has_a_number_too(data: bytes) -> None:
     assert message_number(data) == message_number(bytes(data))

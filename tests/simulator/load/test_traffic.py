@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host.resources import config_path
@@ -81,6 +81,7 @@ def test_every_payload_is_true_contract_v1_and_a_monitor_takes_it(scenario: str 
         assert state.account.accepted > 0
 
 
+@settings(deadline=None)
 @given(interval=st.integers(5, 3_600_000), pumps=st.integers(1, 200_000))
 def test_the_step_divides_the_interval(interval: int, pumps: int) -> None:
     step = step_ms(interval, pumps)

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -79,6 +79,7 @@ def test_exit_codes() -> None:
     assert exit_code(replace(judge(fine, "lost>0"), interrupted=True)) == 130
 
 
+@settings(deadline=None)
 @given(
     limit_ms=st.floats(6, 900),
     first_ms=st.integers(20, 1_000),
