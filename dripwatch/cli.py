@@ -17,6 +17,7 @@ from rich.console import Console
 import monitor.cli
 import monitor.people_cli
 import simulator.cli
+import simulator.load.cli
 import simulator.replay
 from dripwatch import act, rules, scenarios, send, watch
 from dripwatch import summary as summaries
@@ -82,6 +83,7 @@ main.add_command(send.command)
 main.add_command(watch.command)
 main.add_command(monitor.people_cli.group)
 main.add_command(trial_command)
+main.add_command(simulator.load.cli.command)
 
 
 @main.command(epilog=NOTICE)

@@ -16,6 +16,8 @@ WITH_PROCESSES = (
     "tests/monitor/test_service.py",
     "tests/monitor/test_acts.py",
     "tests/simulator/test_publisher.py",
+    "tests/simulator/load/test_runs.py",
+    "tests/simulator/load/test_command.py",
     "tests/benchmarks/test_benchmarks_run.py",
 )
 

@@ -131,6 +131,18 @@ def test_delay(tmp_path: Path) -> None:
     assert 0 < result["delay_p50_ms"] <= result["delay_p99_ms"] <= result["delay_max_ms"]
 
 
+def test_load(tmp_path: Path) -> None:
+    """Sessions and rates, beside the loops of two clients."""
+    mosquitto_or_skip()
+    said, result = bench("load", tmp_path, "--rounds", "1", "--for", "1", "--sessions", "40")
+    assert "40 sessions from 1" in said
+    assert [each["sessions"] for each in result["sessions"]] == [40, 80]
+    assert all(each["lost"] == 0 for each in result["sessions"])
+    tools = [each["tool"] for each in result["rates"]]
+    assert tools[:4] == ["dripwatch load", "dripwatch load --closed", "paho loop", "aiomqtt loop"]
+    assert all(each["messages_s"]["median"] > 0 for each in result["rates"])
+
+
 def test_the_stream_is_real_and_has_no_duplicate() -> None:
     stream = first_messages(make_fleet(20), 400)
     assert len(stream) == 400

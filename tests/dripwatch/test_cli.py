@@ -11,7 +11,19 @@ from tests.dripwatch.commands import dripwatch
 
 @pytest.mark.parametrize(
     "command",
-    ["", "up", "simulate", "replay", "monitor", "watch", "send", "act", "check-config", "scenario"],
+    [
+        "",
+        "up",
+        "simulate",
+        "load",
+        "replay",
+        "monitor",
+        "watch",
+        "send",
+        "act",
+        "check-config",
+        "scenario",
+    ],
 )
 def test_every_command_explains_itself_and_its_limits(command: str) -> None:
     """--help works everywhere, and says that this is no medical device."""
