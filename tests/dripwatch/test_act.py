@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +93,15 @@ def test_without_a_list_or_a_monitor_it_says_so(mosquitto: Mosquitto) -> None:
     url = f"mqtt://127.0.0.1:{mosquitto.port}"
     lines = readme_lines("act")
     assert len(lines) == 3
-    for line in lines:
-        # Only the default broker is another one here.
-        done = dripwatch(*line, "--broker", url)
-        assert done.returncode == 1
-        assert "no monitor has ever told of an alert of home/P-03" in done.stderr
-    alert = "home/P-03/free-flow-seen/1790000000000"
-    done = dripwatch("act", "take", alert, "--version", "1", "--by", "n", "--broker", url)
-    assert done.returncode == 3
-    assert "no monitor answered" in done.stderr
+    take = ["act", "take", "home/P-03/free-flow-seen/1790000000000", "--version", "1", "--by", "n"]
+    # Each waits for its own time-out, so they wait together; only the broker is another one here.
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda line: dripwatch(*line, "--broker", url), [*lines, take]))
+    for each in done[:3]:
+        assert each.returncode == 1
+        assert "no monitor has ever told of an alert of home/P-03" in each.stderr
+    assert done[3].returncode == 3
+    assert "no monitor answered" in done[3].stderr
 
 
 @pytest.fixture
@@ -127,13 +128,27 @@ async def until_listed(link: Link, pump: str, rule: str) -> Alert:
                         return alert
 
 
+def said_until(watching: subprocess.Popen[str], outcome: str) -> list[dict[str, Any]]:
+    """What a watch says up to an answer of that outcome; then Ctrl-C ends it well."""
+    assert watching.stdout is not None
+    said: list[dict[str, Any]] = []
+    for line in watching.stdout:
+        said.append(json.loads(line))
+        if said[-1].get("outcome") == outcome:
+            break
+    watching.send_signal(signal.SIGINT)
+    _, errors = watching.communicate(timeout=30)
+    assert watching.returncode == 0, errors
+    return said
+
+
 async def test_of_two_nurses_one_is_told_who_was_first(
     mosquitto: Mosquitto, monitor: subprocess.Popen[str]
 ) -> None:
     """The first one takes the alert, the second is late; watch shows both, the list one name."""
     assert monitor.poll() is None
     url = f"mqtt://127.0.0.1:{mosquitto.port}"
-    watching = start("watch", "--broker", url, "--json", "--for", "20")
+    watching = start("watch", "--broker", url, "--json", "--for", "60")
     whole = ward()
     wire = [entry for entry in whole if entry[0] <= whole[0][0] + 12 * 60_000]
     async with peer(mosquitto, Kind.MONITOR_PRESENCE) as link:
@@ -157,9 +172,7 @@ async def test_of_two_nurses_one_is_told_who_was_first(
     assert none.returncode == 1
     assert "is not open; open there:\n  " in none.stderr
     assert f"  {alert.id}  rate is not as ordered\n" in none.stderr
-    output, errors = watching.communicate(timeout=30)
-    assert watching.returncode == 0, errors
-    said = [json.loads(line) for line in output.splitlines()]
+    said = said_until(watching, "late")
     acts = [(each["act"]["by"], each["outcome"]) for each in said if "outcome" in each]
     assert acts == [("nurse-1", "done"), ("nurse-2", "late")]
     taken = [each["alert"] for each in said if each.get("change") == "taken"]
