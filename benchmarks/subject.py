@@ -85,6 +85,10 @@ class Subject:
         pages = int(Path(f"/proc/{self._alive()}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self._alive(), number)
+
     def stop(self) -> None:
         """Ask it to end, and see that it ended well."""
         process = self._process
@@ -177,15 +181,15 @@ class Onlooker:
         """When that monitor first said that it is online."""
         return await self._first(Topic(Kind.MONITOR_PRESENCE, MONITOR_SITE, instance))
 
-    async def alert(self, pump: str) -> float:
+    async def alert(self, pump: str, timeout_s: float = TIMEOUT_S) -> float:
         """When the first change of an alert of that pump came."""
-        return await self._first(Topic(Kind.ALERT_LOG, SITE, pump))
+        return await self._first(Topic(Kind.ALERT_LOG, SITE, pump), timeout_s)
 
-    async def _first(self, topic: Topic) -> float:
+    async def _first(self, topic: Topic, timeout_s: float = TIMEOUT_S) -> float:
         key = str(topic)
         if key not in self._seen:
             self._wanted[key] = asyncio.get_running_loop().create_future()
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 await self._wanted[key]
         return self._seen[key]
 

@@ -201,12 +201,16 @@ class Presence(Struct, frozen=True, kw_only=True):
 
 
 class MonitorPresence(Struct, frozen=True, kw_only=True):
-    """The heartbeat of a monitor; retained, and also its will. `beat` counts by one."""
+    """The heartbeat of a monitor; retained, and also its will. `beat` counts by one.
+
+    `behind_ms` is how far behind its broker the monitor was, on its own clock.
+    """
 
     instance: Name
     state: Literal["online", "offline"]
     time_ms: TimeMs
     beat: Counter
+    behind_ms: Counter = 0
 
 
 Message = (

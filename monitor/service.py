@@ -36,6 +36,7 @@ from infusion.messages import (
 from infusion.monitor import Monitor, MonitorSettings, PumpState
 from infusion.record import Record
 from link import Link, LinkSettings, Will, open_link
+from monitor.behind import Behind
 from monitor.desk import Desk
 from monitor.intake import SUBSCRIPTIONS, LinkIntake
 from monitor.outlets.mqtt import MqttSink
@@ -133,6 +134,11 @@ class MonitorService:
         self._now_ms = now_ms or scaled_clock(settings.speed)
         self._presence_topic = str(Topic(Kind.MONITOR_PRESENCE, MONITOR_SITE, settings.instance))
         self._beats = 0
+        self._behind = Behind(
+            self._presence_topic,
+            beat_ms=round(BEAT_S * 1_000 * settings.speed),
+            speed=settings.speed,
+        )
         self._link: Link | None = None
         self._runner: PartitionRunner | None = None
         self._stopping = asyncio.Event()
@@ -177,7 +183,7 @@ class MonitorService:
                 store,
                 MqttSink(link),
             )
-            runner.watchers.append(desk.watch)
+            runner.watchers += [desk.watch, self._behind.watch]
             ward = LiveWard(
                 runner,
                 desk,
@@ -187,6 +193,7 @@ class MonitorService:
                 speed=settings.speed,
                 references=references,
                 now_ms=self._now_ms,
+                behind=self._behind,
             )
             try:
                 await self._work(runner, link, ward)
@@ -268,6 +275,22 @@ class MonitorService:
             await asyncio.sleep(BEAT_S)
             if link.is_connected:
                 self._say_presence(link, "online")
+            self._say_behind(link)
+
+    def _say_behind(self, link: Link) -> None:
+        """Tell an operator that alerts come late, and when that is over."""
+        behind, now_ms = self._behind, self._now_ms()
+        news = behind.news(now_ms)
+        if news is None:
+            return
+        say = log.warning if news == "behind" else log.info
+        say(
+            news,
+            instance=self._settings.instance,
+            behind_s=round(behind.ms(now_ms) / self._settings.speed / 1_000, 1),
+            inbox=link.inbox_used,
+            connected=link.is_connected,
+        )
 
     def _on_connect(self, session_present: bool) -> None:
         assert self._link is not None
@@ -290,12 +313,16 @@ class MonitorService:
 
     def _presence(self, state: PresenceState) -> bytes:
         self._beats += 1
+        now_ms = self._now_ms()
+        if state == "online":
+            self._behind.sent(now_ms)
         return encode(
             MonitorPresence(
                 instance=self._settings.instance,
                 state=state,
-                time_ms=self._now_ms(),
+                time_ms=now_ms,
                 beat=self._beats,
+                behind_ms=self._behind.ms(now_ms),
             )
         )
 

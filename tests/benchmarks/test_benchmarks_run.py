@@ -13,6 +13,7 @@ from benchmarks.stream import Counted, alarming, count, first_messages, last_of,
 from benchmarks.subject import losses
 from infusion.messages import AlertChange, Kind, PumpMessage, decode, parse_topic
 from infusion.monitor import Monitor
+from monitor.behind import CAUGHT_UP_MS
 from monitor.ports import Entry
 from monitor.runner import step
 from tests.brokers import mosquitto_or_skip
@@ -114,6 +115,21 @@ def test_delay(tmp_path: Path) -> None:
     assert result["lost"] == []
     assert result["probes"] > 0
     assert 0 < result["delay_p50_ms"] <= result["delay_p99_ms"] <= result["delay_max_ms"]
+
+
+@pytest.mark.parametrize("mqtt", ["5", "3.1.1"])
+def test_overload(mqtt: str, tmp_path: Path) -> None:
+    """Under three times its capacity it keeps its memory, loses nothing, says so and catches up."""
+    mosquitto_or_skip()
+    options = ("--for", "4", "--duty", "0.05", "--first", "1000", "--mqtt", mqtt)
+    said, result = bench("overload", tmp_path, *options)
+    assert "accounts that differ from what was sent: 0" in said
+    assert result["lost"] == []
+    assert result["queued_max"] > 1_000
+    assert result["behind_max_s"] > 1.0
+    assert result["behind_end_ms"] <= CAUGHT_UP_MS
+    # An inbox full of its largest messages, and what came in one read.
+    assert result["memory_max_bytes"] - result["memory_before_bytes"] < 48_000_000
 
 
 def test_the_stream_is_real_and_has_no_duplicate() -> None:

@@ -95,8 +95,10 @@ def service_settings(broker: BrokerProcess, folder: Path) -> ServiceSettings:
     )
 
 
-def start(broker: BrokerProcess, store: Path) -> subprocess.Popen[bytes]:
-    """A monitor as a process of its own."""
-    command = [sys.executable, "-m", "monitor", "--speed", "60"]
-    command += ["--broker", f"mqtt://{broker.host}:{broker.port}", "--store", str(store)]
+def start(
+    broker: BrokerProcess, store: Path, *more: str, speed: float = 60.0
+) -> subprocess.Popen[bytes]:
+    """A monitor as a process of its own; `more` are further arguments."""
+    command = [sys.executable, "-m", "monitor", "--speed", f"{speed:g}"]
+    command += ["--broker", f"mqtt://{broker.host}:{broker.port}", "--store", str(store), *more]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=dict(os.environ))
