@@ -38,6 +38,7 @@ from benchmarks.subject import (
     losses,
     make_broker,
     onlooker,
+    register,
     stored_pumps,
 )
 from host.process import new_event_loop
@@ -203,6 +204,8 @@ async def measure(options: Options) -> Result:
     with tempfile.TemporaryDirectory(prefix="dripwatch-bench-") as name:
         folder = Path(name)
         with make_broker("mosquitto", folder) as broker:
+            # The session is there before the first message, or what comes too soon is lost.
+            await register(broker, INSTANCE)
             subject = Subject(broker, folder, INSTANCE, "--mqtt", options.mqtt)
             async with open_link(link_to(broker, "source")) as link:
                 await link.connected(TIMEOUT_S)

@@ -25,7 +25,7 @@ news is at what numbers and time can bring (infusion/looks.py).
 What is live and what is back-fill, and whose clock was set, is told in infusion/edge.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 
 from infusion import level
@@ -77,6 +77,8 @@ class Monitor:
         self.settings = settings or MonitorSettings()
         self.handlings = Handlings(policy or Policy())
         self.nomograms = nomograms or {}
+        # Which pumps, by `site/pump`, are judged here; None: all. Orders of others are known too.
+        self.owns: Callable[[str], bool] | None = None
         self.clock = Clock()
         self.pumps: dict[str, PumpState] = {}
         self.therapies = Therapies()
@@ -189,6 +191,9 @@ class Monitor:
         if len(self.pumps) >= PUMPS_MAX and f"{site}/{pump}" not in self.pumps:
             raise MessageError("pumps", f"{site}/{pump}: more than {PUMPS_MAX} pumps", pump=pump)
 
+    def _is_ours(self, site: str, pump: str) -> bool:
+        return self.owns is None or self.owns(f"{site}/{pump}")
+
     def _state(self, site: str, pump: str) -> PumpState:
         key = f"{site}/{pump}"
         state = self.pumps.get(key)
@@ -263,13 +268,14 @@ class Monitor:
         return self._evaluate(state, self.pump_ms(state))
 
     def _order(self, order: Order, site: str) -> list[AlertChange]:
-        states = [self._state(site, pump) for pump in self.therapies.keep(order, site)]
+        pumps = [pump for pump in self.therapies.keep(order, site) if self._is_ours(site, pump)]
+        states = [self._state(site, pump) for pump in pumps]
         return [change for state in states for change in self._evaluate(state, self.pump_ms(state))]
 
     def _clinical(self, message: LabResult | Report, site: str) -> list[AlertChange]:
         """A result or a report; the pump of its therapy's order is judged by it."""
         pump = self.therapies.note(message, site)
-        if pump is None:
+        if pump is None or not self._is_ours(site, pump):
             return []
         state = self._state(site, pump)
         if isinstance(message, LabResult):

@@ -40,6 +40,7 @@ from monitor.behind import Behind
 from monitor.desk import Desk
 from monitor.intake import SUBSCRIPTIONS, LinkIntake
 from monitor.outlets.mqtt import MqttSink
+from monitor.partition import WHOLE, Partition
 from monitor.ports import AGAIN_MAX
 from monitor.references import References
 from monitor.runner import PartitionRunner, Totals
@@ -71,6 +72,18 @@ class ServiceSettings(Struct, frozen=True, kw_only=True):
     web: WebSection = WebSection()
     # Whether a taken port of the page gives its place to a free one.
     web_or_any_port: bool = False
+    # The part of the pumps that this process judges; all others are left to other processes.
+    partition: Partition = WHOLE
+
+    @property
+    def name(self) -> str:
+        """What this process is called on the broker."""
+        return self.partition.name(self.instance)
+
+    @property
+    def file(self) -> Path | None:
+        """Its own store."""
+        return self.store and self.partition.store(self.store)
 
 
 class PumpView(Struct, frozen=True):
@@ -132,7 +145,7 @@ class MonitorService:
     ) -> None:
         self._settings = settings
         self._now_ms = now_ms or scaled_clock(settings.speed)
-        self._presence_topic = str(Topic(Kind.MONITOR_PRESENCE, MONITOR_SITE, settings.instance))
+        self._presence_topic = str(Topic(Kind.MONITOR_PRESENCE, MONITOR_SITE, settings.name))
         self._beats = 0
         self._behind = Behind(
             self._presence_topic,
@@ -158,7 +171,7 @@ class MonitorService:
         link = open_link(
             structs.replace(
                 settings.link,
-                client_id=f"dripwatch-monitor-{settings.instance}",
+                client_id=f"dripwatch-monitor-{settings.name}",
                 session_expiry_s=SESSION_EXPIRY_S,
                 receive_max=AGAIN_MAX,
             ),
@@ -173,12 +186,16 @@ class MonitorService:
             on_connect=self._on_connect,
         )
         core = structs.replace(settings.core, stall_ms=round(STALL_S * 1_000 * settings.speed))
-        async with SqliteStore(settings.store) as store, link:
+        async with SqliteStore(settings.file) as store, link:
             self._link = link
             references = settings.references
-            desk = Desk(LinkIntake(link, self._now_ms), self._now_ms)
+            intake = LinkIntake(link, self._now_ms, settings.partition)
+            desk = Desk(intake, self._now_ms)
+            monitor = Monitor(core, references.policy, references.nomograms)
+            if settings.partition.of > 1:
+                monitor.owns = settings.partition.owns
             runner = PartitionRunner(
-                Monitor(core, references.policy, references.nomograms),
+                monitor,
                 desk,
                 store,
                 MqttSink(link),
@@ -189,7 +206,7 @@ class MonitorService:
                 desk,
                 store,
                 link,
-                instance=settings.instance,
+                instance=settings.name,
                 speed=settings.speed,
                 references=references,
                 now_ms=self._now_ms,
@@ -264,7 +281,7 @@ class MonitorService:
         self.ready.set()
         log.info(
             "ready",
-            instance=self._settings.instance,
+            instance=self._settings.name,
             broker=link.settings.address,
             alerts=self._settings.references.alerts or "defaults",
         )
@@ -286,7 +303,7 @@ class MonitorService:
         say = log.warning if news == "behind" else log.info
         say(
             news,
-            instance=self._settings.instance,
+            instance=self._settings.name,
             behind_s=round(behind.ms(now_ms) / self._settings.speed / 1_000, 1),
             inbox=link.inbox_used,
             connected=link.is_connected,
@@ -318,7 +335,7 @@ class MonitorService:
             self._behind.sent(now_ms)
         return encode(
             MonitorPresence(
-                instance=self._settings.instance,
+                instance=self._settings.name,
                 state=state,
                 time_ms=now_ms,
                 beat=self._beats,

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infusion.board import Board
 from infusion.messages import (
-    Alert,
     AlertChange,
     Kind,
     OpenAlerts,
@@ -18,16 +16,17 @@ from infusion.messages import (
     encode,
     parse_topic,
 )
-from infusion.monitor import Monitor, MonitorSettings
-from link import Link, Message
-from monitor.ports import Entry
-from monitor.runner import step
+from link import Link
 from monitor.service import MonitorService, RecordCounts
 from monitor.store import SqliteStore
 from tests.brokers import BrokerProcess, Embedded, Mosquitto
 from tests.monitor.peers import (
     WAIT_S,
+    as_said,
+    by_pump,
+    changes_of,
     collect,
+    expected,
     peer,
     play,
     presences,
@@ -35,7 +34,7 @@ from tests.monitor.peers import (
     start,
     stop_gracefully,
 )
-from tests.monitor.streams import Wire, result, told, topic_of, ward
+from tests.monitor.streams import result, told, topic_of, ward
 
 # Of the monitor that is killed again and again; its stream comes 85 times as fast as time.
 KILL_SPEED = 10.0
@@ -48,37 +47,6 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BrokerPro
     process.start()
     yield process
     process.stop()
-
-
-def expected(wire: Wire) -> tuple[Monitor, list[AlertChange]]:
-    """What the core says of a stream that is received message by message."""
-    monitor = Monitor(MonitorSettings(stall_ms=60_000))
-    entries = [Entry(at_ms, topic, payload, "1") for at_ms, topic, payload in wire]
-    said, refused = step(monitor, entries)
-    assert not refused
-    return monitor, [each for each in said if isinstance(each, AlertChange)]
-
-
-def as_said(board: Board) -> tuple[int, dict[str, Alert | None], list[Alert]]:
-    """A board as others know it: what is looked at after the last message may see a little more."""
-    alerts = {key: track.alert for key, track in board.tracks.items()}
-    return board.version, alerts, board.unseen
-
-
-def by_pump(changes: list[AlertChange]) -> dict[str, list[AlertChange]]:
-    found: dict[str, list[AlertChange]] = {}
-    for change in changes:
-        found.setdefault(change.alert.pump, []).append(change)
-    return found
-
-
-def changes_of(messages: list[Message]) -> list[AlertChange]:
-    found = []
-    for message in messages:
-        change = decode(parse_topic(message.topic), message.payload)
-        assert isinstance(change, AlertChange)
-        found.append(change)
-    return found
 
 
 async def test_alerts_reach_the_log_and_the_retained_lists(
