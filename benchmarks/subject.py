@@ -82,20 +82,32 @@ class Subject:
 
     def memory_bytes(self) -> int:
         """Resident memory now."""
-        pages = int(Path(f"/proc/{self._alive()}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        return memory_bytes(self._alive())
+
+    def workers(self) -> list[int]:
+        """The process ids of its workers, in the order in which they were started."""
+        process_id = self._alive()
+        return [
+            int(each)
+            for each in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()
+        ]
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         os.kill(self._alive(), number)
 
-    def stop(self) -> None:
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Ask it to end, and see that it ended well."""
         process = self._process
         assert process is not None
         process.send_signal(signal.SIGTERM)
-        code = process.wait(STOP_TIMEOUT_S)
+        code = process.wait(timeout_s)
         assert code == 0, f"the monitor ended with {code}: {self._log.read_text()}"
+
+    @property
+    def process_id(self) -> int:
+        """Its process. Raises AssertionError, with the log, when it has ended."""
+        return self._alive()
 
     def _alive(self) -> int:
         process = self._process
@@ -131,6 +143,12 @@ def cpu_s(process_id: int) -> float:
     The number is that of clock_getcpuclockid(3) on Linux, which Python has for threads only.
     """
     return time.clock_gettime(~process_id << 3 | 2)
+
+
+def memory_bytes(process_id: int) -> int:
+    """Resident memory of another process of ours."""
+    pages = int(Path(f"/proc/{process_id}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def make_broker(kind: str, folder: Path) -> Embedded | Mosquitto:

@@ -132,6 +132,29 @@ def test_overload(mqtt: str, tmp_path: Path) -> None:
     assert result["memory_max_bytes"] - result["memory_before_bytes"] < 48_000_000
 
 
+def test_workers(tmp_path: Path) -> None:
+    """Shared among two, the busiest does less than both."""
+    mosquitto_or_skip()
+    options = ("--messages", "4000", "--pumps", "40", "--rounds", "1", "--workers", "1")
+    said, result = bench("workers", tmp_path, *options, "--workers", "2")
+    assert "router to 2" in said
+    alone, shared = result["rows"]
+    assert (alone["workers"], shared["workers"]) == (1, 2)
+    assert 0 < shared["busiest_us"]["median"] < shared["worker_us"]["median"]
+    assert result["router_us"]["median"] > 0
+
+
+def test_size(tmp_path: Path) -> None:
+    mosquitto_or_skip()
+    picture = tmp_path / "size.svg"
+    sizes = ("--pumps", "30", "--pumps", "300", "--messages", "1000", "--picture", str(picture))
+    said, result = bench("size", tmp_path, *sizes)
+    assert "from 30 to 300 pumps" in said
+    assert [row["pumps"] for row in result["rows"]] == [30, 300]
+    assert all(row["lost"] == [] and row["us"] > 0 for row in result["rows"])
+    assert picture.read_bytes().startswith(b"<?xml")
+
+
 def test_the_stream_is_real_and_has_no_duplicate() -> None:
     stream = first_messages(make_fleet(20), 400)
     assert len(stream) == 400
