@@ -27,6 +27,7 @@ SIGNS = {
     "under": "the counter is more than 10 % and a step under the order, over 15 min or all since",
     "silent": "nothing comes, from the onset on",
     "lab": "an anti-Xa that dose, laboratory and patients do not explain (below)",
+    "no-result": "no level comes, where any result ever came",
     "report": "somebody reports it, or haemoglobin has fallen by 2 g/dL",
     "platelets": "platelets have fallen by 30 %",
 }

@@ -11,11 +11,13 @@ from infusion.clinical import LabResult
 from infusion.prescription import Timeline
 from infusion.record import Record, newest_said, results_of
 from infusion.thresholds import Thresholds
-from infusion.units import MS_PER_HOUR
+from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
 
 _DAY_H = 24.0
 # Heparin is out of the blood so long after the end of a therapy (H06 [A]).
 OUT_MS = MS_PER_HOUR
+# Within this the results of one visit come. [A]
+_TOGETHER_MS = MS_PER_MINUTE
 
 
 class Due(Struct, frozen=True):
@@ -85,6 +87,10 @@ def level_due(record: Record, limits: Thresholds, at_ms: int) -> Due | None:
     is_settled = sides[-2:] == [0, 0] and levels[-2].drawn_ms > change_ms
     due_ms = from_ms + _ms(limits.level_settled_h if is_settled else limits.level_due_h)
     overdue_ms = due_ms + _ms(limits.level_overdue_h + limits.level_turnaround_h)
+    if not levels and record.results and not limits.laboratory_expected:
+        # The results of a visit come one after another: nobody is late who has only been heard of.
+        first_ms = min(each.resulted_ms for each in record.results)
+        overdue_ms = max(overdue_ms, first_ms + _TOGETHER_MS)
     bad_ms = due_ms + _ms(limits.level_overdue_high_h + limits.level_turnaround_h)
     return Due(due_ms, overdue_ms, bad_ms if sides and sides[-1] else None)
 

@@ -15,6 +15,7 @@ memory.
 """
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from infusion.account import FLOW_MS_MIN, Account, Interval, between
 from infusion.counter import same_boot
@@ -63,6 +64,7 @@ class FlowWatch(Struct, array_like=True):
     """The two sums of one pump, and up to which sample they go.
 
     `step_iu` is one step of its counter. `has_begun` is false until there is something to add to.
+    `returned_iu` is what the line gave back in the newest stretch; below zero it held back.
     """
 
     over: Excess = field(default_factory=Excess)
@@ -70,6 +72,7 @@ class FlowWatch(Struct, array_like=True):
     key: int = -1
     step_iu: float = 0.0
     has_begun: bool = False
+    returned_iu: float = 0.0
 
 
 def begin(watch: FlowWatch, account: Account) -> None:
@@ -89,8 +92,7 @@ def stretch(watch: FlowWatch, account: Account, longest_ms: int) -> Interval | N
     `longest_ms` proves nothing about the flow within it: it neither adds nor ends anything.
     """
     recent = account.recent
-    edge = recent[-1]
-    key = watch.key
+    edge, key = recent[-1], watch.key
     if edge.key == key:
         return None
     last = recent[-2] if len(recent) > 1 else None
@@ -106,7 +108,10 @@ def stretch(watch: FlowWatch, account: Account, longest_ms: int) -> Interval | N
     if length_ms < FLOW_MS_MIN:
         return None
     watch.key = edge.key
-    return between(last, edge) if length_ms <= longest_ms else None
+    if length_ms > longest_ms:
+        return None
+    watch.returned_iu = last.held_iu - edge.held_iu
+    return between(last, edge)
 
 
 def add(
@@ -116,16 +121,21 @@ def add(
 
     The two differ while somebody still has time to carry out a change. Returns whether there is
     something to look at.
+
+    Too much is what was pumped too much: a line holds back with each stroke, and what an occlusion
+    held back comes at once when it is released, which is a dose and no flow.
     """
     delivered_iu, step_iu = interval.delivered_iu, watch.step_iu
     over, under = watch.over, watch.under
-    more_iu = delivered_iu - (1 + tolerance) * most_iu
+    pumped_iu = delivered_iu - watch.returned_iu
+    more_iu = pumped_iu - (1 + tolerance) * most_iu
     less_iu = (1 - tolerance) * least_iu - delivered_iu
     # With a flow as ordered both sums are at a new low at each stretch, and this is all.
     if over.total_iu + more_iu < 0:
         over.begin(interval.to_ms)
     else:
-        over.add(interval, most_iu, more_iu, step_iu)
+        pumped = replace(interval, delivered_iu=pumped_iu) if watch.returned_iu else interval
+        over.add(pumped, most_iu, more_iu, step_iu)
     if under.total_iu + less_iu < 0:
         under.begin(interval.to_ms)
     else:

@@ -17,11 +17,15 @@ def hidden_by(
     found: list[str] = []
     waiting = [key]
     looked_at = {key}
+    tracks = board.tracks
     for each in waiting:
         rule = rules.get(each)
         for other in rule.suppressed_by if rule is not None else ():
-            track = board.tracks.get(other)
-            if track is None or other in looked_at or track.raised_ms is None:
+            # There are few tracks and many rules that would hide one.
+            if other not in tracks or other in looked_at:
+                continue
+            track = tracks[other]
+            if track.raised_ms is None:
                 continue
             looked_at.add(other)
             if track.phase is Phase.LATCHED:

@@ -3,16 +3,19 @@
 Nearly all looks come with the minute, and nothing but numbers has changed by then. Then only those
 rules are asked that numbers or time can bring to hold, and those whose hazard was there at the
 last look (the board has a track of it). Of the rules on laboratory and care those that hang on the
-level in the blood are asked when it was carried on, all at the instants that the calendar names.
+level in the blood are asked when it was carried on, all at the instants that the calendar names;
+those that tell what a watch on the numbers shows, while one shows something.
 
 What is kept here follows from the state: after a restart the first look at each pump is a whole
 one.
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 
 from msgspec import Struct
 
+from infusion import pressure
 from infusion.advice import next_care_ms
 from infusion.allowed import FOREVER_MS
 from infusion.board import Track
@@ -21,11 +24,17 @@ from infusion.clinical import LabResult, Report
 from infusion.handling import Handling
 from infusion.record import Order, Record
 from infusion.rules import EVERYTHING, News, Rule, is_clinical
+from infusion.rules.technical import stands_still
 from infusion.situation import Situation, Verdict
 
-_NOTHING = News(of_pump=False, of_clinic=False, of_level=False)
-_OF_LEVEL = News(of_pump=False, of_clinic=False, of_level=True)
-_OF_CLINIC = News(of_pump=False, of_clinic=True, of_level=True)
+# All there is without news of the pump, by what is new of the clinic and of the level, and by
+# whether a watch shows something.
+_LITTLE = {
+    (of_clinic, of_level, of_watch): News(
+        of_pump=False, of_clinic=of_clinic, of_level=of_level, of_watch=of_watch
+    )
+    for of_clinic, of_level, of_watch in product((False, True), repeat=3)
+}
 
 
 class _Last(Struct):
@@ -65,10 +74,10 @@ class Looks:
         has_level = last.level_ms != level_ms
         if now.order_ms >= last.care_ms:
             last.level_ms, last.care_ms = level_ms, _care_ms(now)
-            return _OF_CLINIC
+            return _LITTLE[True, True, _shows(now)]
         if has_level:
             last.level_ms = level_ms
-        return _OF_LEVEL if has_level else _NOTHING
+        return _LITTLE[False, has_level, _shows(now)]
 
     def settle(
         self,
@@ -82,6 +91,17 @@ class Looks:
             if rule.key not in tracks and rule.key in handling.rules:
                 self.forget(name)
                 return
+
+
+def _shows(now: Situation) -> bool:
+    """Whether one of the watches on a pump's numbers shows something: what `watched` rules tell."""
+    flow = now.state.flow
+    return (
+        flow.over.total_iu > flow.step_iu
+        or flow.under.total_iu > flow.step_iu
+        or pressure.shows(now.state.pressure)
+        or stands_still(now.state, now.limits)
+    )
 
 
 def _is_of(last: _Last, record: Record | None) -> bool:

@@ -132,7 +132,9 @@ class Monitor:
         if not clock.received_ms:
             clock.received_ms = clock.clock_ms = now_ms
             return []
-        step_ms = max(0, now_ms - clock.received_ms)
+        step_ms = now_ms - clock.received_ms
+        if step_ms < 0:
+            step_ms = 0
         clock.received_ms = now_ms
         if step_ms > self.settings.stall_ms:
             clock.stalled_ms += step_ms - self.settings.stall_ms
@@ -151,7 +153,7 @@ class Monitor:
                 changes += self._evaluate(state, state.due_ms, has_news=False)
             else:
                 # The pump was heard since, and that moved the deadline.
-                self._schedule(state)
+                self._schedule(key, state)
         clock.clock_ms = end_ms
         return changes
 
@@ -178,7 +180,7 @@ class Monitor:
         self.pumps[name] = state
         handling = self._handling(name, state, state.evaluated_ms)
         self.therapies.refresh(name, state, state.evaluated_ms, handling.thresholds)
-        self._schedule(state)
+        self._schedule(name, state)
 
     def pump_ms(self, state: PumpState) -> int:
         """The pump's clock: its newest live message, carried on by the partition clock."""
@@ -345,13 +347,15 @@ class Monitor:
         found = verdicts(situation, looks.news(name, situation, handling, has_news))
         if found:
             found = advised(found, record, self.nomograms, limits)
-        ordered_iu_h = ordered.allowed.ordered_iu_h if ordered is not None else None
-        look = Look(at_ms, heard_ms, therapy, ordered_iu_h)
-        changes = update(state.board, look, found, handling)
-        looks.settle(name, found, state.board.tracks, handling)
+        changes: list[AlertChange] = []
+        if found or state.board.tracks:
+            ordered_iu_h = ordered.allowed.ordered_iu_h if ordered is not None else None
+            look = Look(at_ms, heard_ms, therapy, ordered_iu_h)
+            changes = update(state.board, look, found, handling)
+            looks.settle(name, found, state.board.tracks, handling)
         state.is_restless = is_restless(state.board)
         until_ms = ordered.allowed.until_ms if ordered is not None else FOREVER_MS
-        self._plan(state, min(until_ms, handling.until_ms or FOREVER_MS), handling)
+        self._plan(name, state, min(until_ms, handling.until_ms or FOREVER_MS), handling)
         return changes
 
     def _handling(self, name: str, state: PumpState, at_ms: int) -> Handling:
@@ -359,30 +363,30 @@ class Monitor:
         therapy = self.therapies.therapy_of(name, state)
         return self.handlings.now(name, state.site, therapy, at_ms)
 
-    def _plan(self, state: PumpState, until_ms: int, handling: Handling) -> None:
+    def _plan(self, name: str, state: PumpState, until_ms: int, handling: Handling) -> None:
         """When the pump is looked at next though nothing comes, at the latest its silence."""
-        due_ms = min(until_ms, state.minute_ms)
-        heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
-        board_ms = next_look_ms(state.board, handling, heard_ms)
+        due_ms, tracks, edge = min(until_ms, state.minute_ms), state.board.tracks, state.edge
+        heard_ms = edge.time_ms if edge is not None else state.awaited_ms
+        board_ms = next_look_ms(state.board, handling, heard_ms) if tracks else None
         if board_ms is not None and board_ms < due_ms:
             due_ms = board_ms
         # A policy without the rule never has its track, and would be looked at for ever.
-        if "no-telemetry" in handling.rules and "no-telemetry" not in state.board.tracks:
+        if "no-telemetry" in handling.rules and "no-telemetry" not in tracks:
             due_ms = min(due_ms, heard_ms + state.silence_ms)
         state.due_ms = due_ms
-        self._schedule(state)
+        self._schedule(name, state)
 
     def _due_ms(self, state: PumpState) -> int:
         """The pump's next deadline, on the partition clock."""
-        if state.edge is None:
+        edge = state.edge
+        if edge is None:
             return state.due_ms
-        return state.due_ms - state.edge.time_ms + state.heard_clock_ms
+        return state.due_ms - edge.time_ms + state.heard_clock_ms
 
-    def _schedule(self, state: PumpState) -> None:
+    def _schedule(self, name: str, state: PumpState) -> None:
         """Put the pump's next deadline on the heap, unless an earlier one is there already."""
         due_ms = self._due_ms(state)
-        key = f"{state.site}/{state.pump}"
-        scheduled = self._scheduled.get(key)
+        scheduled = self._scheduled.get(name)
         if scheduled is None or due_ms < scheduled:
-            self._scheduled[key] = due_ms
-            heappush(self._deadlines, (due_ms, key))
+            self._scheduled[name] = due_ms
+            heappush(self._deadlines, (due_ms, name))

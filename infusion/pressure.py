@@ -146,10 +146,10 @@ def follow(watch: PressureWatch, at_ms: int, pressure_mmhg: float, stroke_ml: fl
         watch.lowest = pressure_mmhg
     if pressure_mmhg > watch.peak:
         watch.peak = pressure_mmhg
-    ceiling = _ceiling(watch)
     rises = False
-    if pressure_mmhg > ceiling or watch.rising:
-        rises = _note_rise(watch, at_ms, pressure_mmhg, ceiling)
+    # No ceiling is lower than this one, so nearly always that is all.
+    if pressure_mmhg > watch.ceiling or watch.rising:
+        rises = _note_rise(watch, at_ms, pressure_mmhg, _ceiling(watch))
     if rises:
         # What an occlusion makes is no ceiling: learning begins anew.
         watch.highest, watch.ceiling_ms = 0.0, at_ms
@@ -180,6 +180,13 @@ def rise(watch: PressureWatch) -> list[tuple[int, float]]:
     return watch.lows if _climbs(watch) else []
 
 
+def shows(watch: PressureWatch) -> bool:
+    """Whether there may be a rise to tell of, or a narrow line."""
+    if watch.narrow_since_ms is not None or len(watch.rising) >= RISE_SAMPLES:
+        return True
+    return _climbs(watch)
+
+
 def _rises(watch: PressureWatch) -> bool:
     """Whether the latest samples are over the ceiling and rise."""
     rising = watch.rising
@@ -207,6 +214,8 @@ def _climbs(watch: PressureWatch) -> bool:
     """Whether the lowest pressure is above all strokes and heights, and climbs."""
     lows = watch.lows
     if len(lows) < CLIMB_MINUTES or watch.floor is None:
+        return False
+    if lows[-1][1] - lows[-2][1] < MARGIN_MMHG:
         return False
     if lows[-1][1] < max(_healthy(watch) + margin_mmhg(watch), watch.floor + HEIGHT_MMHG):
         return False

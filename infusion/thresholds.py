@@ -131,6 +131,9 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     platelets_until_day: Days = 14.0
     platelets_every_h: Hours = 72.0
     platelets_overdue_h: Hours = 12.0
+    # A reading that is told at low priority: on either side 1.88 standard deviations, so that the
+    # 1.96 by which patients vary (95 % [D]) are met whatever the account is off by [A].
+    disagreement_chance_low: Share = 0.03
     # M10 [A], M11 (Hull 1997: within 24 h [V]).
     disagreement_iu_ml: Level = 0.25
     disagreement_share: Share = 0.50

@@ -253,7 +253,7 @@ class Fleet:
         rig = self._rig
         rig.now_ms = self.now_ms
         flags = step(rig.state, self._step_ms / MS_PER_SECOND)
-        for index in np.flatnonzero(flags).tolist():
+        for index in flags.nonzero()[0].tolist():
             rig.look(rig.units[index])
         rig.wake()
         self._do_what_is_due()

@@ -83,21 +83,27 @@ class DeviceAlone:
         """`more` are the ledgers of those who hear the pumps' own alarms too."""
         self.ledger = Ledger()
         self._opens = [_Open(ledger) for ledger in (self.ledger, *more)]
-        # Of each pump: the newest message (boot, number), and the alarms that it told.
-        self._known: dict[str, tuple[int, int, tuple[str, ...]]] = {}
+        self._known: dict[str, _Newest] = {}
 
     def hear(self, message: Message, now_ms: int) -> None:
         """A message that arrived."""
         if not isinstance(message, PumpMessage):
             return
-        pump, boot, seq, alarms = message.pump, message.boot, message.seq, message.alarms
-        last_boot, last_seq, before = self._known.get(pump, _NOTHING)
+        pump, seq, alarms = message.pump, message.seq, message.alarms
+        known = self._known.get(pump)
+        if known is None:
+            known = self._known[pump] = _Newest()
         # What was overtaken on its way, or comes again, says nothing of now.
-        if boot < last_boot or (boot == last_boot and seq <= last_seq):
+        if message.boot != known.boot:
+            if message.boot < known.boot:
+                return
+            known.boot = message.boot
+        elif seq <= known.seq:
             return
-        self._known[pump] = (boot, seq, alarms)
+        known.seq, before = seq, known.alarms
         if alarms == before:
             return
+        known.alarms = alarms
         for key in {*before, *alarms}:
             if key in DEVICE_ALARMS:
                 priority = DEVICE_ALARMS[key].priority
@@ -105,7 +111,12 @@ class DeviceAlone:
                     open_.set(pump, key, priority, now_ms, is_on=key in alarms)
 
 
-_NOTHING: tuple[int, int, tuple[str, ...]] = (-1, -1, ())
+class _Newest(Struct):
+    """The newest message of a pump, and the alarms that it told."""
+
+    boot: int = -1
+    seq: int = -1
+    alarms: tuple[str, ...] = ()
 
 
 class _Followed(Struct):
@@ -115,9 +126,11 @@ class _Followed(Struct):
     marks: deque[tuple[int, float]] = field(default_factory=deque)
     stands_ms: int | None = None
     is_silent: bool = False
-    # Which of the thresholds that are looked at with every message it is beyond.
+    # Which of the thresholds it is beyond.
     stands: bool = False
     is_low: bool = False
+    gives_more: bool = False
+    gives_less: bool = False
 
 
 class FixedThresholds:
@@ -131,12 +144,12 @@ class FixedThresholds:
 
     def hear(self, message: Message, now_ms: int) -> None:
         """A message that arrived."""
-        if isinstance(message, Prescription):
+        if isinstance(message, Telemetry):
+            self._follow(message, now_ms)
+        elif isinstance(message, Prescription):
             known = self._orders.get(message.pump)
             if known is None or message.version > known[0].version:
                 self._orders[message.pump] = (message, compile_timeline(message))
-        elif isinstance(message, Telemetry):
-            self._follow(message, now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Time passes: who has been silent for too long?"""
@@ -156,11 +169,13 @@ class FixedThresholds:
         if order is None:
             return
         delivers = is_delivering(message)
+        stands_ms = followed.stands_ms
         if delivers or order[1].base_rate_iu_h(now_ms) <= 0:
-            followed.stands_ms = None
-        elif followed.stands_ms is None:
-            followed.stands_ms = now_ms
-        stands = followed.stands_ms is not None and now_ms - followed.stands_ms >= STANDS_MS
+            stands_ms = None
+        elif stands_ms is None:
+            stands_ms = now_ms
+        followed.stands_ms = stands_ms
+        stands = stands_ms is not None and now_ms - stands_ms >= STANDS_MS
         if stands is not followed.stands:
             followed.stands = stands
             self._open.set(pump, "not-delivering", Priority.MEDIUM, now_ms, is_on=stands)
@@ -169,7 +184,14 @@ class FixedThresholds:
         if is_low is not followed.is_low:
             followed.is_low = is_low
             self._open.set(pump, "reservoir-runs-out", Priority.MEDIUM, now_ms, is_on=is_low)
-        self._compare(followed, message, order[1], now_ms, delivers=delivers)
+        marks = followed.marks
+        # Twice a minute is enough for a window of 15 min.
+        if (
+            not marks
+            or now_ms - marks[-1][0] >= MS_PER_MINUTE // 2
+            or message.volume_ml < marks[-1][1]
+        ):
+            self._compare(followed, message, order[1], now_ms, delivers=delivers)
 
     def _compare(
         self,
@@ -184,17 +206,19 @@ class FixedThresholds:
         marks = followed.marks
         if marks and message.volume_ml < marks[-1][1]:
             marks.clear()
-        # Twice a minute is enough for a window of 15 min.
-        if marks and now_ms - marks[-1][0] < MS_PER_MINUTE // 2:
-            return
         marks.append((now_ms, message.volume_ml))
         while len(marks) > 1 and marks[1][0] <= now_ms - FLOW_MS:
             marks.popleft()
         since_ms, volume_ml = marks[0]
-        is_judged = now_ms - since_ms >= FLOW_MS
-        given_iu = (message.volume_ml - volume_ml) * message.concentration_iu_ml
-        ordered_iu = timeline.dose_iu(since_ms, now_ms)
-        over = is_judged and given_iu > (1 + FLOW_SHARE) * ordered_iu
-        under = is_judged and delivers and given_iu < (1 - FLOW_SHARE) * ordered_iu
-        self._open.set(message.pump, "over-delivery", Priority.HIGH, now_ms, is_on=over)
-        self._open.set(message.pump, "under-delivery", Priority.MEDIUM, now_ms, is_on=under)
+        over = under = False
+        if now_ms - since_ms >= FLOW_MS:
+            given_iu = (message.volume_ml - volume_ml) * message.concentration_iu_ml
+            ordered_iu = timeline.dose_iu(since_ms, now_ms)
+            over = given_iu > (1 + FLOW_SHARE) * ordered_iu
+            under = delivers and given_iu < (1 - FLOW_SHARE) * ordered_iu
+        if over is not followed.gives_more:
+            followed.gives_more = over
+            self._open.set(message.pump, "over-delivery", Priority.HIGH, now_ms, is_on=over)
+        if under is not followed.gives_less:
+            followed.gives_less = under
+            self._open.set(message.pump, "under-delivery", Priority.MEDIUM, now_ms, is_on=under)

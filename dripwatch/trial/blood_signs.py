@@ -3,15 +3,19 @@ pump can show, by more than laboratory and patients allow. Pure.
 """
 
 import math
+from typing import Any
+
+import numpy as np
 
 from dripwatch.trial.findings import HAEMOGLOBIN_FALL, PLATELETS_SHARE
 from dripwatch.trial.truth import Track
 from infusion.clinical import LabResult
-from infusion.heparin import CLINICAL, individual, step
+from infusion.heparin import CLINICAL, elimination_rate_h, individual, step
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
 
 # Laboratory (5 % [V]) and the patient's own change from day to day (0.25, heparin.md §5.2 [A]);
-# a patient of whom nothing is known varies by 0.34 more [V]. 1.96 is 95 % of a normal curve.
+# a patient of whom nothing is known varies by 0.34 more [V]. These are of ln f, how fast heparin is
+# cleared, and a level answers to f more than evenly. 1.96 is 95 % of a normal curve.
 LAB_CV, WITHIN_SD, BETWEEN_SD, NORMAL_95 = 0.05, 0.25, 0.34, 1.96
 
 
@@ -23,6 +27,9 @@ def clinical_sign_ms(sign: str, track: Track, onset_ms: int, until_ms: int) -> i
         times += [at for at, result in track.results if _has_fallen(track, result, onset_ms)]
     elif sign == "platelets":
         times += [at for at, result in track.results if _platelets_fell(track, result, onset_ms)]
+    elif sign == "no-result":
+        # Whoever has never heard of a laboratory cannot know that its results do not come.
+        times += [max(at, onset_ms) for at, _ in track.results]
     elif sign == "lab":
         times += [at for at, result in track.results if _differs(track, result, onset_ms)]
     return min((at for at in times if at <= until_ms), default=None)
@@ -53,14 +60,18 @@ def _platelets_fell(track: Track, result: LabResult, onset_ms: int) -> bool:
 
 
 def _differs(track: Track, result: LabResult, onset_ms: int) -> bool:
-    """Whether an anti-Xa differs from what the ordered dose would have made of this patient, by
+    """Whether an anti-Xa differs from what the counted dose would have made of this patient, by
     more than laboratory and patients allow.
+
+    Above the scale it does, however far: that is critical in any patient (H06).
     """
     value = result.value
     if result.test != "anti-xa" or value is None or value <= 0 or result.drawn_ms < onset_ms:
         return False
+    if result.bound == "above":
+        return True
     own = [
-        math.log(known / expected)
+        math.log(_loss(expected) / _loss(known))
         for known, expected in _before_onset(track, onset_ms)
         if known > 0 and expected > 0
     ]
@@ -68,7 +79,7 @@ def _differs(track: Track, result: LabResult, onset_ms: int) -> bool:
     expected = expected_level_iu_ml(track, result.drawn_ms)
     if expected <= 0.05:
         return False
-    off = math.log(value / expected) - (sum(own) / len(own) if own else 0.0)
+    off = math.log(_loss(expected) / _loss(value)) - (sum(own) / len(own) if own else 0.0)
     return abs(off) > NORMAL_95 * spread
 
 
@@ -81,19 +92,41 @@ def _before_onset(track: Track, onset_ms: int) -> list[tuple[float, float]]:
     ]
 
 
-def expected_level_iu_ml(track: Track, at_ms: int) -> float:
-    """The level that the ordered dose makes in a typical patient (heparin.md §5), in IU/mL."""
-    typical = individual(CLINICAL, track.weight_kg)
-    ways = (
-        typical.volume_ml_kg,
-        typical.clearance_ml_h_kg,
-        typical.vmax_iu_kg_h,
-        typical.km_iu_ml,
+def _ways(weight_kg: float) -> tuple[float, float, float, float]:
+    typical = individual(CLINICAL, weight_kg)
+    return (
+        float(typical.volume_ml_kg),
+        float(typical.clearance_ml_h_kg),
+        float(typical.vmax_iu_kg_h),
+        float(typical.km_iu_ml),
     )
+
+
+def _loss(level_iu_ml: float) -> float:
+    """What a level loses in a typical patient, but for a constant: the ratio of two such is the
+    ratio of the f that hold them at one dose (heparin.md §5.1 [D])."""
+    return level_iu_ml * float(elimination_rate_h(level_iu_ml, *_ways(70.0)))
+
+
+def expected_level_iu_ml(track: Track, at_ms: int) -> float:
+    """The level that the counted dose makes in a typical patient (heparin.md §5), in IU/mL.
+
+    Counted is what the pump moved, at the strength that it was told: more no monitor can know.
+    """
+    ways = _ways(track.weight_kg)
     start_ms, level = int(track.times_ms[0]), 0.0
-    for begin in range(start_ms, at_ms, 5 * MS_PER_MINUTE):
-        end = min(begin + 5 * MS_PER_MINUTE, at_ms)
+    marks = [*range(start_ms, at_ms, 5 * MS_PER_MINUTE), at_ms]
+    doses_iu = np.diff(np.interp(marks, track.times_ms, _counted_iu(track)))
+    for begin, end, dose_iu in zip(marks, marks[1:], doses_iu.tolist(), strict=False):
         hours = (end - begin) / MS_PER_HOUR
-        rate = track.timeline.dose_iu(begin, end) / hours / track.weight_kg
-        level = float(step(level, rate, hours, *ways))
+        level = float(step(level, dose_iu / hours / track.weight_kg, hours, *ways))
     return level
+
+
+def _counted_iu(track: Track) -> Any:
+    """What the pump moved up to each sample, at the strength it was programmed to then, in IU."""
+    strengths = np.zeros(len(track.times_ms))
+    for number, standing in track.standings:
+        strengths[number:] = standing.concentration_iu_ml
+    gained_iu = np.diff(track.pumped_ml) * strengths[:-1]
+    return np.concatenate(([0.0], np.cumsum(gained_iu)))

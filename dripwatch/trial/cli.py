@@ -12,10 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dripwatch.trial.draw import PATIENTS_MAX, TUNING_SEED_MAX, TrialSettings
 from dripwatch.trial.hazards import chosen
+from dripwatch.trial.listeners import Baselines
 from dripwatch.trial.page import page
 from dripwatch.trial.pool import run_trial
 from dripwatch.trial.report import Report, make_report, markdown, print_report
-from dripwatch.trial.run import Baselines
 from dripwatch.trial.timeline import replay
 from dripwatch.trial.wire import read_wire
 from dripwatch.view import NOTICE

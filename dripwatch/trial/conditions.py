@@ -6,8 +6,9 @@ thresholds are those of the rule's own source, with a little room because truth 
 minute. That room makes an alert count as right that is off by a hair, and nothing else.
 
 Names: `stands` (ordered to deliver, and does not), `offline`, `off-order` (programmed to another
-rate than ordered), `wrong-rate` (the same beyond the time that people have for a change), `bolus`
-(one is given), `runs-on-hold` and `on-hold` (delivers while nothing is ordered; beyond that time),
+rate than ordered), `wrong-rate` (the same beyond the time that people have for a change),
+`wrong-weight` (programmed with another than the patient's), `bolus` (one is given), `runs-on-hold`
+and `on-hold` (delivers while nothing is ordered; beyond that time),
 `over` and `under` (dose over 15 min), `off-24h`, `level-off` (ρ), `bag-near-end` (or the volume
 to be infused), `battery-near-end`, `bag-old`, `outside-limits`, `outside-library`, `overridden`,
 `occluded-again`, `starved` (an upstream occlusion before and while the pump alarms of it),
@@ -25,6 +26,7 @@ from infusion.heparin import CLINICAL, individual, step
 from infusion.prescription import Timeline
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
 from simulator.machine import Mode
+from simulator.operation import EVENT_START, EVENT_STOP
 from simulator.pump import BOLUS_MODES
 
 Span = tuple[int, int]
@@ -33,6 +35,8 @@ Mask = Any
 
 # The order's rate is met within this share (H08 [A]).
 RATE = 0.05
+# The patient's weight is met within this share (H08 [A]).
+WEIGHT = 0.10
 # What people have for a changed rate (M04 [A]) and for a hold or stop [A]: 30 and 10 min, less one
 # for the sampling.
 CHANGE_MIN, HOLD_MIN, EARLY_MIN = 29, 9, 5
@@ -63,6 +67,7 @@ def conditions(track: Track) -> Conditions:
     found |= _fault_spans(track)
     found |= _alarm_spans(track)
     found |= _boluses(track, found["bolus"])
+    found["on-hold"] += _started_in_hold(track)
     found["starved"] = _starved(found)
     # Whatever the rate was then: the bag, or the volume, really came to its end within the hour.
     found["bag-near-end"] += [
@@ -117,6 +122,7 @@ def _standing_masks(track: Track) -> dict[str, Mask]:
         "bolus": _filled(track, lambda s: s.mode in BOLUS_MODES, bool),
         # Beyond the time that people have, or started when the hold had begun already (M03).
         "on-hold": held & ((stopped >= HOLD_MIN) | (_since(delivers) < stopped)),
+        "wrong-weight": delivers & (np.abs(weight - track.weight_kg) > WEIGHT * track.weight_kg),
         "outside-limits": delivers & (beyond | (programmed > DOSE_MAX_IU_H)),
         "outside-library": _filled(track, lambda s: s.is_outside_library, bool),
         "bag-old": _bag_age_min(track) >= BAG_MIN,
@@ -274,6 +280,22 @@ def _fault_spans(track: Track) -> Conditions:
     found: Conditions = {}
     for word, begin_ms, end_ms in track.faults:
         found.setdefault(f"fault:{word}", []).append((begin_ms, end_ms))
+    return found
+
+
+def _started_in_hold(track: Track) -> list[Span]:
+    """From each start of a pump while nothing is ordered to its next stop, however short (M03)."""
+    found: list[Span] = []
+    begin_ms: int | None = None
+    for at_ms, event in track.events:
+        if event.event == EVENT_START and begin_ms is None:
+            if track.timeline.base_rate_iu_h(at_ms) == 0:
+                begin_ms = at_ms
+        elif event.event == EVENT_STOP and begin_ms is not None:
+            found.append((begin_ms, at_ms))
+            begin_ms = None
+    if begin_ms is not None:
+        found.append((begin_ms, int(track.times_ms[-1])))
     return found
 
 

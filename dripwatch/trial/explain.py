@@ -44,6 +44,7 @@ EXPLAINS: dict[str, tuple[Why, ...]] = {
     ),
     # therapy
     "rate-not-as-ordered": _any("wrong-rate", "odd-bolus", slack=2),
+    "wrong-weight": _any("wrong-weight", slack=2),
     "order-not-applied": _any("wrong-rate", "bolus-missed", slack=2),
     "delivering-on-hold": _any("on-hold", slack=2),
     "outside-limits": _any("outside-limits", slack=2),

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from html import escape
 
+from dripwatch.trial.listeners import DEVICE, GIP, MONITOR, PREVIOUS
 from dripwatch.trial.report import NAMES, ordered, plain
-from dripwatch.trial.run import DEVICE, GIP, MONITOR, PREVIOUS
 from dripwatch.trial.score import FALSE_BOUND, RATIO_BOUND, HazardScore, SystemScore
 
 ROW, HEAD, GAP = 19, 44, 30

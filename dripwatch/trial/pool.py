@@ -8,7 +8,8 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from msgspec import Struct
 
 from dripwatch.trial.draw import BLOCK, TrialSettings, blocks_of
-from dripwatch.trial.run import Baselines, BlockRun, run_block
+from dripwatch.trial.listeners import Baselines
+from dripwatch.trial.run import BlockRun, run_block
 from dripwatch.trial.score import CaseResult
 
 # Told after each block: how many cases are done.
@@ -16,11 +17,14 @@ Progress = Callable[[int], object]
 
 
 class TrialRun(Struct, frozen=True, kw_only=True):
-    """All cases in order, what became of the messages, and how long it took."""
+    """All cases in order, what became of the messages, and how long it took: on the clock, and of
+    all processors together.
+    """
 
     cases: list[CaseResult]
     counts: dict[str, int]
     wall_s: float
+    cpu_s: float
     processes: int
 
 
@@ -34,8 +38,10 @@ def run_trial(
     begin_s = time.monotonic()
     cases: list[CaseResult] = []
     counts: dict[str, int] = {}
+    cpu_s = 0.0
     for run in _blocks(settings, baselines, processes):
         cases += run.cases
+        cpu_s += run.cpu_s
         for key, count in run.counts.items():
             counts[key] = counts.get(key, 0) + count
         progress(len(cases))
@@ -43,6 +49,7 @@ def run_trial(
         cases=sorted(cases, key=lambda case: case.number),
         counts=counts,
         wall_s=time.monotonic() - begin_s,
+        cpu_s=cpu_s,
         processes=processes,
     )
 

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from dripwatch.trial.draw import TrialSettings
 from dripwatch.trial.hazards import HAZARDS
+from dripwatch.trial.listeners import DEVICE, GIP, MONITOR, PREVIOUS, Baselines
 from dripwatch.trial.pool import TrialRun
-from dripwatch.trial.run import DEVICE, GIP, MONITOR, PREVIOUS, Baselines
 from dripwatch.trial.score import (
     HazardScore,
     Miss,
@@ -63,6 +63,7 @@ class Report(Struct, frozen=True, kw_only=True):
     baselines: str
     processes: int
     wall_s: float
+    cpu_s: float
     patient_days_min_core: float
     messages: dict[str, int]
     systems: tuple[SystemScore, ...]
@@ -89,7 +90,8 @@ def make_report(
         baselines=baselines,
         processes=run.processes,
         wall_s=round(run.wall_s, 1),
-        patient_days_min_core=round(days / (run.wall_s / 60.0) / run.processes, 1),
+        cpu_s=round(run.cpu_s, 1),
+        patient_days_min_core=round(days / (run.cpu_s / 60.0), 1),
         messages=run.counts,
         systems=systems,
         unmet=tuple(failures(systems[0])),

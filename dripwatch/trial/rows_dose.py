@@ -159,7 +159,7 @@ DOSE: tuple[Hazard, ...] = (
         0.5,
         "H01 [A]: a bolus that was not ordered; " + SETTLED,
         (60.0, 61.0),
-        force="bolus",
+        force="odd-bolus",
         linger_min=30.0,
     ),
     _order(
@@ -170,7 +170,7 @@ DOSE: tuple[Hazard, ...] = (
         0.5,
         "H01 [A]: a bolus that was not ordered; " + SETTLED,
         (30.0, 31.0),
-        force="bolus",
+        force="odd-bolus",
         linger_min=30.0,
     ),
     _order(
@@ -226,12 +226,17 @@ DOSE: tuple[Hazard, ...] = (
         force="stands",
     ),
     _stop("pause-forgotten", programming.pause_forgotten, (), (15.0, 120.0), group="order"),
-    _stop(
+    row(
         "standby-forgotten",
+        1,
         programming.standby_forgotten,
-        ("standby-expired", "hold-overrun"),
+        (*STOPPED, "standby-expired", "hold-overrun"),
+        0.0,
+        "at once: the time that somebody set is over, and the pump says so",
+        "alarm",
         (40.0, 150.0),
-        group="order",
+        "order",
+        force="stands",
     ),
     _stop(
         "kvo-forgotten",

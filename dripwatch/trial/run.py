@@ -5,29 +5,24 @@ results for the truth), then carried, decoded as the monitor's own intake does i
 monitor and the baselines at the time at which it arrived. Truth is read from the fleet itself.
 """
 
-from collections import deque
+import time
 from collections.abc import Callable
-from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from dripwatch.trial.alerts import Ledger
 from dripwatch.trial.assess import assess, misgiven_iu
-from dripwatch.trial.baselines import DeviceAlone, FixedThresholds, previous_table
 from dripwatch.trial.conditions import Conditions, conditions
 from dripwatch.trial.draw import DAY_MS, Block, Case, TrialSettings, draw_block, span_ms
 from dripwatch.trial.judge import Sought, SystemCase, judge
+from dripwatch.trial.listeners import MONITOR, SITE, Baselines, Ward
 from dripwatch.trial.score import CaseResult
 from dripwatch.trial.signs import CLINICAL_SIGNS, Watch, look
 from dripwatch.trial.truth import SAMPLE_MS, Track, TruthLog
-from dripwatch.trial.wire import LossyWire, read_wire
+from dripwatch.trial.wire import Arrival, LossyWire, read_wire
 from host.process import read_named
-from infusion.alert import Act, AlertChange
 from infusion.errors import MessageError
-from infusion.messages import Kind, Message, PumpMessage, decode, parse_topic
-from infusion.monitor import Monitor, MonitorSettings
-from infusion.policy import Policy
+from infusion.messages import Kind, PumpMessage, decode, parse_topic
 from infusion.units import MS_PER_MINUTE, MS_PER_SECOND
 from simulator.fleet import Fleet
 from simulator.setup import Setup, setup_of
@@ -39,102 +34,22 @@ from simulator.unit import Unit
 START_MS = 1_790_571_600_000
 # Signs are looked for from so long before an onset on, to know what the pump said when it was well.
 BEFORE_MS = 10 * MS_PER_MINUTE
-# A nurse acknowledges what was raised so long ago. [A]
-SEEN_AFTER_MS = 10 * MS_PER_MINUTE
-Baselines = Literal["all", "cheap", "none"]
-MONITOR, DEVICE, GIP, PREVIOUS = "monitor", "device", "gip", "previous"
-SITE = "home"
+# The fleet runs ahead of those who listen by so much, and then they catch up: whoever works for
+# long at a stretch finds its code and its data still in the processor's caches. Nobody answers the
+# fleet, so nothing else depends on it.
+AHEAD_MS = 15 * MS_PER_MINUTE
 # Told of every message that was understood, and every change: for the timeline of one case.
 Listener = Callable[[str, object, int], None]
 
 
 class BlockRun(Struct):
-    """What a block came to: its cases, and how many messages were said and what became of them."""
+    """What a block came to: its cases, how many messages were said and what became of them, and
+    the processor's time from drawing to judging.
+    """
 
     cases: list[CaseResult]
     counts: dict[str, int]
-
-
-class Ward:
-    """The systems that hear one stream: the monitor, and what it is compared with."""
-
-    def __init__(self, baselines: Baselines, step_ms: int) -> None:
-        """Nothing heard yet; `step_ms` is how often time is told."""
-        self._monitors = {MONITOR: _Watched(step_ms)}
-        self._simple: list[DeviceAlone | FixedThresholds] = []
-        self.ledgers: dict[str, Ledger] = {MONITOR: self._monitors[MONITOR].ledger}
-        if baselines == "all":
-            self._monitors[PREVIOUS] = _Watched(step_ms, previous_table())
-            self.ledgers[PREVIOUS] = self._monitors[PREVIOUS].ledger
-        self._gip: FixedThresholds | None = None
-        if baselines != "none":
-            self._gip = FixedThresholds()
-            device = DeviceAlone(self._gip.ledger)
-            self._simple = [device, self._gip]
-            self.ledgers |= {DEVICE: device.ledger, GIP: self._gip.ledger}
-
-    def hear(self, message: Message, site: str, now_ms: int) -> None:
-        """A message arrived and was understood. Raises MessageError where it makes no sense."""
-        for watched in self._monitors.values():
-            changes = watched.monitor.receive(message, site, now_ms)
-            if changes:
-                watched.took(changes, now_ms)
-        for simple in self._simple:
-            simple.hear(message, now_ms)
-
-    def refuse(self, error: MessageError, site: str | None, now_ms: int) -> None:
-        """A message arrived that nobody can read."""
-        for watched in self._monitors.values():
-            watched.took(watched.monitor.refuse(error, site, now_ms), now_ms)
-
-    def tick(self, now_ms: int) -> None:
-        """Time passes."""
-        for watched in self._monitors.values():
-            changes = watched.monitor.tick(now_ms)
-            if changes:
-                watched.took(changes, now_ms)
-            watched.acknowledge(now_ms)
-        if self._gip is not None and now_ms % MS_PER_MINUTE == 0:
-            self._gip.tick(now_ms)
-
-
-class _Watched:
-    """A monitor, what it said, and the nurse who acknowledges it."""
-
-    def __init__(self, step_ms: int, policy: Policy | None = None) -> None:
-        settings = MonitorSettings()
-        # A coarse clock must not be taken for one that stood still.
-        settings = replace(settings, stall_ms=max(settings.stall_ms, step_ms))
-        self.monitor = Monitor(settings, policy)
-        self.ledger = Ledger()
-        self._due: deque[tuple[int, str]] = deque()
-        self._acts = 0
-
-    def took(self, changes: list[AlertChange], now_ms: int) -> None:
-        """Keep what came out; somebody will come for what is new."""
-        self.ledger.take(changes, now_ms)
-        self._due += [
-            (now_ms + SEEN_AFTER_MS, change.alert.id)
-            for change in changes
-            if change.change == "raised"
-        ]
-
-    def acknowledge(self, now_ms: int) -> None:
-        """The nurse has seen what was raised a while ago, and says so."""
-        while self._due and self._due[0][0] <= now_ms:
-            _, id_ = self._due.popleft()
-            known = self.ledger.alerts[id_]
-            self._acts += 1
-            act = Act(
-                act=f"A{self._acts}",
-                pump=known.pump,
-                alert=id_,
-                version=known.version,
-                what="acknowledge",
-                by="nurse-1",
-                time_ms=now_ms,
-            )
-            self.took(self.monitor.receive(act, SITE, now_ms), now_ms)
+    cpu_s: float = 0.0
 
 
 class BlockRunner:
@@ -148,11 +63,13 @@ class BlockRunner:
         *,
         only: frozenset[str] | None = None,
         listener: Listener | None = None,
+        ahead_ms: int = AHEAD_MS,
     ) -> None:
         """Everything is made and nothing has run. Raises ConfigError."""
         setup = setup_of(block.scenario, _profile(block))
         self._settings, self._block = settings, block
         self._step_ms = round(settings.step_s * MS_PER_SECOND)
+        self._ahead_ms = ahead_ms
         self.fleet = _fleet(settings, block, setup)
         samples = settings.days * DAY_MS // SAMPLE_MS + 2
         self._truth = TruthLog(self.fleet, samples)
@@ -172,16 +89,31 @@ class BlockRunner:
         """Run the whole story and judge it."""
         end_ms = START_MS + self._settings.days * DAY_MS
         fleet, wire = self.fleet, self._wire
+        # What arrived in each step, and its time.
+        arrived: list[tuple[int, list[Arrival]]] = []
         for now_ms in range(START_MS, end_ms + 1, self._step_ms):
             said = fleet.advance(now_ms)
             self._open_watches(now_ms)
             self._look(said, now_ms)
-            for at_ms, _, output in wire.carry(said, now_ms):
-                self._take(output, at_ms)
-            self.ward.tick(now_ms)
+            arrived.append((now_ms, wire.carry(said, now_ms)))
             if (now_ms - START_MS) % SAMPLE_MS == 0:
                 self._truth.sample()
+            if (now_ms - START_MS) % self._ahead_ms == 0:
+                self._catch_up(arrived)
+                arrived.clear()
+        self._catch_up(arrived)
         return BlockRun(self._judged(end_ms), wire.counts)
+
+    def _catch_up(self, steps: list[tuple[int, list[Arrival]]]) -> None:
+        """Let those who listen hear what arrived in some steps, and their time pass."""
+        hear, tick = self._hear, self.ward.tick
+        for now_ms, arrivals in steps:
+            for at_ms, _, output in arrivals:
+                if type(output) is Outgoing:
+                    hear(output.topic, output.payload, output.contract, at_ms)
+                else:
+                    self._take(output, at_ms)
+            tick(now_ms)
 
     def track(self, index: int) -> Track:
         """The truth of one pump, after the run."""
@@ -232,10 +164,8 @@ class BlockRunner:
     # --- what arrives ----------------------------------------------------------------------------
 
     def _take(self, output: Output, at_ms: int) -> None:
-        """What a broker makes of one value that arrived."""
-        if type(output) is Outgoing:
-            self._hear(output.topic, output.payload, output.contract, at_ms)
-        elif isinstance(output, Connect):
+        """What a broker makes of a connection, or of its end."""
+        if isinstance(output, Connect):
             client = output.client or output.session
             # Whoever has the same client id is thrown out, and its will goes out (MQTT 5, §3.1.4).
             if (before := self._holders.get(client)) is not None:
@@ -347,8 +277,11 @@ class BlockRunner:
 
 def run_block(settings: TrialSettings, number: int, pumps: int, baselines: Baselines) -> BlockRun:
     """Draw, run and judge the first `pumps` cases of a block. Raises ConfigError."""
+    begin_s = time.process_time()
     ward = read_ward(*read_named(settings.cohort, "cohorts"))
-    return BlockRunner(settings, draw_block(settings, ward, number, pumps), baselines).run()
+    run = BlockRunner(settings, draw_block(settings, ward, number, pumps), baselines).run()
+    run.cpu_s = time.process_time() - begin_s
+    return run
 
 
 def _fleet(settings: TrialSettings, block: Block, setup: Setup) -> Fleet:

@@ -3,7 +3,7 @@ contradicts a healthy pump, by more than its accuracy, its counter's step and it
 
 Looked for in what a pump said, before the wire: what is lost on the way is no excuse. A sign is a
 small predicate on one message; `SIGNS` has all of them by name. Signs that no message of a pump can
-give (`lab`, `report`, `platelets`) are found afterwards, among the results and reports
+give (`lab`, `no-result`, `report`, `platelets`) are found afterwards, among the results and reports
 (blood_signs.py). `silent` needs none: silence shows from its first moment, and the hazard's own
 definition says from when on it counts.
 """
@@ -320,7 +320,8 @@ SIGNS: dict[str, Sign] = {
     "empty": _empty,
     "depleted": _depleted,
     "lab": _never,
+    "no-result": _never,
     "report": _never,
     "platelets": _never,
 }
-CLINICAL_SIGNS = ("lab", "report", "platelets")
+CLINICAL_SIGNS = ("lab", "no-result", "report", "platelets")

@@ -11,8 +11,9 @@ from msgspec import Struct
 
 from dripwatch.trial.draw import BLOCK, TrialSettings, draw_block
 from dripwatch.trial.judge import FALSE
+from dripwatch.trial.listeners import MONITOR
 from dripwatch.trial.pool import pumps_of
-from dripwatch.trial.run import MONITOR, START_MS, BlockRunner
+from dripwatch.trial.run import START_MS, BlockRunner
 from dripwatch.trial.score import CaseResult
 from host.process import read_named
 from infusion.errors import ConfigError, MessageError

@@ -26,6 +26,10 @@ Seconds = Annotated[float, Meta(ge=0, le=300)]
 CHANCE = 202
 DRAWN_AT_ONCE = 256
 TELEMETRY, EVENT = Kind.TELEMETRY, Kind.EVENT
+# A fate is what becomes of a message (see `Lane.fate`), and two delays. Presence and connections
+# have this one: they keep their place among what was said.
+Fate = tuple[int, int, int]
+IN_ORDER: Fate = (1, 0, 0)
 # Nothing is later than this many mean delays: the network would have been given up before. [A]
 DELAYS_MAX = 20.0
 
@@ -88,16 +92,16 @@ class Lane:
     def __init__(self, settings: WireSettings, chance: np.random.Generator) -> None:
         self._settings = settings
         self._chance = chance
-        self._fates: list[tuple[float, int, int]] = []
+        self._fates: list[Fate] = []
         self.last_ms = 0
 
-    def fate(self) -> tuple[float, int, int]:
+    def fate(self) -> Fate:
         """For the next message: 0 lost, 1 in order, 2 passed by others, 3 twice; and two delays."""
         if not self._fates:
             self._fates = self._draw()
         return self._fates.pop()
 
-    def _draw(self) -> list[tuple[float, int, int]]:
+    def _draw(self) -> list[Fate]:
         settings, chance = self._settings, self._chance
         drawn: Any = chance.random((3, DRAWN_AT_ONCE))
         fates = np.where(drawn[1] < settings.repeat, 3, 1)
@@ -128,45 +132,46 @@ class LossyWire:
 
     def carry(self, outputs: list[Output], now_ms: int) -> list[Arrival]:
         """Take what was said, and give what has arrived by now, in order of arrival."""
-        waiting = self._waiting
+        waiting, lanes, is_clean = self._waiting, self._lanes, self._is_clean
         for output in outputs:
             self._number += 1
-            lane = self._lanes.get(output.session)
-            if lane is None or self._is_clean:
+            lane = lanes.get(output.session)
+            if lane is None or is_clean:
                 waiting.append((output.time_ms, self._number, output))
             else:
-                self._send(lane, output)
+                self._send(lane, output, self._number)
         if not waiting:
             return []
         waiting.sort()
+        if waiting[-1][0] <= now_ms:
+            self._waiting = []
+            return waiting
         arrived = bisect_right(waiting, now_ms, key=_arrives_ms)
         self._waiting = waiting[arrived:]
         return waiting[:arrived]
 
-    def _send(self, lane: Lane, output: Output) -> None:
+    def _send(self, lane: Lane, output: Output, number: int) -> None:
         """Put one output on its way, or lose it."""
-        at_ms = output.time_ms
-        if type(output) is not Outgoing or not (output.kind is TELEMETRY or output.kind is EVENT):
-            # Presence and connections keep their place among what was said.
-            lane.last_ms = at_ms = max(at_ms, lane.last_ms)
-            self._waiting.append((at_ms, self._number, output))
-            return
-        counts = self.counts
-        counts["said"] += 1
-        fate, delay_ms, extra_ms = lane.fate()
+        at_ms, waiting, counts = output.time_ms, self._waiting, self.counts
+        fate, delay_ms, extra_ms = IN_ORDER
+        if type(output) is Outgoing and (output.kind is TELEMETRY or output.kind is EVENT):
+            counts["said"] += 1
+            fate, delay_ms, extra_ms = lane.fate()
+        at_ms += delay_ms
         if fate == 0:
             counts["lost"] += 1
             return
-        at_ms += delay_ms
         if fate == 2:
             counts["reordered"] += 1
-            self._waiting.append((at_ms + extra_ms, self._number, output))
+            waiting.append((at_ms + extra_ms, number, output))
             return
-        lane.last_ms = at_ms = max(at_ms, lane.last_ms)
-        self._waiting.append((at_ms, self._number, output))
+        if at_ms < lane.last_ms:
+            at_ms = lane.last_ms
+        lane.last_ms = at_ms
+        waiting.append((at_ms, number, output))
         if fate == 3:
             counts["repeated"] += 1
-            self._waiting.append((at_ms + extra_ms, self._number, output))
+            waiting.append((at_ms + extra_ms, number, output))
 
 
 def _generator(seed: int, number: int) -> np.random.Generator:

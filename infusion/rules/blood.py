@@ -23,6 +23,8 @@ _STRENGTHS = (0.4, 0.5, 2.0, 2.5)
 # Two results tell the same strength when their ln f differ by no more, and each must tell a change
 # of at least so much [A]. What a result tells of ln f has the variance of its error [D].
 _SAME, _CHANGED, _READING_VARIANCE = 0.40, 0.35, 0.0125
+# ln f of any patient varies by so much, laboratory included (5 %, PMC6009553 [V]).
+_ANY_SD = math.hypot(TOTAL_SD, 0.05)
 # A likelihood above this is not worth telling apart.
 _LIKELIHOOD_MAX = 999.0
 # Older results say little of how fast the patient cleared heparin before. [A]
@@ -30,28 +32,28 @@ _BASE_MS = 36 * MS_PER_HOUR
 
 
 def result_disagrees(now: Situation) -> Verdict | None:
-    """M10: anti-Xa is off the level that the delivered dose makes by > 0.25 IU/mL and > 50 % [A].
+    """An anti-Xa that is off the level that the delivered dose makes, in this patient or in any.
 
-    And by more than this patient's spread makes likely (infusion/level.py): on a first result half
-    of all patients would be off by as much.
+    Medium, M10 [A]: by > 0.25 IU/mL and > 50 %, and by more than this patient's spread makes likely
+    (infusion/level.py): on a first result half of all patients would be off by as much. Low: it is
+    beyond what 94 of 100 have, by ln f [A]: of what this patient showed before, or of all patients
+    (heparin.md §5.2). A leak and a bag of another strength show in
+    nothing else. What was odd and is ordinary again is told by nothing: the odd one was told.
     """
     sighting = newest_anti_xa(now)
-    if sighting is None or now.record is None:
+    if sighting is None or now.record is None or _is_ordinary_again(now, sighting):
         return None
-    limits, off = now.limits, sighting.value - sighting.expected
-    chance = limits.disagreement_chance
-    if sighting.bound:
-        chance = limits.disagreement_chance_off_scale
-    if sighting.tail > chance or abs(off) <= limits.disagreement_iu_ml:
-        return None
-    if abs(off) <= limits.disagreement_share * sighting.expected:
-        return None
+    is_clear = _is_clearly_off(now, sighting)
     result = _result_of(now.record, sighting)
-    if result is None:
+    if result is None or not (is_clear or _is_unlikely(now, sighting)):
         return None
+    limits = now.limits
+    limit = f"less likely than {2.0 * limits.disagreement_chance_low:.0%}"
+    if is_clear:
+        limit = f"more than {limits.disagreement_iu_ml:g} and {limits.disagreement_share:.0%} off"
     detail = "look first for " + (
         "a specimen drawn from the heparin line, then for a bag of more strength"
-        if off > 0
+        if sighting.value > sighting.expected
         else "a leak or a loose line, then for a bag of less strength or too little antithrombin"
     )
     evidence = Evidence(
@@ -60,12 +62,13 @@ def result_disagrees(now: Situation) -> Verdict | None:
         low=round(sighting.low, 2),
         high=round(sighting.high, 2),
         unit="IU/mL",
-        limit=f"more than {limits.disagreement_iu_ml:g} and {limits.disagreement_share:.0%} off",
+        limit=limit,
         from_ms=pump_ms(now, sighting.drawn_ms),
         to_ms=now.at_ms,
         detail=f"anti-Xa against the level that the delivered dose makes: {detail}; draw again",
     )
-    return Verdict(evidence, since_ms=pump_ms(now, result.resulted_ms))
+    priority = Priority.MEDIUM if is_clear else None
+    return Verdict(evidence, pump_ms(now, result.resulted_ms), priority)
 
 
 def concentration_doubt(now: Situation) -> Verdict | None:
@@ -77,7 +80,7 @@ def concentration_doubt(now: Situation) -> Verdict | None:
     market is `strength_likelihood` times as likely as that. A clearance that really changed looks
     the same; no blood test tells the two apart, a look at the bag does.
     """
-    pair = _strength(now.state.level.sightings)
+    pair = _strength(now)
     sighting = newest_anti_xa(now)
     if pair is None or sighting is None or now.record is None:
         return None
@@ -163,14 +166,64 @@ def _result_of(record: Record, sighting: Sighting) -> LabResult | None:
     return None
 
 
-def _strength(sightings: list[Sighting]) -> tuple[float, float] | None:
+def _is_clearly_off(now: Situation, sighting: Sighting) -> bool:
+    """M10: far off, and hardly likely in this patient."""
+    limits, off = now.limits, abs(sighting.value - sighting.expected)
+    chance = limits.disagreement_chance
+    if sighting.bound:
+        chance = limits.disagreement_chance_off_scale
+    is_far = off > max(limits.disagreement_iu_ml, limits.disagreement_share * sighting.expected)
+    return is_far and sighting.tail <= chance
+
+
+def _is_unlikely(now: Situation, sighting: Sighting) -> bool:
+    """Whether few patients would read so far out, this one or any; False where nothing follows."""
+    if sighting.logarithm is None:
+        return False
+    return sighting.tail <= now.limits.disagreement_chance_low or _is_rare(now, sighting)
+
+
+def _is_rare(now: Situation, sighting: Sighting) -> bool:
+    """Whether few of all patients have such a ln f, on its side."""
+    if sighting.logarithm is None:
+        return False
+    return _chance(sighting.logarithm) <= now.limits.disagreement_chance_low
+
+
+def _is_ordinary_again(now: Situation, sighting: Sighting) -> bool:
+    """Whether the result before was one that few patients have, and this one is not."""
+    seen = [each for each in now.state.level.sightings if each.test == "anti-xa"][-2:]
+    return len(seen) == 2 and _is_no_base(now, seen[0]) and not _is_rare(now, sighting)
+
+
+def _is_no_base(now: Situation, sighting: Sighting) -> bool:
+    """Whether a result tells sooner of its specimen, or of what hung then, than of the patient:
+    one in ten has it [A], or it was above the scale and says only that it was at least that."""
+    if sighting.bound == "above":
+        return True
+    chance = 2.0 * now.limits.disagreement_chance_low
+    return sighting.logarithm is not None and _chance(sighting.logarithm) <= chance
+
+
+def _chance(logarithm: float) -> float:
+    """How many of all patients have a ln f so far out or further, on its side."""
+    return math.erfc(abs(logarithm) / (_ANY_SD * math.sqrt(2.0))) / 2.0
+
+
+def _strength(now: Situation) -> tuple[float, float] | None:
     """How many times likelier than a wandering patient the likeliest strength is, and that."""
-    last = [each for each in sightings if each.test == "anti-xa"][-2:]
-    told = [(each.drawn_ms, each.logarithm) for each in sightings if each.logarithm is not None]
-    if len(told) < 2 or any(each.logarithm is None for each in last):
+    seen = [each for each in now.state.level.sightings if each.test == "anti-xa"]
+    told = [(each.drawn_ms, each.logarithm) for each in seen if each.logarithm is not None]
+    if len(told) < 2 or any(each.logarithm is None for each in seen[-2:]):
         return None
     (first_ms, first), (second_ms, second) = told[-2:]
-    before = [pair for pair in told[:-2] if first_ms - pair[0] < _BASE_MS][-2:]
+    before = [
+        (each.drawn_ms, each.logarithm)
+        for each in seen[:-2]
+        if each.logarithm is not None
+        and first_ms - each.drawn_ms < _BASE_MS
+        and not _is_no_base(now, each)
+    ][-2:]
     base, variance = 0.0, TOTAL_SD**2 + _READING_VARIANCE / 2.0
     if before:
         base = sum(x for _, x in before) / len(before)

@@ -46,7 +46,7 @@ LABORATORY = (
     Rule(
         "result-disagrees",
         "laboratory",
-        levels((1, MEDIUM)),
+        levels((1, LOW)),
         blood.result_disagrees,
         suppressed_by=("critical-result", "concentration-doubt", "levels-out-of-range"),
     ),

@@ -97,7 +97,7 @@ def under_delivery(now: Situation) -> Verdict | None:
 
 
 def _flow_verdict(now: Situation, excess: Excess, sign: str) -> Verdict | None:
-    if now.timeline is None or excess.total_iu <= now.state.flow.step_iu:
+    if excess.total_iu <= now.state.flow.step_iu or now.timeline is None:
         return None
     evidence = Evidence(
         observed=round_dose_iu(excess.delivered_iu),
@@ -122,14 +122,20 @@ def runs_free(state: PumpState, limits: Thresholds) -> Interval | None:
     if edge is None or interval is None:
         return None
     programmed = max(edge.rate_ml_h, state.faster_ml_h, FREE_FLOW_BASE_ML_H)
+    most_nl_ms = limits.free_flow_factor * programmed * NL_PER_ML / MS_PER_HOUR
+    first, last = recent[0], recent[-1]
+    length_ms = last.time_ms - first.time_ms
+    if (
+        interval.pumped_nl <= most_nl_ms * (interval.to_ms - interval.from_ms)
+        and last.pumped_nl - first.pumped_nl <= most_nl_ms * length_ms
+    ):
+        # Nearly always: there is nothing that a step would have to explain.
+        return None
     # One step of the counter may fall into any interval, however short.
     step_ml = state.presence.volume_step_ml if state.presence is not None else 0.0
     spare_nl = nanolitres(step_ml + FREE_FLOW_LEAST_ML)
-    most_nl_ms = limits.free_flow_factor * programmed * NL_PER_ML / MS_PER_HOUR
     if interval.pumped_nl - spare_nl > most_nl_ms * (interval.to_ms - interval.from_ms):
         return interval
-    first, last = recent[0], recent[-1]
-    length_ms = last.time_ms - first.time_ms
     if not (FLOW_MS_MIN <= length_ms <= state.judged_ms and same_boot(first.key, last.key)):
         return None
     gained_nl = last.pumped_nl - first.pumped_nl - spare_nl
@@ -271,13 +277,15 @@ def level_off_course(now: Situation) -> Verdict | None:
     A pump that gives right again needs no second alert: the level comes back, and what made it
     leave was told, or was one thing too short to be told. Many of these are told here.
     """
-    ratio, watch = level.ratio(now.state.level), now.state.level
-    if ratio is None or now.edge is None or now.timeline is None:
-        return None
-    limits = now.limits
-    low, high = 1 - limits.level_ratio_off, 1 / (1 - limits.level_ratio_off)
+    watch, limits = now.state.level, now.limits
     apart = abs(watch.delivered_iu_ml - watch.ordered_iu_ml)
-    if low <= ratio <= high or apart < LEVEL_APART_IU_ML:
+    if apart < LEVEL_APART_IU_ML or now.edge is None or now.timeline is None:
+        return None
+    ratio = level.ratio(watch)
+    if ratio is None:
+        return None
+    low, high = 1 - limits.level_ratio_off, 1 / (1 - limits.level_ratio_off)
+    if low <= ratio <= high:
         return None
     track = now.state.board.tracks.get("level-off-course")
     gives_right = _gives_right(now)

@@ -139,9 +139,9 @@ def reservoir_runs_out(now: Situation) -> Verdict | None:
     passed = (now.at_ms - edge.time_ms) / MS_PER_MINUTE
     accuracy = _accuracy(now)
     soonest = minutes / (1 + accuracy) - passed
-    latest = minutes / (1 - accuracy) - passed
     if soonest > limits.reservoir_notice_min:
         return None
+    latest = minutes / (1 - accuracy) - passed
     evidence = Evidence(
         observed=round(max(0.0, minutes - passed)),
         low=round(max(0.0, soonest)),

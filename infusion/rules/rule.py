@@ -16,15 +16,17 @@ Check = Callable[[Situation], Verdict | None]
 
 class News(Struct, frozen=True):
     """What is new at a look: something of the pump or its order, something of its clinic or the
-    calendar, or only that the level in the blood was carried on.
+    calendar, or only that the level in the blood was carried on. `of_watch` says that one of the
+    watches on the numbers (flow, counter, pressure) shows something now, new or not.
     """
 
     of_pump: bool
     of_clinic: bool
     of_level: bool
+    of_watch: bool
 
 
-EVERYTHING = News(of_pump=True, of_clinic=True, of_level=True)
+EVERYTHING = News(of_pump=True, of_clinic=True, of_level=True, of_watch=True)
 
 
 class Level(Struct, frozen=True):
@@ -48,6 +50,7 @@ class Rule(Struct, frozen=True):
     - `told`: only news can bring the hazard: something said or done, another rate allowed, or an
       instant of the calendar. Numbers and time alone can only end it, so without news it is not
       looked for (infusion/looks.py).
+    - `watched`: the hazard is there only while one of the watches shows something.
     """
 
     key: str
@@ -59,6 +62,7 @@ class Rule(Struct, frozen=True):
     observed: bool = False
     latches: bool = False
     told: bool = False
+    watched: bool = False
 
 
 def levels(*given: tuple[float, Priority]) -> tuple[Level, ...]:

@@ -6,28 +6,14 @@ situation what this one would say. Where two rules name each other, the one that
 speaks for both.
 """
 
-from functools import lru_cache
-
 from msgspec.structs import replace
 
-from infusion.record import Record
 from infusion.rules import delivery, line, technical, therapy
 from infusion.rules.clinic import CARE, LABORATORY
-from infusion.rules.device import DEVICE_RULES, STOPPING, UNKNOWN_DEVICE_ALARM, device_alarms
+from infusion.rules.device import DEVICE_RULES, STOPPING, UNKNOWN_DEVICE_ALARM
 from infusion.rules.families import FLOWS, IDENTITY, LEVEL_CAUSES, PROGRAMMED, SILENCE
-from infusion.rules.rule import (
-    EVERYTHING,
-    HIGH,
-    LOW,
-    MEDIUM,
-    NOTICE,
-    Check,
-    News,
-    Rule,
-    levels,
-)
-from infusion.situation import Situation, Verdict
-from infusion.thresholds import SILENT_MS, Thresholds
+from infusion.rules.rule import HIGH, LOW, MEDIUM, NOTICE, Rule, levels
+from infusion.thresholds import SILENT_MS
 from infusion.units import MS_PER_MINUTE
 
 _TECHNICAL = (
@@ -100,6 +86,7 @@ _TECHNICAL = (
         # A pump that reports twice a minute may stand for one of them before it alarms.
         levels((1, MEDIUM)),
         technical.counter_frozen,
+        watched=True,
         observed=True,
         suppressed_by=("under-delivery", "two-pumps-one-name"),
     ),
@@ -140,7 +127,8 @@ _THERAPY = (
         suppressed_by=("rate-not-as-ordered",),
         told=True,
     ),
-    Rule("delivering-on-hold", "therapy", levels((0, HIGH)), therapy.delivering_on_hold, told=True),
+    # Any message can tell that a pump delivers, so it is asked at each look.
+    Rule("delivering-on-hold", "therapy", levels((0, HIGH)), therapy.delivering_on_hold),
     Rule(
         "rate-not-as-ordered",
         "therapy",
@@ -202,6 +190,7 @@ _DELIVERY = (
         "delivery",
         levels((15, MEDIUM)),
         delivery.over_delivery,
+        watched=True,
         off_delay_ms=MS_PER_MINUTE,
         observed=True,
         latches=True,
@@ -218,6 +207,7 @@ _DELIVERY = (
         "delivery",
         levels((1.5, MEDIUM)),
         line.occlusion_forming,
+        watched=True,
         off_delay_ms=2 * MS_PER_MINUTE,
         observed=True,
         suppressed_by=("downstream-occlusion", "partial-occlusion"),
@@ -227,6 +217,7 @@ _DELIVERY = (
         "delivery",
         levels((0, MEDIUM)),
         line.partial_occlusion,
+        watched=True,
         off_delay_ms=5 * MS_PER_MINUTE,
         observed=True,
         suppressed_by=("downstream-occlusion", "occlusion-forming"),
@@ -236,6 +227,7 @@ _DELIVERY = (
         "delivery",
         levels((15, MEDIUM)),
         delivery.under_delivery,
+        watched=True,
         off_delay_ms=MS_PER_MINUTE,
         observed=True,
         suppressed_by=(
@@ -330,63 +322,8 @@ _DEVICE = {
     key: replace(rule, suppressed_by=_TOLD_BEFORE.get(key, ()))
     for key, rule in DEVICE_RULES.items()
 }
-HAZARDS = (*_TECHNICAL, *_THERAPY, *_DELIVERY, *LABORATORY, *CARE)
-
-
-def _checks(*rules: Rule) -> tuple[tuple[Rule, Check], ...]:
-    return tuple((rule, rule.check) for rule in rules if rule.check is not None)
-
-
-_PUMP_CHECKS = _checks(*_TECHNICAL, *_THERAPY, *_DELIVERY)
-# These have nothing to look at before the clinic has said anything.
-_CLINICAL_CHECKS = _checks(*LABORATORY, *CARE)
-# How many different sets of open hazards are remembered.
-_SETS_MAX = 4_096
+PUMP_HAZARDS = (*_TECHNICAL, *_THERAPY, *_DELIVERY)
+HAZARDS = (*PUMP_HAZARDS, *LABORATORY, *CARE)
 RULES: dict[str, Rule] = {
     rule.key: rule for rule in (*_DEVICE.values(), UNKNOWN_DEVICE_ALARM, *HAZARDS)
 }
-
-
-def verdicts(now: Situation, news: News = EVERYTHING) -> list[tuple[Rule, Verdict]]:
-    """Every hazard that is there: the pump's own alarms first, then what the rules see.
-
-    What only news can bring is looked for without them only where it was there before.
-    """
-    found: list[tuple[Rule, Verdict]] = []
-    if now.edge is not None and now.edge.alarms:
-        found += [(RULES[key], verdict) for key, verdict in device_alarms(now.edge)]
-    pump_checks, clinical_checks = _known_checks(tuple(now.state.board.tracks), news.of_level)
-    for rule, check in _PUMP_CHECKS if news.of_pump else pump_checks:
-        verdict = check(now)
-        if verdict is not None:
-            found.append((rule, verdict))
-    if news.of_clinic:
-        clinical_checks = _CLINICAL_CHECKS
-    if clinical_checks and is_clinical(now.record, now.limits):
-        for rule, check in clinical_checks:
-            verdict = check(now)
-            if verdict is not None:
-                found.append((rule, verdict))
-    return found
-
-
-@lru_cache(maxsize=_SETS_MAX)
-def _known_checks(
-    tracks: tuple[str, ...], of_level: bool
-) -> tuple[tuple[tuple[Rule, Check], ...], tuple[tuple[Rule, Check], ...]]:
-    """What is asked without news where these hazards are there: of the pump, and of its clinic."""
-    return (
-        tuple(each for each in _PUMP_CHECKS if not each[0].told or each[0].key in tracks),
-        tuple(
-            each
-            for each in _CLINICAL_CHECKS
-            if (of_level and not each[0].told) or each[0].key in tracks
-        ),
-    )
-
-
-def is_clinical(record: Record | None, limits: Thresholds) -> bool:
-    """Whether there is anything for the rules on laboratory and care to look at."""
-    return record is not None and bool(
-        record.results or record.reports or limits.laboratory_expected
-    )

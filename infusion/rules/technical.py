@@ -63,8 +63,8 @@ def pump_offline(now: Situation) -> Verdict | None:
 
 def stands_still(state: PumpState, limits: Thresholds) -> bool:
     """Whether the counter of a pump that delivers has stood for longer than strokes explain."""
-    edge, still = state.edge, state.account.still
-    if edge is None or still is None or still.key >= state.edge_key:
+    still = state.account.still
+    if still is None or still.key >= state.edge_key or (edge := state.edge) is None:
         return False
     still_ms = edge.time_ms - _still_since_ms(state, still)
     # A counter that moves by more at once may stand for longer.
@@ -204,11 +204,14 @@ def messages_missing(now: Situation) -> Verdict | None:
         return None
     sent = to_key - from_key
     missing = sent - (after - before)
+    least = max(MISSING_LEAST, MISSING_SHARE * sent)
+    if missing < least:
+        return None
     edge_key, accepted = now.state.edge_key, now.state.account.accepted
     if same_boot(from_key, edge_key):
         # What came since then, late, is not missing.
         missing = min(missing, edge_key - from_key - (accepted - before))
-    if missing < max(MISSING_LEAST, MISSING_SHARE * sent):
+    if missing < least:
         return None
     evidence = Evidence(
         observed=float(missing),

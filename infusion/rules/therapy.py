@@ -27,8 +27,9 @@ def _is_wrong(now: Situation) -> float | None:
         return None
     programmed = edge.rate_ml_h * edge.concentration_iu_ml
     tolerance = now.limits.rate_tolerance
-    if any(near(programmed, rate, tolerance) for rate in allowed.rates_iu_h if rate):
-        return None
+    for rate in allowed.rates_iu_h:
+        if rate and near(programmed, rate, tolerance):
+            return None
     giving = now.state.giving
     if giving is not None:
         slower = max(1.0, giving.rate_iu_h / programmed) if programmed else 1.0
@@ -114,7 +115,7 @@ def order_not_applied(now: Situation) -> Verdict | None:
 
 def _bolus_not_given(now: Situation) -> Verdict | None:
     """A bolus that is late, until it is void: then nobody may give it any more [A]."""
-    if now.timeline is None or now.edge is None:
+    if now.timeline is None or now.edge is None or not now.timeline.boluses:
         return None
     grace_ms = round(now.limits.bolus_grace_min * MS_PER_MINUTE)
     void_ms = round(now.limits.bolus_void_min * MS_PER_MINUTE)
@@ -144,10 +145,14 @@ def delivering_on_hold(now: Situation) -> Verdict | None:
     """The order says hold or stop, and the pump delivers (M03, M04 [A]).
 
     A hold or stop must be carried out within `hold_grace_min`; a pump that is started in the
-    middle of one is told at once.
+    middle of one is told at once. Of a pump that was not heard since the hold began nobody knows
+    what it does: that it is not heard is told, and this once it is.
     """
     programmed = _is_wrong_in_hold(now)
-    if programmed is None:
+    if programmed is None or now.timeline is None:
+        return None
+    is_known = now.heard_ms >= now.timeline.changed_ms(now.at_ms)
+    if not is_known and "delivering-on-hold" not in now.state.board.tracks:
         return None
     return Verdict(_rate_evidence(now, programmed, 0.0))
 

@@ -102,7 +102,7 @@ def count_time_over_limit(state: "State", held_after: Floats, volume: Floats, dt
 
     Only the few pumps at their limit leave the arrays.
     """
-    over = np.flatnonzero(held_after >= state.held_limit_ml)
+    over = (held_after >= state.held_limit_ml).nonzero()[0]
     if state.over.size:
         gone = state.over[held_after[state.over] < state.held_limit_ml[state.over]]
         state.over_s[gone] = 0.0

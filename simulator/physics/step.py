@@ -82,7 +82,7 @@ def _count(
     beyond |= counted >= state.gauge_empty_at_ml
     beyond |= spare >= state.empty_at_ml
     state.dry = []
-    for pump in np.flatnonzero(beyond).tolist():
+    for pump in beyond.nonzero()[0].tolist():
         counted[pump] = land(state, pump, motor, displaced, volume)
         spare[pump] = state.pumped_ml[pump] + volume[pump]
         left = state.empty_at_ml[pump] - state.pumped_ml[pump]

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from dripwatch.trial.draw import BLOCK, TrialSettings
+from dripwatch.trial.draw import BLOCK, DAY_MS, TrialSettings, draw_block
 from dripwatch.trial.hazards import HAZARDS
 from dripwatch.trial.judge import Judged, Sought
+from dripwatch.trial.listeners import MONITOR
 from dripwatch.trial.pool import pumps_of, run_trial
-from dripwatch.trial.run import MONITOR, run_block
+from dripwatch.trial.run import BlockRunner, run_block
 from dripwatch.trial.timeline import replay
+from host.process import read_named
 from infusion.errors import ConfigError
+from simulator.story.ward_file import read_ward
 from tests.dripwatch.commands import dripwatch
 
 # Coarse, so that a day of all hazards takes seconds: what is looked at here does not need more.
@@ -48,6 +51,17 @@ def test_what_is_planted_comes_to_be(key: str, every: dict[str, Sought]) -> None
     if one.earliest_ms is not None:
         needed_ms = HAZARDS[key].definition_min * 60_000
         assert one.onset_ms + needed_ms <= one.earliest_ms <= one.end_ms + needed_ms
+
+
+def test_how_far_the_fleet_runs_ahead_changes_nothing() -> None:
+    settings = coarse(seed=5, patients=6)
+    ward = read_ward(*read_named(settings.cohort, "cohorts"))
+    step_by_step, all_at_once = (
+        BlockRunner(settings, draw_block(settings, ward, 0, 6), "cheap", ahead_ms=ahead_ms).run()
+        for ahead_ms in (6_000, DAY_MS)
+    )
+    assert any(case.systems[MONITOR].alerts for case in step_by_step.cases)
+    assert step_by_step == all_at_once
 
 
 def test_processes_change_nothing() -> None:

@@ -16,8 +16,8 @@ from dripwatch.trial.hazards import HAZARDS
 from dripwatch.trial.signs import PRESSURE_MMHG, Watch, look, sound_peak_mmhg
 from dripwatch.trial.truth import Standing, Track
 from host.process import read_named
-from infusion.messages import Telemetry
-from infusion.prescription import Bolus, Prescription, Start, compile_timeline
+from infusion.messages import Event, Telemetry
+from infusion.prescription import Bolus, Hold, Prescription, Start, compile_timeline
 from simulator.machine import Mode
 from simulator.profile import read_profile
 from tests.infusion.bench import begin
@@ -160,6 +160,36 @@ def test_what_the_pump_itself_calls_low_is_low(rule: str, alarm: str) -> None:
     assert not right(rule, 300.1, day((110, DOSE_IU)))
 
 
+def begun_or_ended(what: str) -> Event:
+    message = begin(Start(at_ms=0, rate_iu_h=1_000)).event(f"MDC_EVT_PUMP_DELIV_{what}").stream[-1]
+    assert isinstance(message[1], Event)
+    return message[1]
+
+
+def test_a_start_in_a_hold_is_right_to_be_told_though_no_sample_saw_the_stop() -> None:
+    """Paused and started again within a minute, for a bag; ordered is nothing from minute 200."""
+    order = Prescription(
+        therapy="T-01",
+        version=1,
+        pump="P-01",
+        weight_kg=80.0,
+        concentration_iu_ml=IU_ML,
+        steps=(
+            Start(at_ms=0, rate_iu_h=RATE_ML_H * IU_ML),
+            Hold(at_ms=200 * MIN, until_ms=300 * MIN),
+        ),
+    )
+    said = [("STOP", 201.1), ("START", 201.9), ("STOP", 204.5)]
+    events = [(round(at_min * MIN), begun_or_ended(what)) for what, at_min in said]
+    track = day(timeline=compile_timeline(order), events=events)
+    minutes = (200.2, 202.0, 204.0)
+    assert [right("delivering-on-hold", minute, track) for minute in minutes] == [
+        False,
+        True,
+        True,
+    ]
+
+
 # --- the first sign of pressure ------------------------------------------------------------------
 
 
@@ -245,3 +275,27 @@ def test_what_the_pump_refused_never_happened() -> None:
 def test_what_ran_by_fits_and_starts_happened_from_its_first_start_on() -> None:
     assert assessed(10.1, [(18, 39)]) == (True, round(10.1 * MIN))
     assert assessed(None, [(18, 39)]) == (True, 18 * MIN)
+
+
+@pytest.mark.parametrize(("given", "is_real"), [((101, 125), True), ((125,), False)])
+def test_a_bolus_is_twice_only_where_the_first_was_given(
+    given: tuple[int, ...], *, is_real: bool
+) -> None:
+    """The pump refuses a bolus while it gives another, and then the second is the first."""
+    track = day(*((minute, DOSE_IU) for minute in given))
+    planted = Planted(onset_ms=125 * MIN, until_ms=155 * MIN)
+    plant = Plant(HAZARDS["bolus-twice"], planted)
+    truth = conditions(track)
+    seen = watch("bolus-twice", onset_min=125.0)
+    assert assess(plant, seen, track, truth, DAY_MIN * MIN).is_real is is_real
+
+
+def test_pounds_explain_a_wrong_weight_and_kilograms_do_not() -> None:
+    pounds = replace(RUNNING, weight_kg=176.4)
+    track = day(standings=[(0, RUNNING), (200, pounds), (260, RUNNING)])
+    assert [right("wrong-weight", minute, track) for minute in (190, 201, 259, 270)] == [
+        False,
+        True,
+        True,
+        False,
+    ]

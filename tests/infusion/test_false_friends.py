@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from infusion.clinical import LabResult
 from infusion.messages import Telemetry
-from infusion.prescription import Bolus, Start
+from infusion.prescription import Bolus, Hold, Start
 from tests.infusion.bench import (
     ORDERED_IU_KG_H,
     RATE_ML_H,
@@ -19,6 +19,7 @@ from tests.infusion.bench import (
     presence,
     says,
 )
+from tests.infusion.clinic_bench import clinical, infusing, lab
 
 START = Start(at_ms=T0, rate_iu_kg_h=ORDERED_IU_KG_H)
 
@@ -103,6 +104,51 @@ def test_a_number_about_a_limit_calls_nobody_again(minutes: int, is_told: bool) 
     lines = [line for line in says(paper) if "reservoir-unexplained" in line]
     words = [line.split()[1] for line in lines]
     assert words == ["raised", *["deescalated", "escalated"] * is_told]
+
+
+def test_what_an_occlusion_held_back_is_no_flow_when_it_is_released() -> None:
+    """At 1,650 mmHg a line holds 1.6 mL: they are a bolus, and no five minutes of double the dose."""
+    paper = begin(interval_ms=10_000, flow_ml_h=1.08 * RATE_ML_H)
+    paper.say(presence(volume_step_ml=0.055)).run("00:30")
+    for minute, pressure_mmhg in ((32, 600.0), (34, 1_100.0), (36, 1_650.0)):
+        paper.set(pressure_mmhg=pressure_mmhg).run(f"00:{minute}")
+    paper.set(pressure_mmhg=60.0).run("01:00")
+    assert [line for line in says(paper) if "over-delivery" in line] == []
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_of_a_pump_that_is_not_heard_nobody_knows_whether_it_holds(stops: bool) -> None:
+    """Mute from 00:09 on, hold from 00:10: what it does is told when it is heard again."""
+    hold = Hold(at_ms=T0 + clock("00:10"), until_ms=T0 + clock("02:00"))
+    paper = begin(START, hold, interval_ms=10_000).run("00:09").mute().run("00:12")
+    if stops:
+        paper.stop()
+    paper.run("00:40").mute(False).run("00:45")
+    lines = [line for line in says(paper) if "raised delivering-on-hold high" in line]
+    assert len(lines) == (not stops)
+    assert all(clock("00:40") <= clock(line.split()[0]) <= clock("00:41:10") for line in lines)
+
+
+@pytest.mark.parametrize(("factor", "is_told"), [(1.05, False), (1.2, True)])
+def test_what_a_line_holds_with_each_stroke_hides_no_flow(factor: float, is_told: bool) -> None:
+    """Peaks of 190 mmHg count as held, and the same comes back with the next message."""
+    paper = begin(interval_ms=10_000, flow_ml_h=factor * RATE_ML_H)
+    paper.say(presence(volume_step_ml=0.055)).run("00:10")
+    for number in range(240):
+        pressure_mmhg = 190.0 if number % 2 else 100.0
+        paper.state["pressure_mmhg"] = pressure_mmhg
+        paper.run(f"00:{10 + number // 6:02}:{10 * (number % 6):02}")
+    assert any("over-delivery" in line for line in says(paper)) is is_told
+
+
+@pytest.mark.parametrize("has_level", [True, False])
+def test_the_first_results_of_a_laboratory_come_one_after_another(has_level: bool) -> None:
+    """Platelets are the first that is heard of it, and the level of the same visit follows."""
+    results = [lab("platelets", 171.0, drawn="16:30", resulted="17:36")]
+    if has_level:
+        results.append(lab("anti-xa", 0.5, drawn="16:30", resulted="17:36:01"))
+    said = clinical(infusing("18:00", *results))
+    assert said == ["17:37:00 raised level-overdue medium"] * (not has_level)
 
 
 def result(**fields: Any) -> bytes:

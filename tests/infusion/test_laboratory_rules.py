@@ -55,7 +55,7 @@ def found(verdict: Verdict | None) -> Verdict:
 
 
 def test_a_critical_level_stands_until_the_next_one() -> None:
-    paper = infusing("16:00", anti_xa(1.0, "06:00", "07:00"), anti_xa(0.6, "13:00", "14:00"))
+    paper = infusing("16:00", anti_xa(1.0, "06:00", "07:00"), anti_xa(0.8, "13:00", "14:00"))
     assert clinical(paper) == [
         "07:01:00 raised critical-result high",
         "14:00:00 cleared critical-result high",
@@ -283,10 +283,45 @@ def test_a_result_that_does_not_fit_the_dose() -> None:
     assert "a leak or a loose line" in sure(paper, "result-disagrees")
 
 
-@pytest.mark.parametrize("value", [0.36, 0.95])
+@pytest.mark.parametrize("value", [0.40, 0.85])
 def test_a_patient_who_wanders_is_no_disagreement(value: float) -> None:
-    """Off by 0.24 IU/mL; or by more than half, as one in some hundred is after six hours."""
+    """Off by a third, or by four tenths, as one in twenty is after six hours."""
     assert clinical(infusing("20:00", *AGREED, anti_xa(value, "18:00", "19:00"))) == []
+
+
+@pytest.mark.parametrize("value", [0.36, 0.95])
+def test_what_few_patients_do_is_told_and_calls_nobody_at_once(value: float) -> None:
+    """Off by 0.24 IU/mL; or by more than half, as one in some hundred is after six hours."""
+    assert clinical(infusing("20:00", *AGREED, anti_xa(value, "18:00", "19:00"))) == [
+        "19:01:00 raised result-disagrees low",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_told"), [(0.20, True), (0.24, True), (0.29, False), (0.97, False)]
+)
+def test_a_first_result_that_few_patients_have_is_told(value: float, is_told: bool) -> None:
+    """A leak that was there from the start shows in nothing else; 18 IU/kg/h make 0.58 (§5.5).
+
+    ln f of 1.96 × 0.425 is 0.2 to 0.3 IU/mL below, and from 1.1 on it is critical.
+    """
+    said = clinical(infusing("08:00", anti_xa(value, "06:00", "07:00")))
+    assert said == ["07:01:00 raised result-disagrees low"] * is_told
+
+
+def test_a_slow_second_result_is_held_against_all_patients_too() -> None:
+    """0.33 and then 0.22: near what the first lets expect, and far from what anybody has."""
+    paper = infusing("16:00", anti_xa(0.33, "06:00", "07:00"), anti_xa(0.22, "14:00", "15:00"))
+    assert clinical(paper) == ["15:01:00 raised result-disagrees low"]
+
+
+def test_what_was_odd_and_is_ordinary_again_is_no_disagreement() -> None:
+    """A leak that somebody found, or a bag that was changed: what was odd has been told."""
+    odd, again = anti_xa(0.20, "06:00", "07:00"), anti_xa(0.62, "14:00", "15:00")
+    assert clinical(infusing("16:00", odd, again)) == [
+        "07:01:00 raised result-disagrees low",
+        "15:00:00 cleared result-disagrees low",
+    ]
 
 
 def test_a_first_result_may_lie_far_from_the_typical_one() -> None:
@@ -330,6 +365,26 @@ def test_one_odd_result_is_no_doubt_of_the_bag() -> None:
 def test_two_odd_results_that_do_not_agree_are_no_doubt_of_the_bag() -> None:
     odd = (anti_xa(0.25, "18:00", "19:00"), anti_xa(0.50, "24:00", "25:00"))
     assert blood.concentration_doubt(situation(infusing("26:00", *AGREED, *odd))) is None
+
+
+def test_a_specimen_of_the_heparin_line_is_no_base_to_doubt_the_bag_from() -> None:
+    """Off the scale, then twice what the dose makes: the first tells of its specimen."""
+    results = (
+        anti_xa(1.5, "06:00", "07:00", bound="above"),
+        anti_xa(0.52, "12:00", "13:00"),
+        anti_xa(0.55, "18:00", "19:00"),
+    )
+    assert blood.concentration_doubt(situation(infusing("20:00", *results))) is None
+
+
+def test_a_bag_that_was_changed_for_the_right_one_is_no_doubt_of_that() -> None:
+    """A quarter of what the dose makes, then twice just that: the doubt is of the bag before."""
+    results = (
+        anti_xa(0.14, "06:00", "07:00"),
+        anti_xa(0.60, "12:00", "13:00"),
+        anti_xa(0.65, "18:00", "19:00"),
+    )
+    assert blood.concentration_doubt(situation(infusing("20:00", *results))) is None
 
 
 def test_a_clearance_that_drifts_is_no_doubt_of_the_bag() -> None:

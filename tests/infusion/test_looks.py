@@ -33,6 +33,13 @@ def test_drawn_streams(plan: list[tuple[str, int]], seed: int) -> None:
     assert run(slots).changes == run(slots, Thorough()).changes
 
 
+def test_a_rule_that_tells_what_a_watch_shows_has_nothing_to_tell_when_none_does() -> None:
+    watched = {key for key, rule in RULES.items() if rule.watched}
+    assert watched >= {"over-delivery", "under-delivery", "counter-frozen", "occlusion-forming"}
+    # These hang on the clock, or on numbers that no watch follows.
+    assert not watched & {"no-telemetry", "reservoir-runs-out", "deviation-24h", "free-flow-seen"}
+
+
 def test_a_rule_is_asked_at_every_look_unless_it_says_that_only_news_brings_it() -> None:
     told = {key for key, rule in RULES.items() if rule.told}
     assert told >= {"wrong-concentration", "library-bypassed", "two-pumps-one-name"}

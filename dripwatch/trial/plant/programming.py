@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from dripwatch.trial.hazard import Bed, Planted, at, at_order
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
 from simulator.story import actions as do
@@ -217,9 +219,13 @@ def pause_forgotten(bed: Bed) -> Planted:
 
 
 def standby_forgotten(bed: Bed) -> Planted:
-    """A standby for a shower; its end is called by the pump, and nobody hears."""
+    """A standby for a shower; its end is called by the pump, and nobody hears.
+
+    Until its end it is what somebody meant it to be, and looks like any other shower.
+    """
     minutes = round(bed.uniform(10.0, 25.0))
-    return _stands(bed, at(do.Standby, bed, bed.at_ms, minutes=minutes))
+    stands = _stands(bed, at(do.Standby, bed, bed.at_ms, minutes=minutes))
+    return replace(stands, onset_ms=bed.at_ms + minutes * MS_PER_MINUTE)
 
 
 def _stands(bed: Bed, entry: Entry) -> Planted:
