@@ -53,7 +53,7 @@ from infusion.record import Order, Record
 from infusion.rivals import is_alone, must_wait, note_old, turn_to
 from infusion.rules import verdicts
 from infusion.situation import Situation
-from infusion.state import Clock, MonitorSettings, PumpState
+from infusion.state import Clock, MonitorSettings, PumpState, unheeded
 from infusion.therapies import Therapies
 from infusion.units import MS_PER_MINUTE
 from infusion.watches import COUNTERS_CLEARED, enter, held_dose_iu, watch
@@ -87,6 +87,8 @@ class Monitor:
         self.audits: list[Audit] = []
         # Pumps whose state changed since it was last emptied.
         self.touched: set[str] = set()
+        # Told the name of a pump before its state changes.
+        self.before_change: Callable[[str], None] = unheeded
         self._looks = Looks()
         self._deadlines: list[tuple[int, str]] = []
         self._scheduled: dict[str, int] = {}
@@ -122,6 +124,7 @@ class Monitor:
             state = self.pumps.get(f"{site}/{error.pump}")
             if state is not None:
                 kind = "identity" if error.kind == "identity" else "malformed"
+                self.before_change(f"{site}/{error.pump}")
                 note(state, kind, self.pump_ms(state), str(error)[:200])
                 changes += self._evaluate(state, self.pump_ms(state))
         return changes
@@ -208,6 +211,7 @@ class Monitor:
 
     def _pump_message(self, name: str, message: PumpMessage, site: str) -> list[AlertChange]:
         state = self.pumps.get(name) or self._state(site, message.pump)
+        self.before_change(name)
         clock, edge, time_ms = self.clock, state.edge, message.time_ms
         clock_ms = clock.clock_ms
         pump_ms = clock_ms if edge is None else edge.time_ms + clock_ms - state.heard_clock_ms
@@ -253,6 +257,7 @@ class Monitor:
 
     def _presence(self, presence: Presence, site: str) -> list[AlertChange]:
         state = self._state(site, presence.pump)
+        self.before_change(f"{site}/{presence.pump}")
         known = state.presence
         if known is not None:
             if presence.boot == state.rival_boot or (presence.boot, presence.time_ms) < (
@@ -281,6 +286,7 @@ class Monitor:
             return []
         state = self._state(site, pump)
         if isinstance(message, LabResult):
+            self.before_change(f"{site}/{pump}")
             level.observe(state.level, message)
         return self._evaluate(state, self.pump_ms(state))
 
@@ -295,6 +301,7 @@ class Monitor:
         heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
         at_ms = max(self.pump_ms(state), state.evaluated_ms)
         look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
+        self.before_change(name)
         done = perform(state.board, act, look, self._handling(name, state, at_ms))
         if done.audit is None:
             # It was known: not even the pump is looked at anew.
@@ -314,6 +321,7 @@ class Monitor:
         `has_news` False: nothing but numbers has changed, and time has passed.
         """
         name = f"{state.site}/{state.pump}"
+        self.before_change(name)
         self.touched.add(name)
         edge, therapies, looks = state.edge, self.therapies, self._looks
         at_ms = state.evaluated_ms = max(at_ms, state.evaluated_ms)

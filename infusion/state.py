@@ -143,3 +143,7 @@ class Clock(Struct):
     clock_ms: int = 0
     received_ms: int = 0
     stalled_ms: int = 0
+
+
+def unheeded(_name: str) -> None:
+    """What is told of a coming change while nobody wants to know."""
