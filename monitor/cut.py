@@ -9,6 +9,9 @@ The portions of an unfinished cut count for nothing: the store goes on with the 
 with the batches since (monitor/store.py).
 """
 
+from collections.abc import Iterator
+from itertools import islice
+
 from msgspec import msgpack, structs
 
 from infusion.monitor import Monitor
@@ -30,18 +33,15 @@ class Cut:
         self._records, monitor.therapies.touched = monitor.therapies.touched, set()
         self._encoded_pumps: dict[str, bytes] = {}
         self._encoded_records: dict[str, bytes] = {}
+        self._turns = self._take_turns()
         monitor.before_change = self._take_pump
         monitor.therapies.before_change = self._take_record
 
     def portion(self, limit: int | None = SLICE) -> Snapshot:
         """What was encoded since the last portion, and up to `limit` more; None: all of them."""
-        budget = len(self._pumps) + len(self._records) if limit is None else limit
-        while budget and self._pumps:
-            self._take_pump(next(iter(self._pumps)))
-            budget -= 1
-        while budget and self._records:
-            self._take_record(next(iter(self._records)))
-            budget -= 1
+        for _ in islice(self._turns, limit):
+            # Each turn encodes one.
+            continue
         is_last = not self._pumps and not self._records
         if is_last:
             self._monitor.before_change = unheeded
@@ -55,6 +55,17 @@ class Cut:
         )
         self._encoded_pumps, self._encoded_records = {}, {}
         return portion
+
+    def _take_turns(self) -> Iterator[None]:
+        """Encode one after the other, but those that had to be earlier."""
+        for name in tuple(self._pumps):
+            if name in self._pumps:
+                self._take_pump(name)
+                yield
+        for key in tuple(self._records):
+            if key in self._records:
+                self._take_record(key)
+                yield
 
     def _take_pump(self, name: str) -> None:
         if name in self._pumps:
