@@ -1,9 +1,10 @@
 """Whether the monitor keeps its size: `python -m benchmarks.soak`.
 
-It takes an hour, or `--minutes`. What is kept of a pump grows for a day of its time, because there are windows of 24 hours. So the
-clocks of pumps and monitor run fast enough that a day has passed after 40 % of the run, and
-memory is judged from half of it on: then it must stand still. Pumps report once a minute of their
-time, a few of them are in trouble, and the store is a file that is written all the while.
+It takes an hour, or `--minutes`. What is kept of a pump grows for a day of its time, because there
+are windows of 24 hours. So the clocks of pumps and monitor run fast enough that a day has passed
+after 40 % of the run, and memory is judged from half of it on: then it must stand still. Pumps
+report once a minute of their time, a few of them are in trouble, and the store is a file that is
+written all the while.
 
 - **Memory** is the resident set; the slope is the line through all samples of the second half.
 - **Behind** is the most that a heartbeat told.

@@ -74,7 +74,7 @@ class Kind(StrEnum):
     MONITOR_PRESENCE = "monitor-presence"
 
 
-class Topic(Struct, frozen=True):
+class Topic(Struct, frozen=True, gc=False):
     """A topic of contract v1: `infusion/v1/{site}/{name}/{kind}`.
 
     `name` is a pump, a therapy (for orders, results and reports) or a monitor instance.
@@ -154,7 +154,7 @@ class Telemetry(PumpMessage, frozen=True, kw_only=True, gc=False):
     panel: Panel | None = None
 
 
-class Event(PumpMessage, frozen=True, kw_only=True):
+class Event(PumpMessage, frozen=True, kw_only=True, gc=False):
     """Something that happened: IHE IPEC delivery events, alarms on and off, user actions.
 
     `event` is an IEEE 11073 REFID, or one of infusion.alarms.OWN_EVENTS; `user` is
@@ -172,7 +172,7 @@ class Event(PumpMessage, frozen=True, kw_only=True):
     user: Word | None = None
 
 
-class Presence(Struct, frozen=True, kw_only=True):
+class Presence(Struct, frozen=True, kw_only=True, gc=False):
     """Whether a pump is connected; retained, and also its will. Not counted in `seq`.
 
     Of two, the one with the later `(boot, time_ms)` holds. A will is made before its connection,

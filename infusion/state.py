@@ -1,4 +1,9 @@
-"""What the monitor's core keeps: plain values that can be stored, moved and resumed anywhere."""
+"""What the monitor's core keeps: plain values that can be stored, moved and resumed anywhere.
+
+Of these values, and of those that they are made of, none ever refers back to what holds it, so the
+collector of cycles is told to pass them by (`gc=False`): to look at all of a large fleet takes it
+seconds, in which no alert is raised.
+"""
 
 from msgspec import Struct, field
 
@@ -28,7 +33,7 @@ class MonitorSettings(Struct, frozen=True, kw_only=True):
     occlusion_pressure_mmhg: float = 150.0
 
 
-class Sign(Struct, array_like=True):
+class Sign(Struct, array_like=True, gc=False):
     """Something odd that was seen: how often since the first time, when, and what it was.
 
     Once nothing was seen of it for a while (`SEEN_MS`), counting begins anew.
@@ -40,7 +45,7 @@ class Sign(Struct, array_like=True):
     detail: str = ""
 
 
-class Supply(Struct, array_like=True):
+class Supply(Struct, array_like=True, gc=False):
     """Bag and battery, as telemetry told: mL, shares, and the pump's clock.
 
     `bag_ml` and `bag_pumped_nl` are the reservoir and the account when the bag was hung at
@@ -56,7 +61,7 @@ class Supply(Struct, array_like=True):
     occluded_ms: list[int] = field(default_factory=list)
 
 
-class Keypad(Struct, array_like=True):
+class Keypad(Struct, array_like=True, gc=False):
     """What people did at the pump: times on its clock.
 
     `rate_ms` is since when it is programmed to the rate that it has, `changed_ms` when rate,
@@ -69,7 +74,7 @@ class Keypad(Struct, array_like=True):
     overridden_ms: list[int] = field(default_factory=list)
 
 
-class PumpState(Struct, array_like=True):
+class PumpState(Struct, array_like=True, gc=False):
     """All that the monitor knows of one pump: plain, can be stored, moved and resumed."""
 
     site: str

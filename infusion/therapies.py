@@ -22,7 +22,7 @@ BOLUSES_KEPT = 8
 UNSEEN_SHARES = (0.8, 1.25)
 
 
-class Ordered(Struct, frozen=True):
+class Ordered(Struct, frozen=True, gc=False):
     """An order as one pump sees it: the timeline on its own clock, and what it allows now.
 
     `least_iu_h` and `most_iu_h` are what the pump should be giving as it is programmed: exactly

@@ -37,6 +37,7 @@ from infusion.monitor import Monitor, MonitorSettings, PumpState
 from infusion.record import Record
 from link import Link, LinkSettings, Will, open_link
 from monitor.behind import Behind
+from monitor.calm import Calm
 from monitor.desk import Desk
 from monitor.intake import SUBSCRIPTIONS, LinkIntake
 from monitor.outlets.mqtt import MqttSink
@@ -200,7 +201,12 @@ class MonitorService:
                 store,
                 MqttSink(link),
             )
-            runner.watchers += [desk.watch, self._behind.watch]
+            calm = Calm()
+            runner.watchers += [
+                desk.watch,
+                self._behind.watch,
+                lambda *_: calm.look(len(monitor.pumps)),
+            ]
             ward = LiveWard(
                 runner,
                 desk,

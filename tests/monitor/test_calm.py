@@ -1,0 +1,47 @@
+"""When the collector of cycles is relieved of the fleet."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from infusion.messages import AlertChange
+from infusion.monitor import Monitor, MonitorSettings
+from monitor.calm import Calm
+from monitor.ports import Entry
+from monitor.runner import step
+from tests.monitor.streams import ward
+
+
+@pytest.fixture(autouse=True)
+def unfrozen() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+def test_a_small_ward_is_left_alone() -> None:
+    calm = Calm()
+    for pumps in (0, 1, 999):
+        calm.look(pumps)
+    assert (calm.times, gc.get_freeze_count()) == (0, 0)
+
+
+def test_a_fleet_is_set_aside_a_few_dozen_times_however_large_it_grows() -> None:
+    calm = Calm()
+    for pumps in range(0, 200_001, 50):
+        calm.look(pumps)
+    assert gc.get_freeze_count() > 0
+    assert calm.times < 40
+
+
+def test_the_state_of_a_pump_is_hardly_looked_at() -> None:
+    """Lists are always; nothing else that is kept of a pump without alerts is."""
+    entries = [Entry(at_ms, topic, payload, "1") for at_ms, topic, payload in ward()]
+    monitor = Monitor(MonitorSettings(stall_ms=60_000))
+    said, _ = step(monitor, entries)
+    assert any(isinstance(each, AlertChange) for each in said)
+    for state in monitor.pumps.values():
+        for each in (state, state.board, state.account, state.level, *state.board.tracks.values()):
+            assert not gc.is_tracked(each)
+    for record in monitor.therapies.records.values():
+        assert not gc.is_tracked(record)
