@@ -155,6 +155,15 @@ def test_size(tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"<?xml")
 
 
+def test_soak(tmp_path: Path) -> None:
+    mosquitto_or_skip()
+    said, result = bench("soak", tmp_path, "--minutes", "0.1", "--pumps", "20")
+    assert "days of theirs" in said
+    assert result["lost"] == []
+    assert result["messages"] > 500
+    assert 0 < result["memory_half"] <= result["memory_max"]
+
+
 def test_the_stream_is_real_and_has_no_duplicate() -> None:
     stream = first_messages(make_fleet(20), 400)
     assert len(stream) == 400
