@@ -57,8 +57,9 @@ _NEWEST = (
 )
 # Into the place that the snapshot that holds, up to ?2, does not need.
 _REPLACE = (
-    "REPLACE INTO {0} SELECT ?1, COALESCE((SELECT 1 - slot FROM {0} WHERE key = ?1"
-    " AND position <= ?2 ORDER BY position DESC LIMIT 1), 0), ?3, ?4"
+    "INSERT INTO {0} (key, slot, position, state) SELECT ?1, COALESCE((SELECT 1 - slot FROM {0}"
+    " WHERE key = ?1 AND position <= ?2 ORDER BY position DESC LIMIT 1), 0), ?3, ?4 WHERE true"
+    " ON CONFLICT (key, slot) DO UPDATE SET position = excluded.position, state = excluded.state"
 )
 
 _ENTRIES = msgpack.Decoder(tuple[Entry, ...])
