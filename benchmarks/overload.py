@@ -65,6 +65,8 @@ class Seen(Struct):
 
     behind_ms: list[tuple[float, int]] = field(default_factory=list)
     memory_bytes: list[tuple[float, int]] = field(default_factory=list)
+    # When each heartbeat was sent, on the monitor's clock.
+    beats_ms: list[int] = field(default_factory=list)
     # Set by each heartbeat that says so.
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -129,6 +131,7 @@ async def follow(link: Link, seen: Seen) -> None:
             beat = decode(parse_topic(message.topic), message.payload)
             if isinstance(beat, MonitorPresence) and beat.state == "online":
                 seen.behind_ms.append((time.perf_counter(), beat.behind_ms))
+                seen.beats_ms.append(beat.time_ms)
                 if beat.behind_ms <= CAUGHT_UP_MS:
                     seen.caught_up.set()
 
