@@ -53,7 +53,7 @@ from infusion.record import Order, Record
 from infusion.rivals import is_alone, must_wait, note_old, turn_to
 from infusion.rules import verdicts
 from infusion.situation import Situation
-from infusion.state import Clock, MonitorSettings, PumpState, unheeded
+from infusion.state import Clock, MonitorSettings, PumpState, first_minute_ms, unheeded
 from infusion.therapies import Therapies
 from infusion.units import MS_PER_MINUTE
 from infusion.watches import COUNTERS_CLEARED, enter, held_dose_iu, watch
@@ -205,7 +205,7 @@ class Monitor:
         if state is None:
             now_ms = self.clock.clock_ms
             state = PumpState(site, pump, Board(site, pump), Account(), now_ms)
-            state.minute_ms = now_ms + MS_PER_MINUTE
+            state.minute_ms = now_ms + first_minute_ms(self.settings, key)
             self.pumps[key] = state
         return state
 

@@ -5,6 +5,8 @@ collector of cycles is told to pass them by (`gc=False`): to look at all of a la
 seconds, in which no alert is raised.
 """
 
+from zlib import crc32
+
 from msgspec import Struct, field
 
 from infusion.account import Account, Interval
@@ -16,6 +18,7 @@ from infusion.messages import Event, Presence, PumpMessage, Telemetry
 from infusion.pacing import FLOW_INTERVAL_MS_MAX
 from infusion.pressure import PressureWatch
 from infusion.thresholds import SILENT_MS
+from infusion.units import MS_PER_MINUTE
 
 
 class MonitorSettings(Struct, frozen=True, kw_only=True):
@@ -24,6 +27,9 @@ class MonitorSettings(Struct, frozen=True, kw_only=True):
     `stall_ms` bounds one step of the partition clock. `line_compliance_ml_mmhg` and the two
     pressures tell how much volume an occluded line holds: compliance × (pressure − free pressure)
     above `occlusion_pressure_mmhg`. The defaults are a choice for a stiff ambulatory set.
+
+    `spreads_looks` has the look that each pump gets once a minute at an instant of its own: a large
+    fleet that is first heard at once would be looked at at once, minute by minute.
     """
 
     stall_ms: int = 1_000
@@ -31,6 +37,7 @@ class MonitorSettings(Struct, frozen=True, kw_only=True):
     line_compliance_ml_mmhg: float = 0.001
     free_pressure_mmhg: float = 50.0
     occlusion_pressure_mmhg: float = 150.0
+    spreads_looks: bool = False
 
 
 class Sign(Struct, array_like=True, gc=False):
@@ -148,6 +155,13 @@ class Clock(Struct):
     clock_ms: int = 0
     received_ms: int = 0
     stalled_ms: int = 0
+
+
+def first_minute_ms(settings: MonitorSettings, key: str) -> int:
+    """How long after a pump (`site/pump`) is first heard of its first look of a minute comes."""
+    if not settings.spreads_looks:
+        return MS_PER_MINUTE
+    return 1 + crc32(key.encode()) % MS_PER_MINUTE
 
 
 def unheeded(_name: str) -> None:

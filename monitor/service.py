@@ -186,7 +186,8 @@ class MonitorService:
             ),
             on_connect=self._on_connect,
         )
-        core = structs.replace(settings.core, stall_ms=round(STALL_S * 1_000 * settings.speed))
+        stall_ms = round(STALL_S * 1_000 * settings.speed)
+        core = structs.replace(settings.core, stall_ms=stall_ms, spreads_looks=True)
         async with SqliteStore(settings.file) as store, link:
             self._link = link
             references = settings.references

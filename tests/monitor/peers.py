@@ -75,7 +75,7 @@ def content(message: Received) -> Message:
 
 def expected(wire: Wire) -> tuple[Monitor, list[AlertChange]]:
     """What the core says of a stream that is received message by message."""
-    monitor = Monitor(MonitorSettings(stall_ms=60_000))
+    monitor = Monitor(MonitorSettings(stall_ms=60_000, spreads_looks=True))
     entries = [Entry(at_ms, topic, payload, "1") for at_ms, topic, payload in wire]
     said, refused = step(monitor, entries)
     assert not refused

@@ -1,12 +1,14 @@
 """When the collector of cycles is relieved of the fleet."""
 
 import gc
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from infusion.messages import AlertChange
 from infusion.monitor import Monitor, MonitorSettings
+from infusion.state import first_minute_ms
 from monitor.calm import Calm
 from monitor.ports import Entry
 from monitor.runner import step
@@ -45,3 +47,14 @@ def test_the_state_of_a_pump_is_hardly_looked_at() -> None:
             assert not gc.is_tracked(each)
     for record in monitor.therapies.records.values():
         assert not gc.is_tracked(record)
+
+
+def test_a_fleet_that_is_first_heard_at_once_is_not_looked_at_at_once() -> None:
+    """Each pump has an instant of the minute of its own; asked for by who runs a fleet live."""
+    keys = [f"home/P-{number}" for number in range(6_000)]
+    assert {first_minute_ms(MonitorSettings(), key) for key in keys} == {60_000}
+    spread = [first_minute_ms(MonitorSettings(spreads_looks=True), key) for key in keys]
+    assert all(0 < each <= 60_000 for each in spread)
+    seconds = Counter((each - 1) // 1_000 for each in spread)
+    assert len(seconds) == 60
+    assert max(seconds.values()) < 2 * len(keys) / 60
