@@ -8,6 +8,7 @@ process, read the stream; of more than one, one is stalled and reads nothing.
   for each viewer, in per cent of a core. The part without is in the first line.
 - **Delay**: from the instant at which the monitor received a message until a viewer has read the
   row that it led to: the batch, the durable commit, the wait for the flush and the way are inside.
+- **With `--browser`** a real Chromium looks too: see benchmarks/browser.py.
 - **Page weight**: every file of the first load, as it crosses the wire; the snapshot is apart.
 """
 
@@ -24,6 +25,7 @@ import click
 import msgspec
 from msgspec import Struct
 
+from benchmarks import browser
 from benchmarks.delay import INTERVAL_S, play, settle, tell
 from benchmarks.figures import percentile, save
 from benchmarks.stream import last_of
@@ -79,6 +81,7 @@ class Result(Struct, frozen=True, kw_only=True):
     rate_s: float
     weight: Weight
     rounds: list[Round]
+    painted: list[browser.Painted]
 
 
 def first_load(folder: Path = FOLDER) -> list[str]:
@@ -193,11 +196,16 @@ async def look(
     )
 
 
-async def measure(pumps: int, counts: list[int], seconds: float, broker_kind: str) -> Result:
+async def measure(
+    pumps: int, counts: list[int], seconds: float, broker_kind: str, *, in_browser: bool = False
+) -> Result:
     """One run."""
     rate_s = pumps / INTERVAL_S
-    whole_s = (len(counts) + 1) * (seconds + WARM_S + START_S) + START_S
+    looks = len(counts) + 1 + len(browser.VIEWS) * in_browser
+    whole_s = looks * (seconds + WARM_S + START_S) + START_S
+    painted: list[browser.Painted] = []
     story = tell(pumps, whole_s)
+    sample = last_of(Kind.TELEMETRY, story.then)
     with tempfile.TemporaryDirectory(prefix="dripwatch-bench-") as name:
         folder, port = Path(name), free_port()
         with make_broker(broker_kind, folder) as broker:
@@ -207,16 +215,20 @@ async def measure(pumps: int, counts: list[int], seconds: float, broker_kind: st
                 await link.connected(TIMEOUT_S)
                 with subject:
                     await seeing.connected(INSTANCE)
-                    await settle(link, seeing, story.first, last_of(Kind.TELEMETRY, story.then))
+                    await settle(link, seeing, story.first, sample)
                     playing = asyncio.create_task(play(link, story.then, rate_s))
                     weight = await asyncio.to_thread(
                         weigh, f"http://127.0.0.1:{port}", first_load()
                     )
                     rounds = await _rounds(subject, port, token, counts, seconds)
+                    if in_browser:
+                        painted = await browser.look(
+                            port, token, NAME, PASSWORD, seconds, WARM_S, link, sample
+                        )
                     playing.cancel()
                     await asyncio.gather(playing, return_exceptions=True)
                     await asyncio.to_thread(subject.stop)
-    return Result(pumps=pumps, rate_s=rate_s, weight=weight, rounds=rounds)
+    return Result(pumps=pumps, rate_s=rate_s, weight=weight, rounds=rounds, painted=painted)
 
 
 async def _rounds(
@@ -251,12 +263,22 @@ def report(result: Result) -> None:
                 f" worst {each.delay_max_ms:.0f}"
             )
 
+    for view in result.painted:
+        print(
+            f"browser at {view.view}: change to paint ms p50 {view.paint_p50_ms:.0f},"
+            f" p99 {view.paint_p99_ms:.0f} of {view.changes:,}; alert to event p50"
+            f" {view.event_p50_ms:.0f}, p99 {view.event_p99_ms:.0f}, to paint p50"
+            f" {view.alert_paint_p50_ms:.0f}, p99 {view.alert_paint_p99_ms:.0f} of {view.alerts};"
+            f" tab {view.tab_share:.0%} of a core, whole browser {view.browser_share:.0%}"
+        )
+
 
 @click.command("page")
 @click.option("--pumps", type=click.IntRange(min=2), default=500)
 @click.option("--viewers", "counts", type=int, multiple=True, default=(1, 50, 200))
 @click.option("--for", "seconds", type=click.FloatRange(min=0.5), default=20.0)
 @click.option("--broker", type=click.Choice(["mosquitto", "embedded"]), default="mosquitto")
+@click.option("--browser", "in_browser", is_flag=True, help="look with a Chromium too")
 @click.option("--json", "file", type=click.Path(path_type=Path))
 def command(
     *,
@@ -264,11 +286,12 @@ def command(
     counts: tuple[int, ...],
     seconds: float,
     broker: str,
+    in_browser: bool,
     file: Path | None,
 ) -> None:
     """Processor time, memory, delay and weight of the page."""
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        result = runner.run(measure(pumps, list(counts), seconds, broker))
+        result = runner.run(measure(pumps, list(counts), seconds, broker, in_browser=in_browser))
     report(result)
     save(file, result)
     sys.exit(0)

@@ -18,6 +18,7 @@ import monitor.cli
 import monitor.people_cli
 import monitor.process
 import simulator.cli
+import simulator.load.cli
 import simulator.replay
 from dripwatch import act, rules, scenarios, send, watch
 from dripwatch import summary as summaries
@@ -83,6 +84,7 @@ main.add_command(send.command)
 main.add_command(watch.command)
 main.add_command(monitor.people_cli.group)
 main.add_command(trial_command)
+main.add_command(simulator.load.cli.command)
 
 
 @main.command(epilog=NOTICE)

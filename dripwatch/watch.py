@@ -57,7 +57,7 @@ class Watch:
         `on_ready` is called once the broker has taken the subscription. Raises LinkError.
         """
         async with open_link(self._settings, subscriptions=self._subscriptions) as link:
-            await link.connected(CONNECT_TIMEOUT_S)
+            await link.subscribed(CONNECT_TIMEOUT_S)
             if on_ready is not None:
                 on_ready()
             async for said in self._said(link):
@@ -112,11 +112,21 @@ async def watch(
     with_open: bool = True,
     on_ready: Callable[[], object] | None = None,
 ) -> None:
-    """Say all that is said until cancelled, or for some seconds. Raises LinkError."""
+    """Say all that is said until cancelled, or for some seconds once the broker listens.
+
+    Raises LinkError.
+    """
     stream = Watch(link, site=site, with_open=with_open)
     with suppress(TimeoutError):
-        async with asyncio.timeout(for_s):
-            async for said in stream.said(on_ready):
+        async with asyncio.timeout(None) as limit:
+
+            def begin() -> None:
+                if for_s is not None:
+                    limit.reschedule(asyncio.get_running_loop().time() + for_s)
+                if on_ready is not None:
+                    on_ready()
+
+            async for said in stream.said(begin):
                 say(said)
 
 

@@ -8,8 +8,10 @@
     other           anything else
 
 A word that says it is over or was never there (over, stopped, ended, resolved, gone, excluded, no,
-none, without) turns a report of the first three kinds round: "bleeding-over", "no fever". For
-supplies it is delivered, restocked, enough, ok. What nobody has a word for is *other*, a complaint
+none, without, denies) turns a report of the first three kinds round: "bleeding-over", "no fever".
+One that turns such a word round again leaves it as it was: "has not stopped", "no better", "again".
+It holds for its own part of a sentence: "no fever, bleeding" is a bleeding. For supplies it is
+delivered, restocked, enough, ok. What nobody has a word for is *other*, a complaint
 of low priority unless it is on the list of what is none: a report that is not understood must not
 be lost. The list of words is this project's [A].
 """
@@ -51,7 +53,16 @@ _CLOTS = _words("thrombosis thrombus clot embolism necrosis")
 _VISIT = _words("visit visited dressing")
 _SUPPLIES = _words("supplies supply stock restocked")
 _SUPPLIED = _words("delivered restocked enough ok arrived sufficient")
-_OVER = _words("over stopped ended resolved gone excluded no none without better")
+_OVER = _words("over stopped ended resolved gone excluded no none without better denies denied")
+# What says that it is not over after all. Of "hasn't" and "won't" only the t is a word.
+_STILL = _words("still again continues recurred worse")
+_NOT_OVER = re.compile(
+    r"\bno better\b|\b(?:not|never|cannot|t) (?:[a-z]+ ){0,2}"
+    r"(?:over|stopped|ended|resolved|gone|excluded|better)\b"
+)
+_PARTS = re.compile(r"[,;.!?]|\bbut\b|\bhowever\b")
+_COMPLAINTS: tuple[Kind, ...] = ("bleeding", "bruising", "complication")
+_KINDS: tuple[Kind, ...] = (*_COMPLAINTS, "visit", "supplies", "other", "none")
 _HEPARIN_ILLNESS = frozenset({"hit"})
 # Reports that complain of nothing.
 _NO_COMPLAINT = _words(
@@ -77,10 +88,31 @@ class Said(Struct, frozen=True):
 
 @lru_cache(maxsize=4096)
 def read_words(what: str) -> Said:
-    """What the `what` of a report means; see the head of this file."""
-    text = " ".join(re.findall(r"[a-z]+", what.lower()))
+    """What the `what` of a report means; see the head of this file.
+
+    Of several parts a complaint that is not over speaks first, then one that is, then the rest.
+    """
+    texts = (" ".join(re.findall(r"[a-z]+", part)) for part in _PARTS.split(what.lower()))
+    parts = [_read_part(text) for text in texts if text] or [_read_part("")]
+    return min(parts, key=_rank)
+
+
+def _rank(said: Said) -> tuple[int, bool, bool, int]:
+    """Which part of a report speaks for it: the lowest."""
+    is_complaint = said.kind in _COMPLAINTS
+    return (
+        int(said.is_over) if is_complaint else 2,
+        said.kind != "bleeding",
+        not said.is_severe,
+        _KINDS.index(said.kind),
+    )
+
+
+def _read_part(text: str) -> Said:
+    """What one part of a sentence means, its words in small letters with a space between."""
     words = frozenset(text.split())
-    topic, is_over = words - _OVER, bool(words & _OVER)
+    topic = words - _OVER
+    is_over = bool(words & _OVER) and not (words & _STILL or _NOT_OVER.search(text))
     kind = _kind(text, words)
     if kind == "supplies":
         is_over = bool(words & _SUPPLIED)

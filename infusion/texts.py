@@ -768,7 +768,7 @@ _LABORATORY = {
 _CARE = {
     "bleeding": Text(
         title="bleeding reported",
-        what="Bleeding or bruising was reported[ {lasted} ago][: {detail}].",
+        what="Bleeding or bruising was reported[ {span} ago][: {detail}].",
         first="Call the patient now: where, how much, since when, any fall or blow to the head? "
         "Call the prescriber; if it is heavy or does not stop, call the emergency number first.",
         why="Bleeding is the most feared harm of heparin; the prescriber must decide how to go on.",
@@ -779,7 +779,7 @@ _CARE = {
     ),
     "complication-reported": Text(
         title="complication reported",
-        what="A complaint was reported[ {lasted} ago][: {detail}].",
+        what="A complaint was reported[ {span} ago][: {detail}].",
         first="Call the patient: what is it, since when, is it getting worse? Look at or ask "
         "about the catheter site. Tell the prescriber; with chest pain, or trouble breathing or "
         "speaking, call the emergency number first.",

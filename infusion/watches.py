@@ -58,7 +58,7 @@ def watch(
         state.interval = interval
         if ordered is not None:
             hours = (interval.to_ms - interval.from_ms) / MS_PER_HOUR
-            least_iu, most_iu = ordered.least_iu_h * hours, ordered.most_iu_h * hours
+            least_iu, most_iu = ordered.least_iu_h * hours, _most_iu_h(ordered, message) * hours
             sees = add(flow, interval, least_iu, most_iu, limits.flow_tolerance)
         sees |= runs_free(state, limits) is not None
     if not delivers:
@@ -70,6 +70,16 @@ def watch(
     if type(message) is Telemetry:
         sees |= pressure.follow(state.pressure, message.time_ms, message.pressure_mmhg, step_ml)
     return sees or stands_still(state, limits)
+
+
+def _most_iu_h(ordered: Ordered, message: PumpMessage) -> float:
+    """What may flow: as ordered, and in a hold what the pump says it keeps the vein open with.
+
+    Where that becomes a dose, the level in the blood tells it.
+    """
+    if message.delivery != "kvo":
+        return ordered.most_iu_h
+    return max(ordered.most_iu_h, message.rate_ml_h * message.concentration_iu_ml)
 
 
 def _end_after_silence(state: PumpState) -> None:

@@ -274,7 +274,7 @@ def number(value: float) -> str:
 def span(length_ms: int) -> str:
     """A length of time in words: 45 s, 7 min, 2 h 5 min, 3 days 4 h."""
     seconds = max(0, length_ms) // MS_PER_SECOND
-    if seconds < 90 and seconds != 60:
+    if seconds < 120 and seconds != 60:
         return f"{seconds} s"
     minutes = round(seconds / 60)
     if minutes < 90 and minutes != 60:

@@ -8,6 +8,7 @@ process at most, because what is in a cycle at that instant stays for ever.
 """
 
 import gc
+from collections.abc import Sized
 
 # Set aside whenever there are so many pumps more, or such a share.
 PUMPS = 1_000
@@ -15,14 +16,16 @@ SHARE = 0.2
 
 
 class Calm:
-    """Told how many pumps there are, again and again."""
+    """Looks at a fleet again and again; `watch` belongs into the runner's watchers."""
 
-    def __init__(self) -> None:
+    def __init__(self, fleet: Sized) -> None:
+        self._fleet = fleet
         self._next = PUMPS
         self.times = 0
 
-    def look(self, pumps: int) -> None:
+    def watch(self, *_: object) -> None:
         """Set aside what there is, where the fleet has grown."""
+        pumps = len(self._fleet)
         if pumps < self._next:
             return
         gc.freeze()

@@ -1,8 +1,9 @@
 """The SQLite file of a monitor: how it is opened, its tables, and how an older one is brought on.
 
 Several parts of the monitor keep their own tables in it, each on a connection and a thread of its
-own: the monitor's state and logs (monitor/store.py), people, proposed orders. SQLite's WAL lets
-them read while another writes, and write one after the other.
+own: the monitor's state and logs (monitor/store.py), people, proposed orders, what waits to be told
+(monitor/outlets/words.py). SQLite's WAL lets them read while another writes, and write one after
+the other.
 
 A part's tables are a list of scripts, oldest first, and only grow: `PRAGMA user_version` counts
 those of the state and logs, a row of `part` those of each other part. A file is brought on by the

@@ -8,17 +8,13 @@ a crash like any other, and needs no broker.
 import asyncio
 from collections.abc import Callable, Sequence
 
-from infusion.clinical import LabResult, Report
 from infusion.errors import MessageError
 from infusion.messages import CONTRACT, Act, Audit, Kind, Topic, encode
-from infusion.prescription import Prescription
+from monitor.outlets.words import Word, topic_of
 from monitor.ports import REFUSED_BYTES_MAX, Batch, Entry, EventLog, Numbered, Refused
 
 # What may wait on the desk at once; more is refused, and the person told to try again.
 WAITING_MAX = 1_000
-
-
-Word = LabResult | Report | Prescription
 
 
 class _Waiting:
@@ -57,8 +53,7 @@ class Desk:
 
     async def tell(self, site: str, message: Word) -> None:
         """Put a result, a report or an order down, until it is stored. Raises MessageError."""
-        kind = {LabResult: Kind.LAB, Report: Kind.REPORT, Prescription: Kind.ORDER}[type(message)]
-        await self._put(Topic(kind, site, message.therapy), message)
+        await self._put(topic_of(site, message), message)
 
     async def take(self) -> Batch:
         """Wait for the next batch of the source, or for something on the desk."""

@@ -2,17 +2,19 @@
 
 Rates are told in all three units, because a slip is seen in one and not in another: a wrong weight
 in IU/h, a wrong concentration in mL/h. Holds and boluses are told apart from the rate. Times are
-UTC. What is odd is a warning, never a refusal: two people decide.
+local ones, with their distance from UTC, so that a page can tell them in its reader's own. What is
+odd is a warning, never a refusal: two people decide.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from infusion.handling import Hours
 from infusion.library import (
     Breach,
     DrugEntry,
@@ -22,7 +24,7 @@ from infusion.library import (
     check_weight,
 )
 from infusion.prescription import Bolus, Hold, Prescription, Timeline, compile_timeline
-from infusion.units import MS_PER_SECOND, dose_rate_iu_kg_h, pump_rate_ml_h
+from infusion.units import MS_PER_MINUTE, MS_PER_SECOND, dose_rate_iu_kg_h, pump_rate_ml_h
 from infusion.words import span
 
 # From this factor on, up or down, a change of rate is told as a warning. [A]
@@ -31,6 +33,11 @@ FACTOR_WARNED = 2.0
 PAST_IU_MIN = 1.0
 # So many sentences of one kind are told; the order itself says all.
 TOLD_MAX = 12
+
+UTC_HOURS = Hours()
+
+# An instant (Unix ms) in words.
+Clock = Callable[[int], str]
 
 
 class Differences(Struct, frozen=True):
@@ -77,20 +84,26 @@ def differences(
     *,
     pump: PumpLimits,
     library: DrugEntry | None = None,
+    local: Hours = UTC_HOURS,
 ) -> Differences:
     """What the new order changes. Nothing in `changes` means that it says the same.
 
-    Raises `MessageError` (kind `order`) where its steps make no sense.
+    `local` is the time of the place, by default UTC. Raises `MessageError` (kind `order`) where
+    the steps make no sense.
     """
     compile_timeline(new)
+
+    def clock(at_ms: int) -> str:
+        return local_time(at_ms, local.offset_min(at_ms))
+
     if old is None:
         changes = [f"There is no order for {new.therapy} yet."]
     else:
         changes = list(_heads(old, new))
-    rates = list(_rates(old, new, now_ms))
+    rates = list(_rates(old, new, now_ms, clock))
     changes += islice((text for text, _ in rates), TOLD_MAX)
-    changes += islice(_holds(old, new, now_ms), TOLD_MAX)
-    changes += islice(_boluses(old, new, now_ms), TOLD_MAX)
+    changes += islice(_holds(old, new, now_ms, clock), TOLD_MAX)
+    changes += islice(_boluses(old, new, now_ms, clock), TOLD_MAX)
     past = _past(old, new, now_ms)
     if past:
         changes.append(past)
@@ -120,7 +133,9 @@ def _heads(old: Prescription, new: Prescription) -> Iterator[str]:
 # --- the continuous rate -------------------------------------------------------------------------
 
 
-def _rates(old: Prescription | None, new: Prescription, now_ms: int) -> Iterator[tuple[str, str]]:
+def _rates(
+    old: Prescription | None, new: Prescription, now_ms: int, clock: Clock
+) -> Iterator[tuple[str, str]]:
     """From now on, each instant at which the rates differ in another way than before it: the
     sentence, and the warning where the factor asks for one."""
     before, after = _plain(old), _plain(new)
@@ -137,7 +152,7 @@ def _rates(old: Prescription | None, new: Prescription, now_ms: int) -> Iterator
         if told is not None and _is_same(one, told[0]) and two.is_like(told[1]):
             continue
         told = one, two
-        when = "The rate now" if at_ms == now_ms else f"The rate from {_clock(at_ms)}"
+        when = "The rate now" if at_ms == now_ms else f"The rate from {clock(at_ms)}"
         differs = one is None or not one.is_like(two)
         if differs:
             yield f"{when}: {two}{_instead(one, two)}.", _factor(when, one, two)
@@ -175,7 +190,7 @@ def _instead(one: _Rate | None, two: _Rate) -> str:
     if one is None:
         return ""
     if one.iu_h and two.iu_h and not math.isclose(one.iu_h, two.iu_h, rel_tol=1e-6):
-        return f" instead of {one}, {_times(two.iu_h / one.iu_h)} times as much"
+        return f" instead of {one}, {times(two.iu_h / one.iu_h)} times as much"
     return f" instead of {one}"
 
 
@@ -185,18 +200,18 @@ def _factor(when: str, one: _Rate | None, two: _Rate) -> str:
     factor = two.iu_h / one.iu_h
     if 1 / FACTOR_WARNED < factor < FACTOR_WARNED:
         return ""
-    return f"{when} is {_times(factor)} times the one in force: look at decimal point and unit."
+    return f"{when} is {times(factor)} times the one in force: look at decimal point and unit."
 
 
 # --- holds, boluses, the past --------------------------------------------------------------------
 
 
-def _holds(old: Prescription | None, new: Prescription, now_ms: int) -> Iterator[str]:
+def _holds(old: Prescription | None, new: Prescription, now_ms: int, clock: Clock) -> Iterator[str]:
     before, after = _held(old, now_ms), _held(new, now_ms)
     for at_ms, until_ms in sorted(after - before):
-        yield f"A hold from {_clock(at_ms)} to {_clock(until_ms)}, {span(until_ms - at_ms)} long."
+        yield f"A hold from {clock(at_ms)} to {clock(until_ms)}, {span(until_ms - at_ms)} long."
     for at_ms, until_ms in sorted(before - after):
-        yield f"The hold from {_clock(at_ms)} to {_clock(until_ms)} is left out."
+        yield f"The hold from {clock(at_ms)} to {clock(until_ms)} is left out."
 
 
 def _held(order: Prescription | None, now_ms: int) -> set[tuple[int, int]]:
@@ -205,12 +220,14 @@ def _held(order: Prescription | None, now_ms: int) -> set[tuple[int, int]]:
     return {(s.at_ms, s.until_ms) for s in steps if isinstance(s, Hold) and s.until_ms > now_ms}
 
 
-def _boluses(old: Prescription | None, new: Prescription, now_ms: int) -> Iterator[str]:
+def _boluses(
+    old: Prescription | None, new: Prescription, now_ms: int, clock: Clock
+) -> Iterator[str]:
     before, after = _given(old, now_ms), _given(new, now_ms)
     for at_ms, dose_iu, duration_s in sorted(after - before):
-        yield f"A bolus of {_bolus(new, dose_iu, duration_s)} at {_clock(at_ms)}."
+        yield f"A bolus of {_bolus(new, dose_iu, duration_s)} at {clock(at_ms)}."
     for at_ms, dose_iu, _ in sorted(before - after):
-        yield f"The bolus of {dose_iu:g} IU at {_clock(at_ms)} is left out."
+        yield f"The bolus of {dose_iu:g} IU at {clock(at_ms)} is left out."
 
 
 def _given(order: Prescription | None, now_ms: int) -> set[tuple[int, float, float]]:
@@ -289,10 +306,14 @@ def _number(value: float) -> str:
     return f"{float(f'{value:.4g}'):f}".rstrip("0").rstrip(".")
 
 
-def _times(factor: float) -> str:
+def times(factor: float) -> str:
     """A factor in three digits."""
     return _number(float(f"{factor:.3g}"))
 
 
-def _clock(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / MS_PER_SECOND, UTC).strftime("%Y-%m-%d %H:%M UTC")
+def local_time(at_ms: int, offset_min: int) -> str:
+    """A day and a time of a place that is so many minutes ahead of UTC, and how far it is."""
+    local_s = (at_ms + offset_min * MS_PER_MINUTE) / MS_PER_SECOND
+    hours, minutes = divmod(abs(offset_min), 60)
+    ahead = f"{'-' if offset_min < 0 else '+'}{hours:02}:{minutes:02}" if offset_min else ""
+    return f"{datetime.fromtimestamp(local_s, UTC):%Y-%m-%d %H:%M} UTC{ahead}"

@@ -54,6 +54,8 @@ IDLE_MS = 60 * MS_PER_MINUTE
 SESSION_MS = 13 * MS_PER_HOUR
 LINK_MINUTES = 10
 LINK_MINUTES_MAX = 24 * 60
+# A link by which somebody sets a new password: long enough to be sent and read. [A]
+RESET_MINUTES = 60
 TOKEN_DAYS = 30
 TOKEN_DAYS_MAX = 366
 

@@ -258,21 +258,10 @@ class PeopleFile(TokenTable):
         read_name(name)
         if not 1 <= minutes <= LINK_MINUTES_MAX:
             raise ConfigError(f"a link for {minutes} minutes; give 1 to {LINK_MINUTES_MAX}")
-        secret = secrets.token_urlsafe(32)
-        now = self.now_ms()
         with self.writing() as database:
             if database.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone():
                 raise ConfigError(f"there is a user {name!r}, who signs in by a password")
-            database.execute("DELETE FROM links WHERE expires_ms <= ?", (now,))
-            database.execute(
-                "INSERT INTO links VALUES (?, ?, ?, ?)",
-                (digest(secret), name, to_words(roles), now + minutes * MS_PER_MINUTE),
-            )
-            database.execute(
-                "DELETE FROM links WHERE id NOT IN"
-                " (SELECT id FROM links ORDER BY expires_ms DESC LIMIT ?)",
-                (LINKS_MAX,),
-            )
+            secret, _ = self._add_link(database, name, to_words(roles), minutes)
             self.note(database, "link-made", name, "monitor", "", f"roles {to_words(roles)}")
         return secret
 
@@ -280,7 +269,7 @@ class PeopleFile(TokenTable):
         """Whether a link would still sign in; it is not used up by asking."""
         with self.reading() as database:
             row = database.execute(
-                "SELECT 1 FROM links WHERE id = ? AND expires_ms > ?",
+                "SELECT 1 FROM links WHERE id = ? AND expires_ms > ? AND roles != ''",
                 (digest(secret), self.now_ms()),
             ).fetchone()
         return row is not None
@@ -289,7 +278,8 @@ class PeopleFile(TokenTable):
         """Begin the session of a link, which is used up by it; None when it is no more."""
         with self.writing() as database:
             row = database.execute(
-                "DELETE FROM links WHERE id = ? AND expires_ms > ? RETURNING name, roles",
+                "DELETE FROM links WHERE id = ? AND expires_ms > ? AND roles != ''"
+                " RETURNING name, roles",
                 (digest(secret), self.now_ms()),
             ).fetchone()
             if row is None:
@@ -301,3 +291,64 @@ class PeopleFile(TokenTable):
             session = self._begin(database, name, roles, "link", old)
             self.note(database, "signed-in", name, name, address, "by a one-time link")
         return session
+
+    def _add_link(
+        self, database: sqlite3.Connection, name: str, roles: str, minutes: int
+    ) -> tuple[str, int]:
+        secret = secrets.token_urlsafe(32)
+        now = self.now_ms()
+        expires_ms = now + minutes * MS_PER_MINUTE
+        database.execute("DELETE FROM links WHERE expires_ms <= ?", (now,))
+        link = (digest(secret), name, roles, expires_ms)
+        database.execute("INSERT INTO links VALUES (?, ?, ?, ?)", link)
+        database.execute(
+            "DELETE FROM links WHERE id NOT IN"
+            " (SELECT id FROM links ORDER BY expires_ms DESC LIMIT ?)",
+            (LINKS_MAX,),
+        )
+        return secret, expires_ms
+
+    # --- new passwords ---------------------------------------------------------------------------
+
+    def begin_reset(self, name: str, by: str, minutes: int, address: str) -> tuple[str, int]:
+        """The secret of a link by which a user sets a new password, and until when it is good.
+
+        The old password and all sessions are over at once. A link of this kind gives no roles.
+        Raises ConfigError for no such user, and for one whose password is not kept here.
+        """
+        with self.writing() as database:
+            found = self.written(database, name)
+            row = database.execute("SELECT origin FROM users WHERE name = ?", (found,)).fetchone()
+            if row[0]:
+                raise ConfigError(f"{found} signs in by {row[0]}, which looks after the password")
+            database.execute("UPDATE users SET password = NULL WHERE name = ?", (found,))
+            self._end_sessions(database, found)
+            database.execute("DELETE FROM links WHERE name = ? AND roles = ''", (found,))
+            made = self._add_link(database, found, "", minutes)
+            self.note(database, "reset-begun", found, by, address, f"a link for {minutes} min")
+        return made
+
+    def reset_of(self, secret: str) -> str | None:
+        """Whose new password a link would set; it is not used up by asking."""
+        with self.reading() as database:
+            row = database.execute(
+                "SELECT u.name FROM links l JOIN users u ON u.name = l.name"
+                " WHERE l.id = ? AND l.expires_ms > ? AND l.roles = '' AND u.disabled_ms IS NULL",
+                (digest(secret), self.now_ms()),
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def end_reset(self, secret: str, password: str, address: str) -> str | None:
+        """Set the hash by a link, which is used up by it; whose it is, None when it is no more."""
+        with self.writing() as database:
+            row = database.execute(
+                "DELETE FROM links WHERE id = ? AND expires_ms > ? AND roles = '' RETURNING name",
+                (digest(secret), self.now_ms()),
+            ).fetchone()
+            if row is None:
+                return None
+            name = self.written(database, row[0])
+            database.execute("UPDATE users SET password = ? WHERE name = ?", (password, name))
+            self._end_sessions(database, name)
+            self.note(database, "password-set", name, name, address, "by a link")
+        return name

@@ -22,6 +22,7 @@ from infusion.units import MS_PER_SECOND
 from monitor.people import (
     LINK_MINUTES,
     PASSWORD_MAX,
+    RESET_MINUTES,
     Person,
     Role,
     Throttle,
@@ -306,6 +307,31 @@ class People:
         await self._run(
             lambda: self._file.set_password(name, hashed, by, address=address, keep=keep)
         )
+
+    async def begin_reset(self, name: str, by: str, address: str) -> tuple[str, int]:
+        """Somebody else's password is over: the secret of a link that sets a new one, and until
+        when (Unix ms)."""
+        return await self._run(lambda: self._file.begin_reset(name, by, RESET_MINUTES, address))
+
+    async def reset_of(self, secret: str) -> str | None:
+        """Whose new password a link would set; None when it is no more."""
+        return await self._run(lambda: self._file.reset_of(secret))
+
+    async def end_reset(
+        self, secret: str, password: str, address: str, *, old: str | None = None
+    ) -> Session | None:
+        """Set a new password by a link and sign in with it; None when the link is no more."""
+        name = await self.reset_of(secret)
+        if name is None:
+            return None
+        hashed = await self._new_hash(password, name)
+
+        def work() -> Session | None:
+            if self._file.end_reset(secret, hashed, address) is None:
+                return None
+            return self._file.begin(name, address, old=old)
+
+        return await self._run(work)
 
     async def issue_token(
         self,

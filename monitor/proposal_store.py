@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 from msgspec import Struct, msgpack
 
 from monitor.database import ensure_part, named_errors, open_database, transaction
-from monitor.proposals import Proposal, State
+from monitor.proposals import Proposal, ProposalStep, State
 
 T = TypeVar("T")
 
@@ -23,6 +23,8 @@ T = TypeVar("T")
 CLOSED_MAX = 100_000
 # A store is asked for so many at once at most.
 LIST_MAX = 1_000
+# After every number.
+_END = 2**62
 
 PROPOSAL_TABLES = """
 CREATE TABLE proposal (
@@ -45,12 +47,21 @@ CREATE TABLE proposal_step (
 CREATE INDEX step_of_proposal ON proposal_step (proposal);
 """
 _PROPOSAL = msgpack.Decoder(Proposal)
+_STEP = msgpack.Decoder(ProposalStep)
 
 
 class NumberedProposal(Struct, frozen=True):
     """A proposal with its place among all of them, which counts from 1."""
 
     number: int
+    proposal: Proposal
+
+
+class NumberedStep(Struct, frozen=True):
+    """One step with its place among those of all proposals, which counts from 1, and of which."""
+
+    number: int
+    step: ProposalStep
     proposal: Proposal
 
 
@@ -113,7 +124,7 @@ class ProposalStore:
     ) -> list[NumberedProposal]:
         """Proposals of all therapies, newest first; `before` is a number, to go on from."""
         where: list[str] = ["number < ?"]
-        values: list[int | str] = [2**62 if before is None else before]
+        values: list[int | str] = [_END if before is None else before]
         if state is not None:
             where.append("state = ?")
             values.append(state)
@@ -121,6 +132,23 @@ class ProposalStore:
             where.append("site = ?")
             values.append(site)
         return await self._call(lambda: self._select(" AND ".join(where), values, limit))
+
+    async def steps(
+        self,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        since_ms: int = 0,
+        limit: int = LIST_MAX,
+    ) -> list[NumberedStep]:
+        """Steps of all proposals, newest first, or with `after` the next ones, oldest first.
+
+        `before` and `after` are numbers; `since_ms` is on the monitor's clock.
+        """
+        where = "step.at_ms >= ? AND step.number < ? AND step.number > ?"
+        where += f" ORDER BY step.number {'DESC' if after is None else 'ASC'} LIMIT ?"
+        values = (since_ms, _END if before is None else before, after or 0, min(limit, LIST_MAX))
+        return await self._call(lambda: self._select_steps(where, values))
 
     # --- in the thread ---------------------------------------------------------------------------
 
@@ -165,6 +193,17 @@ class ProposalStore:
             (*values, min(limit, LIST_MAX)),
         )
         return [NumberedProposal(number, _PROPOSAL.decode(blob)) for number, blob in rows]
+
+    def _select_steps(self, where: str, values: Sequence[int]) -> list[NumberedStep]:
+        rows = self._opened().execute(
+            "SELECT step.number, step.step, proposal.proposal FROM proposal_step step"
+            f" JOIN proposal ON proposal.number = step.proposal WHERE {where}",
+            values,
+        )
+        return [
+            NumberedStep(number, _STEP.decode(step), _PROPOSAL.decode(blob))
+            for number, step, blob in rows
+        ]
 
     def _make_room(self, database: sqlite3.Connection) -> None:
         """Closed ones go first; what still waits is never dropped."""

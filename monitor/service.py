@@ -41,6 +41,7 @@ from monitor.calm import Calm
 from monitor.desk import Desk
 from monitor.intake import SUBSCRIPTIONS, LinkIntake
 from monitor.outlets.mqtt import MqttSink
+from monitor.outlets.words import WordOutlet
 from monitor.partition import WHOLE, Partition
 from monitor.ports import AGAIN_MAX
 from monitor.references import References
@@ -188,7 +189,11 @@ class MonitorService:
         )
         stall_ms = round(STALL_S * 1_000 * settings.speed)
         core = structs.replace(settings.core, stall_ms=stall_ms, spreads_looks=True)
-        async with SqliteStore(settings.file) as store, link:
+        async with (
+            SqliteStore(settings.file) as store,
+            WordOutlet(settings.file, link) as words,
+            link,
+        ):
             self._link = link
             references = settings.references
             intake = LinkIntake(link, self._now_ms, settings.partition)
@@ -202,17 +207,13 @@ class MonitorService:
                 store,
                 MqttSink(link),
             )
-            calm = Calm()
-            runner.watchers += [
-                desk.watch,
-                self._behind.watch,
-                lambda *_: calm.look(len(monitor.pumps)),
-            ]
+            runner.watchers += [desk.watch, self._behind.watch, Calm(monitor.pumps).watch]
             ward = LiveWard(
                 runner,
                 desk,
                 store,
                 link,
+                words,
                 instance=settings.name,
                 speed=settings.speed,
                 references=references,
@@ -220,7 +221,7 @@ class MonitorService:
                 behind=self._behind,
             )
             try:
-                await self._work(runner, link, ward)
+                await self._work(runner, link, ward, words)
             finally:
                 desk.close(StoreError("the monitor has stopped; nothing was stored"))
             self._say_presence(link, "offline")
@@ -254,12 +255,15 @@ class MonitorService:
             return {}
         return {key: state.account for key, state in self._runner.monitor.pumps.items()}
 
-    async def _work(self, runner: PartitionRunner, link: Link, ward: LiveWard) -> None:
+    async def _work(
+        self, runner: PartitionRunner, link: Link, ward: LiveWard, words: WordOutlet
+    ) -> None:
         """Run until asked to stop, or until any part fails; the first failure is raised."""
         beating = asyncio.create_task(self._beat(link), name="heartbeat")
-        running = asyncio.create_task(self._drive(runner, link, ward), name="runner")
+        running = asyncio.create_task(self._drive(runner, link, ward, words), name="runner")
+        telling = asyncio.create_task(words.run(), name="words")
         stopping = asyncio.create_task(self._stopping.wait(), name="stop")
-        parts = [beating, running, stopping]
+        parts = [beating, running, telling, stopping]
         page = self.page
         if page is not None:
             parts.append(asyncio.create_task(page.run(ward), name="page"))
@@ -274,15 +278,21 @@ class MonitorService:
                 running.cancel()
             beating.cancel()
             stopping.cancel()
+            # The runner's end waits for the broker; what it acknowledges until then is told.
+            await asyncio.wait([running])
+            telling.cancel()
             ended = await asyncio.gather(*parts, return_exceptions=True)
         for outcome in ended:
             if isinstance(outcome, Exception):
                 raise outcome
 
-    async def _drive(self, runner: PartitionRunner, link: Link, ward: LiveWard) -> None:
+    async def _drive(
+        self, runner: PartitionRunner, link: Link, ward: LiveWard, words: WordOutlet
+    ) -> None:
         """Connect, resume what the store holds, then take messages until stopped."""
         await link.connected(CONNECT_TIMEOUT_S)
         await runner.resume()
+        await words.resume(runner.monitor.therapies.records)
         self._runner = runner
         ward.is_ready = True
         self.ready.set()
@@ -354,11 +364,10 @@ class MonitorService:
         monitor = runner.monitor
         at_ms = monitor.pump_ms(state)
         dose = None
-        if state.edge is not None:
-            record = monitor.therapies.records.get(f"{state.site}/{state.edge.therapy}")
-            if record is not None and record.order is not None:
-                timeline = record.order.timeline
-                dose = therapy_dose(state.account, state.edge, timeline, at_ms)
+        ordered = monitor.therapies.ordered(f"{state.site}/{state.pump}")
+        if state.edge is not None and ordered is not None:
+            # The order on the pump's own clock, as the rules and the page see it.
+            dose = therapy_dose(state.account, state.edge, ordered.timeline, at_ms)
         return PumpView(
             site=state.site,
             pump=state.pump,

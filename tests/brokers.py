@@ -143,9 +143,14 @@ class Mosquitto:
         return path.read_text() if path.exists() else "mosquitto wrote no log"
 
     def freeze(self) -> None:
-        """SIGSTOP: connections stay and nobody answers; only `kill` helps."""
+        """SIGSTOP: connections stay and nobody answers; only `thaw` and `kill` help."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT: it goes on where it stopped."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL: no goodbye to clients, no last save."""

@@ -16,12 +16,27 @@ WITH_PROCESSES = (
     "tests/monitor/test_service.py",
     "tests/monitor/test_acts.py",
     "tests/simulator/test_publisher.py",
+    "tests/simulator/load/test_runs.py",
+    "tests/simulator/load/test_command.py",
     "tests/benchmarks/test_benchmarks_run.py",
+)
+# Beside them, and without processes of their own.
+WITHOUT_PROCESSES = (
+    "tests/dripwatch/test_alarm_catalogue.py",
+    "tests/dripwatch/test_rules_command.py",
+    "tests/dripwatch/test_scenario",
+    "tests/dripwatch/test_trial_",
+    "tests/dripwatch/test_words_of_scenarios.py",
+    "tests/link/test_session",
+    "tests/link/test_values.py",
+    "tests/link/test_lean_packets.py",
+    "tests/link/test_address.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests with processes into one group of pytest-xdist."""
     for item in items:
-        if item.path.relative_to(ROOT).as_posix().startswith(WITH_PROCESSES):
+        path = item.path.relative_to(ROOT).as_posix()
+        if path.startswith(WITH_PROCESSES) and not path.startswith(WITHOUT_PROCESSES):
             item.add_marker(pytest.mark.xdist_group("processes"))

@@ -29,7 +29,7 @@ def verdicts(now: Situation, news: News = EVERYTHING) -> list[tuple[Rule, Verdic
     """
     found: list[tuple[Rule, Verdict]] = []
     if now.edge is not None and now.edge.alarms:
-        found += [(RULES[key], verdict) for key, verdict in device_alarms(now.edge)]
+        found += [(RULES[key], verdict) for key, verdict in device_alarms(now, now.edge)]
     pump_checks, clinical_checks = _known_checks(
         tuple(now.state.board.tracks), news.of_level, news.of_watch
     )

@@ -81,7 +81,7 @@ def visit_overdue(now: Situation) -> Verdict | None:
 
 
 def supplies_low(now: Situation) -> Verdict | None:
-    """L05: somebody reports that supplies run short, until one says that they are there."""
+    """L05 [A]: somebody reports that supplies run short, until one says that they are there."""
     said = newest_said(now.record, "supplies") if now.record is not None else None
     if said is None or said[1].is_over:
         return None

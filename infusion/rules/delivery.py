@@ -17,6 +17,7 @@ from infusion.units import (
     MS_PER_HOUR,
     MS_PER_MINUTE,
     NL_PER_ML,
+    dose_iu,
     dose_rate_iu_kg_h,
     flow_ml_h,
     nanolitres,
@@ -55,12 +56,14 @@ UNTOLD_WITHIN_MS = 45 * MS_PER_MINUTE
 # Within five hours after a restart the level is back (heparin.md §4.1 [D]); a cause may have lasted
 # for some time before. [A]
 TOLD_MS = 8 * MS_PER_HOUR
+# A flow in one of these is as it should be again, and only its alert is not over yet.
+OVER = (Phase.RECOVERING, Phase.LATCHED)
 
 
 def over_delivery(now: Situation) -> Verdict | None:
-    """More than 10 % over the order (GIP 1.2.2), by the counter and not by the programmed rate.
+    """More than 10 % over the order (GIP 1.2.2 [V2]), by the counter, not by the programmed rate.
 
-    More than double is told after five minutes (H01).
+    More than double is told after five minutes (H01 [A]).
     """
     excess = now.state.flow.over
     verdict = _flow_verdict(now, excess, "+")
@@ -76,9 +79,9 @@ def over_delivery(now: Situation) -> Verdict | None:
 
 
 def under_delivery(now: Situation) -> Verdict | None:
-    """Less than 90 % of the order (GIP 1.2.3) while the pump says that it delivers.
+    """Less than 90 % of the order (GIP 1.2.3 [V2]) while the pump says that it delivers.
 
-    Less than half is told after five minutes, and is HIGH after half an hour (H04).
+    Less than half is told after five minutes, and is HIGH after half an hour (H04 [A]).
     """
     if not now.delivering:
         return None
@@ -143,23 +146,42 @@ def runs_free(state: PumpState, limits: Thresholds) -> Interval | None:
 
 
 def free_flow(now: Situation) -> Verdict | None:
-    """The counter runs many times faster than the pump is programmed to pump (H02, GIP 1.2.2)."""
+    """The counter runs many times faster than the pump is programmed to pump.
+
+    GIP 1.2.2 has free flow [V2]; five times the rate is H02 [A].
+    """
     edge, interval = now.edge, runs_free(now.state, now.limits)
     if edge is None or interval is None:
         return None
-    length_ms = interval.to_ms - interval.from_ms
-    expected_iu = edge.rate_ml_h * edge.concentration_iu_ml * length_ms / MS_PER_HOUR
+    since_ms, over_nl = _free_since(now, interval, edge.rate_ml_h)
+    flow = edge.rate_ml_h + flow_ml_h(over_nl, interval.to_ms - since_ms)
     evidence = Evidence(
-        observed=round_rate(flow_ml_h(interval.pumped_nl, length_ms)),
+        observed=round_rate(flow),
         expected=max(edge.rate_ml_h, now.state.faster_ml_h),
         unit="mL/h",
         limit=f">{now.limits.free_flow_factor:.0f} × programmed",
-        from_ms=interval.from_ms,
+        from_ms=since_ms,
         to_ms=interval.to_ms,
         samples=interval.samples,
-        dose_iu=round_dose_iu(interval.delivered_iu - expected_iu),
+        dose_iu=round_dose_iu(dose_iu(over_nl, edge.concentration_iu_ml)),
     )
     return Verdict(evidence, since_ms=interval.from_ms)
+
+
+def _free_since(now: Situation, interval: Interval, rate_ml_h: float) -> tuple[int, int]:
+    """Since when more flows than is programmed, and how many nanolitres more by now.
+
+    The newest stretch shows that it flows. What ran in since the alert was raised is all of it.
+    """
+    since_ms = interval.from_ms
+    track = now.state.board.tracks.get("free-flow-seen")
+    if track is not None and track.phase is Phase.RAISED and track.since_ms < since_ms:
+        since_ms = track.since_ms
+        # It begins a little before, when what flowed was what was programmed.
+        interval = window(now.state.account, interval.to_ms - since_ms) or interval
+    length_ms = interval.to_ms - interval.from_ms
+    programmed_nl = round(rate_ml_h * NL_PER_ML * length_ms / MS_PER_HOUR)
+    return since_ms, interval.pumped_nl - programmed_nl
 
 
 def not_delivering(now: Situation) -> Verdict | None:
@@ -311,12 +333,12 @@ def _gives_right(now: Situation) -> bool:
     """Whether the pump gives what it should at the moment."""
     tracks = now.state.board.tracks
     flows = [tracks[key] for key in ("over-delivery", "under-delivery") if key in tracks]
-    # What is only latched is over, and waits to be seen.
-    if not now.delivering or any(each.phase is not Phase.LATCHED for each in flows):
-        return False
     edge, allowed = now.edge, now.allowed
-    if edge is None or allowed is None:
+    if edge is None or allowed is None or any(each.phase not in OVER for each in flows):
         return False
+    if not now.delivering:
+        # It stands as it should where nothing is ordered.
+        return edge.delivery == "not-delivering" and not allowed.ordered_iu_h
     programmed = edge.rate_ml_h * edge.concentration_iu_ml
     tolerance = now.limits.rate_tolerance
     return now.state.giving is not None or any(

@@ -56,9 +56,9 @@ def _minutes_to_alarm(
 def occlusion_forming(now: Situation) -> Verdict | None:
     """The pressure is higher than it ever was at this rate, and goes on rising.
 
-    Against a closed line dP/dt = r/C (pump-standards §3.1); what the pump is set to is not known
-    unless it says so, so the time to its own alarm is a range. Where that is far off there is time
-    to see whether the rise is only a cuff on the arm, or somebody who turns over.
+    Against a closed line dP/dt = r/C (Crono Five manual, annex 2 [V]); what the pump is set to is
+    not known unless it says so, so the time to its own alarm is a range. Where that is far off
+    there is time to see whether the rise is only a cuff on the arm, or somebody who turns over.
     """
     watch, edge = now.state.pressure, now.edge
     if edge is None:
@@ -209,7 +209,7 @@ def battery_runs_out(now: Situation) -> Verdict | None:
 
 
 def repeat_occlusion(now: Situation) -> Verdict | None:
-    """The pump alarmed for occlusions again and again in a day: look at the catheter (L07)."""
+    """The pump alarmed for occlusions again and again in a day: look at the catheter (L07 [A])."""
     recent = [at for at in now.state.supply.occluded_ms if now.heard_ms - at < DAY_MS]
     if len(recent) < now.limits.occlusions_max:
         return None

@@ -178,10 +178,13 @@ def _is_wrong_in_hold(now: Situation) -> float | None:
 def wrong_concentration(now: Situation) -> Verdict | None:
     """The pump counts with another concentration than the order: every IU is wrong by it (H08 [A]).
 
-    100 for 50 IU/mL is the classic mix-up, exactly a factor of two (heparin.md §1.5 [S]).
+    100 for 50 IU/mL is the classic mix-up, exactly a factor of two (heparin.md §1.5 [S]). Of a pump
+    that stands it is not told anew: an order of another strength comes before its bag is hung.
     """
     edge, prescription = now.edge, now.prescription
     if edge is None or prescription is None:
+        return None
+    if not now.delivering and "wrong-concentration" not in now.state.board.tracks:
         return None
     observed, ordered = edge.concentration_iu_ml, prescription.concentration_iu_ml
     if near(observed, ordered, now.limits.concentration_tolerance):

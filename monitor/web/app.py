@@ -4,9 +4,19 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from monitor.people_store import People
-from monitor.web import api, health, metrics, problems, sign_in, static_files, stream
+from monitor.web import (
+    api,
+    health,
+    metrics,
+    password_reset,
+    problems,
+    sign_in,
+    static_files,
+    stream,
+)
 from monitor.web.api.office import Office
 from monitor.web.callers import GuardSettings
+from monitor.web.counts import WardCounts
 from monitor.web.guard import Guard
 from monitor.web.hub import Hub
 from monitor.web.oidc import Provider
@@ -27,11 +37,13 @@ def create_app(
     stream and what is about persons.
     """
     guarded = settings or GuardSettings()
+    counts = office.counts if office is not None else WardCounts(ward)
     routes: list[BaseRoute] = [
         *health.routes(ward),
-        *metrics.routes(ward, hub, hub.version, is_open=guarded.metrics_open),
+        *metrics.routes(ward, hub, hub.version, counts, is_open=guarded.metrics_open),
         *stream.routes(ward, hub),
         *sign_in.routes(people, provider),
+        *password_reset.routes(people),
         *(api.routes(office) if office is not None else ()),
         *problems.routes(),
         *static_files.routes(),

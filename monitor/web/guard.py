@@ -142,7 +142,7 @@ class Guard:
         try:
             passage = await self._let_in(scope, receive)
         except (Problem, StoreError) as error:
-            await problem_response(as_problem(error), path)(scope, receive, outgoing)
+            await problem_response(as_problem(error), scope)(scope, receive, outgoing)
             return
         if isinstance(passage, Response):
             await passage(scope, receive, outgoing)

@@ -10,6 +10,7 @@ from infusion.prescription import Prescription
 from link import Link as MqttLink
 from monitor.behind import Behind
 from monitor.desk import Desk
+from monitor.outlets.words import WordOutlet
 from monitor.ports import Entry, LogQuery, Numbered, Refused
 from monitor.references import References
 from monitor.runner import PartitionRunner, Totals
@@ -30,6 +31,7 @@ class LiveWard:
         desk: Desk,
         store: SqliteStore,
         link: MqttLink,
+        words: WordOutlet,
         *,
         instance: str,
         speed: float,
@@ -46,6 +48,7 @@ class LiveWard:
         self._desk = desk
         self._store = store
         self._link = link
+        self._words = words
         self._now_ms = now_ms
         self._behind = behind
         self._committed_ms = 0
@@ -91,8 +94,14 @@ class LiveWard:
         return await self._desk.act(site, act)
 
     async def tell(self, site: str, message: LabResult | Report | Prescription) -> None:
-        """A result, a report or an order. Raises MessageError."""
-        await self._desk.tell(site, message)
+        """A result, a report or an order, to the monitor and to all others. Raises MessageError."""
+        records = self.monitor.therapies.records
+        await self._words.tell(
+            site,
+            message,
+            lambda: self._desk.tell(site, message),
+            lambda: records.get(f"{site}/{message.therapy}"),
+        )
 
     async def rows(self, query: LogQuery) -> list[Row]:
         """Rows of the log. Raises StoreError."""

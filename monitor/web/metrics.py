@@ -5,7 +5,6 @@ seconds of the wall's clock, also where the monitor's runs faster. No metric nam
 be a hundred thousand of them.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
@@ -20,21 +19,13 @@ from starlette.routing import BaseRoute, Route
 
 from infusion.alarms import Priority
 from infusion.units import MS_PER_SECOND
+from monitor.web.counts import WardCounts
 from monitor.web.guard import check, person_of
 from monitor.web.hub import Hub
-from monitor.web.rows import is_silent
 from monitor.web.ward import Ward
 
 # One value, or one for each value of the label.
 Values = float | Mapping[str, float]
-
-
-class Counts(Struct):
-    """What all pumps come to; counted in one pass, because there may be many."""
-
-    open: Counter[Priority]
-    unseen: int = 0
-    silent: int = 0
 
 
 class Sources(Struct):
@@ -43,7 +34,7 @@ class Sources(Struct):
     ward: Ward
     hub: Hub
     version: str
-    counts: Counts
+    counts: WardCounts
 
 
 class Measure(Struct, frozen=True):
@@ -79,7 +70,8 @@ def _acts(sources: Sources) -> Values:
 
 
 def _open(sources: Sources) -> Values:
-    return {priority.value: sources.counts.open[priority] for priority in Priority}
+    open_ = sources.counts.total.open
+    return {priority.value: count for priority, count in zip(Priority, open_, strict=True)}
 
 
 def _commit_age(sources: Sources) -> Values:
@@ -145,7 +137,7 @@ MEASURES: tuple[Measure, ...] = (
         "alerts_unseen",
         "gauge",
         "HIGH alerts that were over before anybody saw them.",
-        lambda s: s.counts.unseen,
+        lambda s: s.counts.total.unseen,
     ),
     Measure(
         "pumps", "gauge", "Pumps that were ever heard of.", lambda s: len(s.ward.monitor.pumps)
@@ -154,7 +146,7 @@ MEASURES: tuple[Measure, ...] = (
         "pumps_silent",
         "gauge",
         "Pumps that are not heard though they should be.",
-        lambda s: s.counts.silent,
+        lambda s: len(s.counts.silent),
     ),
     Measure(
         "broker_connected",
@@ -240,29 +232,18 @@ MEASURES: tuple[Measure, ...] = (
 )
 
 
-def _count(ward: Ward) -> Counts:
-    counts = Counts(Counter())
-    for state in ward.monitor.pumps.values():
-        board = state.board
-        counts.unseen += len(board.unseen)
-        if board.tracks:
-            counts.silent += is_silent(board)
-            alerts = (track.alert for track in board.tracks.values())
-            counts.open.update(alert.priority for alert in alerts if alert is not None)
-    return counts
-
-
 class WardCollector(Collector):
     """Reads every metric of `MEASURES` when it is scraped."""
 
-    def __init__(self, ward: Ward, hub: Hub, version: str) -> None:
+    def __init__(self, ward: Ward, hub: Hub, version: str, counts: WardCounts) -> None:
         self._ward = ward
         self._hub = hub
         self._version = version
+        self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
         """All metrics as they stand."""
-        sources = Sources(self._ward, self._hub, self._version, _count(self._ward))
+        sources = Sources(self._ward, self._hub, self._version, self._counts)
         for measure in MEASURES:
             family = CounterMetricFamily if measure.kind == "counter" else GaugeMetricFamily
             labels = [measure.label] if measure.label else []
@@ -276,15 +257,18 @@ class WardCollector(Collector):
             yield metric
 
 
-def routes(ward: Ward, hub: Hub, version: str, *, is_open: bool) -> list[BaseRoute]:
+def routes(
+    ward: Ward, hub: Hub, version: str, counts: WardCounts, *, is_open: bool
+) -> list[BaseRoute]:
     """`/metrics`; with `is_open` it needs no token."""
     registry = CollectorRegistry()
-    registry.register(WardCollector(ward, hub, version))
+    registry.register(WardCollector(ward, hub, version, counts))
     ProcessCollector(registry=registry)
 
     async def metrics(request: Request) -> Response:
         if not is_open:
             check(person_of(request), "metrics")
+        await counts.look()
         encode, kind = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"Content-Type": kind})
 

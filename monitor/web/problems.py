@@ -17,9 +17,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 
 from infusion.errors import DripwatchError, LinkError, MessageError, StoreError
 from infusion.tables import nearest
+from monitor.web.problem_page import problem_page, wants_page
 
 log = structlog.get_logger()
 
@@ -182,16 +184,17 @@ def problem(
     return Problem(known.status, slug, known.title, detail, extra, headers)
 
 
-def problem_response(found: Problem, instance: str = "") -> Response:
-    """A problem as an answer; `instance` is the path that was asked for."""
+def problem_response(found: Problem, scope: Scope) -> Response:
+    """A problem as an answer to a request: as JSON, or as a page for a browser that wants one."""
+    if wants_page(scope):
+        return problem_page(found.title, found.detail, found.status, found.headers)
     content: dict[str, Any] = {
         "type": f"{PATH}/{found.slug}",
         "title": found.title,
         "status": found.status,
         "detail": found.detail,
+        "instance": scope["path"],
     }
-    if instance:
-        content["instance"] = instance
     body = msgspec.json.encode(content | found.extra)
     return Response(body, found.status, found.headers, media_type=CONTENT_TYPE)
 
@@ -354,7 +357,7 @@ def exception_handlers() -> dict[Any, Handler]:
 async def _answer(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == 405:
         error = HTTPException(405, headers={"Allow": ", ".join(_allowed(request))})
-    return problem_response(as_problem(error), request.scope["path"])
+    return problem_response(as_problem(error), request.scope)
 
 
 def _allowed(request: Request) -> list[str]:

@@ -139,7 +139,7 @@ def _session_routes(people: People, *, has_provider: bool) -> list[BaseRoute]:
         return HTMLResponse(html)
 
     async def sign_in(request: Request) -> Response:
-        given = await _read(request, Credentials)
+        given = await read_body(request, Credentials)
         caller = caller_of(request)
         old = session_secret(request.headers, caller)
         result = await people.sign_in(given.name, given.password, caller.address, old=old)
@@ -152,7 +152,7 @@ def _session_routes(people: People, *, has_provider: bool) -> list[BaseRoute]:
 
     async def sign_out(request: Request) -> Response:
         person = person_of(request)
-        _no_token(person)
+        no_token(person)
         caller = caller_of(request)
         await people.sign_out(person, caller.address)
         response = Response(status_code=204)
@@ -163,7 +163,7 @@ def _session_routes(people: People, *, has_provider: bool) -> list[BaseRoute]:
 
     async def me(request: Request) -> Response:
         person = person_of(request)
-        return _json(
+        return json_answer(
             Me(
                 name=person.name,
                 roles=[role for role in ALL_ROLES if role in person.roles],
@@ -176,8 +176,8 @@ def _session_routes(people: People, *, has_provider: bool) -> list[BaseRoute]:
 
     async def change_password(request: Request) -> Response:
         person = _user_here(request)
-        given = await _read(request, NewPassword)
-        with _told():
+        given = await read_body(request, NewPassword)
+        with told():
             refusal = await people.change_password(
                 person, given.old, given.new, caller_of(request).address
             )
@@ -222,15 +222,15 @@ def _link_routes(people: People) -> list[BaseRoute]:
 def _people_routes(people: People) -> list[BaseRoute]:
     @needs("people")
     async def show(_request: Request) -> Response:
-        return _json(UserList(await people.users()))
+        return json_answer(UserList(await people.users()))
 
     @needs("people")
     async def add(request: Request) -> Response:
         person = person_of(request)
         # A token that leaked must not be able to make itself an account.
-        _no_token(person)
-        given = await _read(request, NewUser)
-        with _told():
+        no_token(person)
+        given = await read_body(request, NewUser)
+        with told():
             user = await people.add(
                 given.name,
                 given.roles,
@@ -238,7 +238,7 @@ def _people_routes(people: People) -> list[BaseRoute]:
                 person.name,
                 address=caller_of(request).address,
             )
-        return _json(user, 201)
+        return json_answer(user, 201)
 
     async def turn(request: Request, is_disabled: bool) -> Response:
         person = person_of(request)
@@ -248,7 +248,9 @@ def _people_routes(people: People) -> list[BaseRoute]:
         if not any(user.name.casefold() == name.casefold() for user in await people.users()):
             raise problem("unknown-person", f"there is no user {name[:64]!r}")
         address = caller_of(request).address
-        return _json(await people.set_disabled(name, is_disabled, person.name, address=address))
+        return json_answer(
+            await people.set_disabled(name, is_disabled, person.name, address=address)
+        )
 
     @needs("people")
     async def disable(request: Request) -> Response:
@@ -268,12 +270,12 @@ def _people_routes(people: People) -> list[BaseRoute]:
 
 def _token_routes(people: People) -> list[BaseRoute]:
     async def show(request: Request) -> Response:
-        return _json(TokenList(await people.tokens(person_of(request).name)))
+        return json_answer(TokenList(await people.tokens(person_of(request).name)))
 
     async def issue(request: Request) -> Response:
         person = _user_here(request)
-        given = await _read(request, NewToken)
-        with _told():
+        given = await read_body(request, NewToken)
+        with told():
             text, token = await people.issue_token(
                 person.name,
                 given.scopes,
@@ -282,7 +284,7 @@ def _token_routes(people: People) -> list[BaseRoute]:
                 note=given.note,
                 address=caller_of(request).address,
             )
-        return _json(IssuedToken(text, token), 201)
+        return json_answer(IssuedToken(text, token), 201)
 
     async def revoke(request: Request) -> Response:
         person = _user_here(request)
@@ -305,7 +307,7 @@ def _token_routes(people: People) -> list[BaseRoute]:
 def _user_here(request: Request) -> Person:
     """A user who is here in person and not long gone. Raises Problem for others."""
     person = person_of(request)
-    _no_token(person)
+    no_token(person)
     if person.how == "link":
         detail = "a one-time link has neither password nor tokens; `dripwatch user add` makes users"
         raise problem("not-allowed", detail)
@@ -314,13 +316,14 @@ def _user_here(request: Request) -> Person:
     return person
 
 
-def _no_token(person: Person) -> None:
+def no_token(person: Person) -> None:
+    """Raises Problem for a program: this takes somebody who is here in person."""
     if person.how == "token":
         detail = "a token may not do this; sign in with a name and a password"
         raise problem("not-allowed", detail)
 
 
-async def _read(request: Request, kind: type[T]) -> T:
+async def read_body(request: Request, kind: type[T]) -> T:
     """The body as a Struct. Raises Problem that says what is wrong with it."""
     try:
         return msgspec.json.decode(await request.body(), type=kind)
@@ -328,12 +331,13 @@ async def _read(request: Request, kind: type[T]) -> T:
         raise as_problem(error, kind.__struct_fields__) from None
 
 
-def _json(value: Struct, status: int = 200) -> Response:
+def json_answer(value: Struct, status: int = 200) -> Response:
+    """A Struct as an answer."""
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """What people can mend, as a problem."""
     try:
         yield

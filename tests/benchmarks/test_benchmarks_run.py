@@ -17,6 +17,7 @@ from monitor.behind import CAUGHT_UP_MS
 from monitor.ports import Entry
 from monitor.runner import step
 from tests.brokers import mosquitto_or_skip
+from tests.monitor.web.browser import needs_chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 60.0
@@ -68,6 +69,20 @@ def test_page(tmp_path: Path) -> None:
     assert looked_at["snapshot_bytes"] > 10_000
     assert looked_at["viewer_bytes_s"] > 500
     assert looked_at["delay_p99_ms"] > 0
+
+
+@needs_chromium
+def test_page_in_a_browser(tmp_path: Path) -> None:
+    """Both views see the pumps change, and every alarm; how fast is not asked of a busy machine."""
+    options = ("--pumps", "50", "--viewers", "1", "--for", "2", "--broker", "embedded", "--browser")
+    said, result = bench("page", tmp_path, *options)
+    assert "browser at /wall: change to paint" in said
+    assert [each["view"] for each in result["painted"]] == ["/wall", "/"]
+    for each in result["painted"]:
+        assert each["changes"] > 5
+        assert each["alerts"] > 5
+        assert 0 < each["event_p50_ms"] < each["alert_paint_p99_ms"]
+        assert each["tab_share"] > 0
 
 
 def test_day(tmp_path: Path) -> None:
@@ -162,6 +177,18 @@ def test_soak(tmp_path: Path) -> None:
     assert result["lost"] == []
     assert result["messages"] > 500
     assert 0 < result["memory_half"] <= result["memory_max"]
+
+
+def test_load(tmp_path: Path) -> None:
+    """Sessions and rates, beside the loops of two clients."""
+    mosquitto_or_skip()
+    said, result = bench("load", tmp_path, "--rounds", "1", "--for", "1", "--sessions", "40")
+    assert "40 sessions from 1" in said
+    assert [each["sessions"] for each in result["sessions"]] == [40, 80]
+    assert all(each["lost"] == 0 for each in result["sessions"])
+    tools = [each["tool"] for each in result["rates"]]
+    assert tools[:4] == ["dripwatch load", "dripwatch load --closed", "paho loop", "aiomqtt loop"]
+    assert all(each["messages_s"]["median"] > 0 for each in result["rates"])
 
 
 def test_the_stream_is_real_and_has_no_duplicate() -> None:

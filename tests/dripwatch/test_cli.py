@@ -11,7 +11,19 @@ from tests.dripwatch.commands import dripwatch
 
 @pytest.mark.parametrize(
     "command",
-    ["", "up", "simulate", "replay", "monitor", "watch", "send", "act", "check-config", "scenario"],
+    [
+        "",
+        "up",
+        "simulate",
+        "load",
+        "replay",
+        "monitor",
+        "watch",
+        "send",
+        "act",
+        "check-config",
+        "scenario",
+    ],
 )
 def test_every_command_explains_itself_and_its_limits(command: str) -> None:
     """--help works everywhere, and says that this is no medical device."""
@@ -181,7 +193,9 @@ def test_a_mistake_is_named_with_what_would_be_right(
 def test_a_broker_that_is_not_there_is_named() -> None:
     """Exit code 3, the address, and why."""
     port = free_port()
-    done = dripwatch("watch", "--broker", f"mqtt://127.0.0.1:{port}", timeout_s=30)
+    # However short it would have watched: nothing was watched.
+    broker = f"mqtt://127.0.0.1:{port}"
+    done = dripwatch("watch", "--broker", broker, "--for", "0.5", timeout_s=30)
     assert done.returncode == 3
     assert f"127.0.0.1:{port}" in done.stderr
     assert "refused" in done.stderr.lower()

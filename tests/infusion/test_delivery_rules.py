@@ -123,6 +123,42 @@ def test_the_end_of_a_bolus_is_no_free_flow() -> None:
     assert says(paper.run("01:30")) == []
 
 
+def test_free_flow_tells_all_that_ran_in_since_it_began() -> None:
+    """561.6 mL/h too much for two minutes are 1,872 IU, whatever the last message alone shows."""
+    paper = begin(interval_ms=1_000, state={"reservoir_ml": 900.0, "vtbi_ml": 0.0}).run("00:10")
+    paper.flow_ml_h = 576.0
+    paper.run("00:12").flow_ml_h = RATE_ML_H
+    last = changes_of(paper.run("00:15"), "free-flow-seen")[-1]
+    assert last.change == "latched"
+    assert last.alert.evidence.dose_iu == pytest.approx(1_872.0, rel=0.01)
+
+
+def open_vein(kvo_ml_h: float, flow_ml_h: float) -> set[str]:
+    """What is said of a pump that keeps a vein open in a hold of two hours, by its counter."""
+    hold = Hold(at_ms=T0 + clock("03:00"), until_ms=T0 + clock("05:00"))
+    paper = begin(START, hold, state={"reservoir_ml": 900.0, "vtbi_ml": 0.0}).run("03:00")
+    paper.set(flow_ml_h, delivery="kvo", rate_ml_h=kvo_ml_h).run("05:00")
+    lines = says(paper.start(rate_ml_h=RATE_ML_H).run("05:10"))
+    return {line.split()[2] for line in lines}
+
+
+@pytest.mark.parametrize(
+    ("kvo_ml_h", "flow_ml_h", "rules"),
+    [
+        (0.1, 0.1, set()),
+        (1.0, 1.0, set()),
+        (1.0, 1.2, {"over-delivery"}),
+        # 1,000 IU/h in a hold are a dose, whatever the pump calls it.
+        (10.0, 10.0, {"level-off-course"}),
+    ],
+)
+def test_a_vein_that_is_kept_open_in_a_hold(
+    kvo_ml_h: float, flow_ml_h: float, rules: set[str]
+) -> None:
+    """False friend of GIP 1.2.2: 0.1 mL/h are more than nothing, and as the pump says."""
+    assert open_vein(kvo_ml_h, flow_ml_h) == rules
+
+
 # --- H03, M02: a pump that stands -----------------------------------------------------------------
 
 
@@ -338,6 +374,16 @@ def test_a_flow_that_was_told_is_not_told_again_as_a_level(
     paper.run(until)
     paper.flow_ml_h = RATE_ML_H
     assert {line.split()[2] for line in says(paper.run("09:00"))} == {rule}
+
+
+def test_a_wrong_rate_that_was_told_is_not_told_again_as_a_level() -> None:
+    """M01 after H08 and M03: the flow behind a wrong rate, or a late hold, is over with it."""
+    paper = begin(interval_ms=1_000).run("00:10").program(10 * RATE_ML_H).run("00:20")
+    lines = says(paper.program(RATE_ML_H).run("00:40"))
+    assert {line.split()[2] for line in lines} == {"rate-not-as-ordered"}
+    hold = Hold(at_ms=T0 + clock("00:30"), until_ms=T0 + clock("02:00"))
+    held = begin(START, hold, interval_ms=1_000).run("00:55").stop().run("01:59").start()
+    assert {line.split()[2] for line in says(held.run("02:10"))} == {"delivering-on-hold"}
 
 
 def test_a_start_or_a_restart_that_is_a_little_late_is_no_course() -> None:

@@ -35,6 +35,21 @@ from infusion.report_words import read_words
         ("bag-changed", "none", False),
         ("teaching", "none", False),
         ("tingling", "other", False),
+        ("denies bleeding", "bleeding", True),
+        ("patient denied any bruising", "bruising", True),
+        ("bleeding has not stopped", "bleeding", False),
+        ("bleeding hasn't stopped", "bleeding", False),
+        ("nosebleed no better", "bleeding", False),
+        ("bleeding stopped and started again", "bleeding", False),
+        ("no fever, bleeding", "bleeding", False),
+        ("fever gone but bruising", "bruising", False),
+        ("no bruising or bleeding", "bleeding", True),
+        ("no fever, no bleeding.", "bleeding", True),
+        ("bleeding, chest pain", "bleeding", False),
+        ("bruising, chest pain", "complication", False),
+        ("visit done, bleeding stopped", "bleeding", True),
+        ("bleeding stopped, patient well", "bleeding", True),
+        ("bag changed, tingling", "other", False),
         ("…", "other", False),
     ],
 )
@@ -50,6 +65,8 @@ def test_signs_of_danger_and_of_a_clot() -> None:
     assert not read_words("no thrombosis").clots
     assert read_words("HIT-excluded").excludes_hit
     assert not read_words("HIT suspected").excludes_hit
+    assert not read_words("HIT not excluded").excludes_hit
+    assert read_words("no fever, chest pain").is_severe
 
 
 @given(st.text(st.characters(codec="ascii"), min_size=1, max_size=64))

@@ -77,8 +77,17 @@ def test_another_strength_that_is_ordered_is_right() -> None:
     paper = pump().run("00:10").stop()
     paper.say(replace(order(START, version=2), concentration_iu_ml=50.0))
     paper.start(2 * RATE_ML_H, rate_ml_h=2 * RATE_ML_H, concentration_iu_ml=50.0, order_version=2)
-    later = [line for line in says(paper.run("00:40")) if not line.startswith("00:10:00")]
-    assert later == []
+    assert says(paper.run("00:40")) == []
+
+
+def test_a_wrong_strength_of_a_pump_that_stands_is_told_with_its_start() -> None:
+    """Nobody is given it yet; what was told stays told when the pump is stopped for it."""
+    paper = pump().run("00:10").stop(concentration_iu_ml=50.0).run("00:12").start().run("00:14")
+    paper.stop().run("00:16").set(concentration_iu_ml=100.0).run("00:18").start()
+    assert about("wrong-concentration", says(paper.run("00:20"))) == [
+        "00:12:00 raised wrong-concentration high",
+        "00:16:00 cleared wrong-concentration high",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "bleeding": [
         Sample(seen(detail="nosebleed, said by patient; for 20 minutes", span_s=240), 4 * MIN)
     ],
-    "complication-reported": [Sample(seen(detail="redness, said by nurse-2"), 4 * MIN)],
+    "complication-reported": [Sample(seen(detail="redness, said by nurse-2", span_s=240), 4 * MIN)],
     "level-overdue": [Sample(seen(4.5, unit="h since due", span_s=4.5 * H), 10 * MIN)],
     "platelets-due": [Sample(seen(13, unit="h since due", span_s=13 * H), 3 * H)],
     "visit-overdue": [Sample(seen(30, unit="h since due", span_s=30 * H), 12 * H)],

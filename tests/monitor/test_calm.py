@@ -22,16 +22,20 @@ def unfrozen() -> Iterator[None]:
 
 
 def test_a_small_ward_is_left_alone() -> None:
-    calm = Calm()
-    for pumps in (0, 1, 999):
-        calm.look(pumps)
+    fleet: list[None] = []
+    calm = Calm(fleet)
+    while len(fleet) < 999:
+        calm.watch()
+        fleet.append(None)
     assert (calm.times, gc.get_freeze_count()) == (0, 0)
 
 
 def test_a_fleet_is_set_aside_a_few_dozen_times_however_large_it_grows() -> None:
-    calm = Calm()
-    for pumps in range(0, 200_001, 50):
-        calm.look(pumps)
+    fleet: list[None] = []
+    calm = Calm(fleet)
+    while len(fleet) < 200_000:
+        fleet += [None] * 50
+        calm.watch()
     assert gc.get_freeze_count() > 0
     assert calm.times < 40
 

@@ -9,9 +9,10 @@ from inline_snapshot import snapshot
 from msgspec.structs import replace
 
 from infusion.errors import MessageError, StoreError
+from infusion.handling import Hours
 from infusion.prescription import Bolus, Hold, Prescription, RateChange, Start, Step, Stop
 from monitor.drug_library import read_library
-from monitor.order_changes import PumpLimits, differences
+from monitor.order_changes import PumpLimits, differences, local_time
 from monitor.proposal_store import ProposalStore
 from monitor.proposals import (
     LIFE_MS,
@@ -22,6 +23,7 @@ from monitor.proposals import (
     settle,
     stepped,
 )
+from monitor.zones import offsets
 from tests.infusion.bench import T0, order
 
 MINUTE, HOUR = 60_000, 3_600_000
@@ -104,6 +106,19 @@ def told(*steps: Step, old: Prescription | None = BASE, **fields: Any) -> list[s
     new = order(*(steps or BASE.steps), version=2)
     found = differences(old, replace(new, **fields), NOW, pump=KNOWN, library=read_library())
     return [*found.changes, *(f"! {text}" for text in found.warnings)]
+
+
+def test_times_are_those_of_the_place() -> None:
+    """In Berlin's summer and winter, and half an hour off; each says how far it is from UTC."""
+    summer, winter = T0, T0 + 100 * 24 * 60 * MINUTE
+    berlin = Hours(offsets=offsets("Europe/Berlin"))
+    assert local_time(summer, berlin.offset_min(summer)).endswith(" UTC+02:00")
+    assert local_time(winter, berlin.offset_min(winter)).endswith(" UTC+01:00")
+    assert local_time(0, 0) == "1970-01-01 00:00 UTC"
+    assert local_time(0, -210) == "1969-12-31 20:30 UTC-03:30"
+    new = order(*BASE.steps, RateChange(at_ms=at(1), rate_iu_kg_h=20.0), version=2)
+    found = differences(BASE, new, NOW, pump=KNOWN, local=berlin)
+    assert local_time(at(1), 120) in found.changes[0]
 
 
 def at(minutes: int) -> int:

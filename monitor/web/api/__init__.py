@@ -7,6 +7,7 @@ from monitor.web.api import (
     acts,
     alerts,
     elsewhere,
+    forms,
     handover,
     history,
     proposals,
@@ -29,6 +30,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *handover.OPERATIONS,
     *therapies.OPERATIONS,
     *proposals.OPERATIONS,
+    *forms.OPERATIONS,
     *rules.OPERATIONS,
     *system.OPERATIONS,
 )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from monitor.people_tables import User
-from monitor.web import sign_in
+from monitor.web import password_reset, sign_in
 from monitor.web.health import Health
 from monitor.web.operations import PREFIX, Operation
 from monitor.web.rows import Beat, Patch, Snapshot
@@ -137,6 +137,19 @@ _PEOPLE = (
         problems=("unknown-person", "refused"),
     ),
 )
+_RESET = (
+    Operation(
+        method="POST",
+        path=f"{PREFIX}/people/{{name}}/reset",
+        called="reset_password",
+        about="End a user's password and sessions, and make a link that sets a new one, once. Not"
+        " for tokens.",
+        right="people",
+        answer=password_reset.ResetLink,
+        status=201,
+        problems=("unknown-person", "refused"),
+    ),
+)
 _MACHINE = (
     Operation(
         method="GET",
@@ -178,4 +191,4 @@ _MACHINE = (
         problems=("unknown-host", "not-signed-in"),
     ),
 )
-OPERATIONS = (*_MACHINE, *_ABOUT_ONESELF, *_PEOPLE)
+OPERATIONS = (*_MACHINE, *_ABOUT_ONESELF, *_PEOPLE, *_RESET)

@@ -7,10 +7,11 @@ from msgspec import Meta, Struct
 from infusion.alert import Alert, Audit
 from infusion.monitor import Monitor
 from infusion.prescription import Prescription, TimeMs
+from infusion.state import PumpState
 from infusion.units import MS_PER_HOUR
 from monitor.proposals import Proposal, settle
 from monitor.web.api.alerts import open_of, worst_first
-from monitor.web.api.office import Office, look_back
+from monitor.web.api.office import Office, OrderStep, look_back, order_step
 from monitor.web.operations import PREFIX, Call, Operation, Site
 from monitor.web.problems import problem
 from monitor.web.rows import is_silent
@@ -58,7 +59,8 @@ class Handover(Struct, frozen=True):
 
     `alerts` are open and `unseen` over, worst first; `snoozed` are those of the open ones that
     come back by themselves, the soonest first. `acts` is what people did, newest first; `orders`
-    what came into force, `proposals` what waits for a second person. `is_whole` says that nothing
+    what came into force, `proposals` what waits for a second person, `decided` what people did to
+    proposed orders since, newest first. `is_whole` says that nothing
     was left out for its number.
     """
 
@@ -71,6 +73,7 @@ class Handover(Struct, frozen=True):
     acts: list[Audit]
     orders: list[OrderChange]
     proposals: list[Proposal]
+    decided: list[OrderStep]
     silent: list[SilentPump]
     is_whole: bool
 
@@ -89,13 +92,16 @@ async def show_handover(office: Office, call: Call[HandoverQuery]) -> Handover:
         raise problem("refused", detail, field="since_ms")
     acts, are_all = await _acts(office, since_ms, query.site)
     proposals = await _waiting(office, query.site)
+    decided = await _decided(office, since_ms, query.site)
     # All that follows is of one instant: nothing is awaited any more.
     alerts = sorted(open_of(ward.monitor, query.site), key=worst_first)
     unseen = sorted(open_of(ward.monitor, query.site, unseen=True), key=worst_first)
     orders = _orders(ward.monitor, since_ms, now_ms, query.site)
     silent = silent_pumps(ward.monitor, query.site)
-    lists: tuple[list[Alert] | list[OrderChange] | list[SilentPump] | list[Proposal], ...]
-    lists = (alerts, unseen, orders, silent, proposals)
+    lists: tuple[
+        list[Alert] | list[OrderChange] | list[SilentPump] | list[Proposal] | list[OrderStep], ...
+    ]
+    lists = (alerts, unseen, orders, silent, proposals, decided)
     return Handover(
         since_ms=since_ms,
         now_ms=now_ms,
@@ -106,6 +112,7 @@ async def show_handover(office: Office, call: Call[HandoverQuery]) -> Handover:
         acts=acts,
         orders=orders[:ITEMS_MAX],
         proposals=proposals[:ITEMS_MAX],
+        decided=decided[:ITEMS_MAX],
         silent=silent[:ITEMS_MAX],
         is_whole=are_all and all(len(each) <= ITEMS_MAX for each in lists),
     )
@@ -114,12 +121,16 @@ async def show_handover(office: Office, call: Call[HandoverQuery]) -> Handover:
 def silent_pumps(monitor: Monitor, site: str = "") -> list[SilentPump]:
     """Pumps that the monitor knows that it does not hear, by name."""
     return [
-        SilentPump(
-            key, state.site, state.pump, state.edge.time_ms if state.edge is not None else None
-        )
+        silent_pump(key, state)
         for key, state in sorted(monitor.pumps.items())
         if (not site or state.site == site) and is_silent(state.board)
     ]
+
+
+def silent_pump(key: str, state: PumpState) -> SilentPump:
+    """One of them."""
+    heard_ms = state.edge.time_ms if state.edge is not None else None
+    return SilentPump(key, state.site, state.pump, heard_ms)
 
 
 async def _acts(office: Office, since_ms: int, site: str) -> tuple[list[Audit], bool]:
@@ -142,6 +153,12 @@ async def _waiting(office: Office, site: str) -> list[Proposal]:
         for each in numbered
     )
     return [each for each in settled if each.state == "proposed"]
+
+
+async def _decided(office: Office, since_ms: int, site: str) -> list[OrderStep]:
+    steps = await office.proposals.steps(since_ms=since_ms)
+    told = (order_step(each) for each in steps if site in ("", each.proposal.site))
+    return [step for step in told if step is not None]
 
 
 def _orders(monitor: Monitor, since_ms: int, now_ms: int, site: str) -> list[OrderChange]:

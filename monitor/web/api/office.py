@@ -13,13 +13,16 @@ from msgspec import Struct, msgpack
 from msgspec.structs import replace
 
 from infusion.alert import Act
+from infusion.handling import Hours
 from infusion.library import DrugEntry
 from infusion.messages import AlertChange, Audit
 from infusion.prescription import Prescription
 from infusion.record import Record
 from infusion.state import PumpState
 from monitor.people import Person, Right, roles_with
-from monitor.proposal_store import ProposalStore
+from monitor.proposal_store import NumberedStep, ProposalStore
+from monitor.proposals import StepWhat
+from monitor.web.counts import WardCounts
 from monitor.web.problems import problem
 from monitor.web.ward import LogQuery, Row, Ward
 
@@ -49,6 +52,7 @@ class Office:
         self.library = library
         self.viewers = viewers
         self.walks = Walks()
+        self.counts = WardCounts(ward)
         # Of two who decide on a proposal one is first.
         self.deciding = asyncio.Lock()
 
@@ -75,6 +79,11 @@ class Office:
         record = self.ward.monitor.therapies.records.get(f"{site}/{therapy}")
         return record.order.prescription if record is not None and record.order else None
 
+    def local(self, site: str) -> Hours:
+        """The local time of a site, as the policy gives it."""
+        made = self.ward.references.policy.made
+        return (made.get(site) or made[""]).hours
+
 
 def role_of(person: Person, right: Right) -> str:
     """In which of their roles somebody uses a right."""
@@ -84,12 +93,31 @@ def role_of(person: Person, right: Right) -> str:
 # --- rows of the log -----------------------------------------------------------------------------
 
 
+class OrderStep(Struct, frozen=True, omit_defaults=True):
+    """What somebody did to a proposed order, on the monitor's clock; `by` is empty where it was
+    time. `changes` is what the order changes, told where it is proposed."""
+
+    proposal: str
+    site: str
+    therapy: str
+    pump: str
+    version: int
+    what: StepWhat
+    at_ms: int
+    by: str = ""
+    role: str = ""
+    text: str = ""
+    changes: tuple[str, ...] = ()
+
+
 class HistoryRow(Struct, frozen=True, omit_defaults=True):
-    """One row of the log of all that was said: a change of an alert, or what became of an act."""
+    """One row of the log of all that was said: a change of an alert, or what became of an act; or
+    a step of a proposed order, which are numbered by themselves."""
 
     number: int
     change: AlertChange | None = None
     audit: Audit | None = None
+    order: OrderStep | None = None
 
 
 def history_row(row: Row) -> HistoryRow:
@@ -97,6 +125,26 @@ def history_row(row: Row) -> HistoryRow:
     if isinstance(row.said, AlertChange):
         return HistoryRow(row.number, change=row.said)
     return HistoryRow(row.number, audit=row.said)
+
+
+def order_step(numbered: NumberedStep) -> OrderStep | None:
+    """A step as it is answered; None for the one that only says that somebody is at it."""
+    step, proposal = numbered.step, numbered.proposal
+    if step.what == "confirming":
+        return None
+    return OrderStep(
+        proposal=proposal.id,
+        site=proposal.site,
+        therapy=proposal.therapy,
+        pump=proposal.prescription.pump,
+        version=proposal.prescription.version,
+        what=step.what,
+        at_ms=step.at_ms,
+        by=step.by,
+        role=step.role,
+        text=step.text,
+        changes=proposal.changes if step.what == "proposed" else (),
+    )
 
 
 async def find_audit(ward: Ward, key: str, act: Act) -> Audit | None:

@@ -14,6 +14,14 @@ from infusion.prescription import (
     WeightKg,
 )
 from monitor.order_changes import PumpLimits, differences
+from monitor.order_entry import (
+    BagIuMl,
+    Comparison,
+    OrderEntry,
+    begins_ms,
+    compared,
+    entered,
+)
 from monitor.proposals import (
     LIFE_MS,
     WAITING_MAX,
@@ -42,11 +50,22 @@ class OrderBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     pump: Name
     weight_kg: WeightKg
-    # Below this a rate in mL/h means nothing any more; no bag is nearly as thin.
-    concentration_iu_ml: Annotated[float, Meta(ge=0.01, le=50_000)]
+    concentration_iu_ml: BagIuMl
     steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=STEPS_MAX)]
     text: Reason = ""
     against: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+
+
+class EnteredOrder(Struct, frozen=True):
+    """The order that a change leads to, to be proposed as it is, `against` the one in force; and
+    both as they stand when it begins."""
+
+    pump: Name
+    weight_kg: WeightKg
+    concentration_iu_ml: BagIuMl
+    steps: tuple[Step, ...]
+    against: int
+    comparison: Comparison
 
 
 class DecisionBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,7 +114,7 @@ async def propose_order(office: Office, call: Call[OrderBody]) -> Proposal:
         now_ms = office.ward.now_ms()
         found = differences(
             in_force, prescription, now_ms, pump=_limits(office, site, body.pump),
-            library=office.library,
+            library=office.library, local=office.local(site),
         )  # fmt: skip
         if not found.changes:
             raise MessageError("order", "nothing differs from the order in force")
@@ -119,6 +138,24 @@ async def propose_order(office: Office, call: Call[OrderBody]) -> Proposal:
         )
         await office.proposals.add(proposal)
     return proposal
+
+
+async def enter_order(office: Office, call: Call[OrderEntry]) -> EnteredOrder:
+    """What a change of the order in force would lead to; nothing is proposed or kept by it.
+
+    A change is one thing (a rate, a hold, a bolus, …) from an instant on; the past stays as it was.
+    """
+    site, therapy, entry = call.path["site"], call.path["therapy"], call.given
+    in_force, now_ms = office.in_force(site, therapy), office.ward.now_ms()
+    order = entered(in_force, entry, therapy, now_ms)
+    return EnteredOrder(
+        pump=order.pump,
+        weight_kg=order.weight_kg,
+        concentration_iu_ml=order.concentration_iu_ml,
+        steps=order.steps,
+        against=in_force.version if in_force is not None else 0,
+        comparison=compared(in_force, order, begins_ms(entry, now_ms)),
+    )
 
 
 async def list_proposals(office: Office, call: Call[ProposalQuery]) -> ProposalPage:
@@ -240,6 +277,15 @@ OPERATIONS = (
         answer=Proposal,
         status=202,
         problems=("refused", "order-changed", "too-many-proposals"),
+    ),
+    Operation(
+        method="POST",
+        path=f"{PREFIX}/therapies/{{site}}/{{therapy}}/orders/preview",
+        handler=enter_order,
+        right="order",
+        body=OrderEntry,
+        answer=EnteredOrder,
+        problems=("refused",),
     ),
     Operation(
         method="GET",

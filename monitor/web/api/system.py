@@ -1,17 +1,17 @@
 """How the monitor itself is: broker, store, what it has done, whom it does not hear."""
 
-from collections.abc import Collection
 from functools import cache
+from heapq import nsmallest
 from importlib import metadata
 from pathlib import PurePath
 
 from msgspec import Struct
 
 from infusion.alarms import Priority
-from infusion.state import PumpState
 from monitor.runner import Totals
-from monitor.web.api.handover import ITEMS_MAX, SilentPump, silent_pumps
+from monitor.web.api.handover import ITEMS_MAX, SilentPump, silent_pump
 from monitor.web.api.office import Office
+from monitor.web.counts import Counts
 from monitor.web.operations import PREFIX, Call, Nothing, Operation
 from monitor.web.ward import Link
 
@@ -59,10 +59,10 @@ class System(Struct, frozen=True):
 
 async def show_system(office: Office, _call: Call[Nothing]) -> System:
     """The monitor's own health: broker, lag, store, counts, refused messages, silent pumps."""
-    ward = office.ward
+    ward, counts = office.ward, office.counts
+    await counts.look()
     monitor, link, now_ms = ward.monitor, ward.link, ward.now_ms()
-    silent = silent_pumps(monitor)
-    states = monitor.pumps.values()
+    told = nsmallest(ITEMS_MAX, counts.silent)
     return System(
         instance=ward.instance,
         version=version(),
@@ -77,11 +77,11 @@ async def show_system(office: Office, _call: Call[Nothing]) -> System:
         stalled_ms=monitor.clock.stalled_ms,
         pumps=len(monitor.pumps),
         therapies=len(monitor.therapies.records),
-        alerts=_alerts(states),
-        silent_count=len(silent),
-        silent=silent[:ITEMS_MAX],
-        duplicates=sum(state.account.duplicates for state in states),
-        late=sum(state.account.late for state in states),
+        alerts=_alerts(counts.total),
+        silent_count=len(counts.silent),
+        silent=[silent_pump(key, monitor.pumps[key]) for key in told],
+        duplicates=counts.total.duplicates,
+        late=counts.total.late,
         viewers=office.viewers(),
     )
 
@@ -92,19 +92,13 @@ def version() -> str:
     return metadata.version("dripwatch")
 
 
-def _alerts(states: Collection[PumpState]) -> AlertTotals:
-    open_ = dict.fromkeys(Priority, 0)
-    for state in states:
-        for track in state.board.tracks.values():
-            if track.alert is not None:
-                open_[track.alert.priority] += 1
-    counts = [count for state in states for count in state.board.counts.values()]
+def _alerts(total: Counts) -> AlertTotals:
     return AlertTotals(
-        open=open_,
-        unseen=sum(len(state.board.unseen) for state in states),
-        raised=sum(count.raised for count in counts),
-        damped=sum(count.damped for count in counts),
-        dropped=sum(count.dropped for count in counts),
+        open=dict(zip(Priority, total.open, strict=True)),
+        unseen=total.unseen,
+        raised=total.raised,
+        damped=total.damped,
+        dropped=total.dropped,
     )
 
 

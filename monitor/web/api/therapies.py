@@ -11,6 +11,7 @@ from infusion.errors import MessageError
 from infusion.prescription import Name, Prescription, TimeMs
 from infusion.record import Record
 from infusion.units import MS_PER_MINUTE
+from monitor.order_entry import Standing, standing
 from monitor.proposals import Proposal, settle
 from monitor.web.api.office import Office, cursor, read_cursor
 from monitor.web.operations import (
@@ -59,7 +60,8 @@ class TherapyPage(Struct, frozen=True, omit_defaults=True):
 
 class TherapyView(Struct, frozen=True, omit_defaults=True):
     """A therapy: its order in force, results and reports (oldest first), proposals (newest first)
-    with who did what to them. `pump` is the one that its order names."""
+    with who did what to them. `pump` is the one that its order names, `standing` what the order
+    says now."""
 
     key: str
     results: list[LabResult]
@@ -67,6 +69,7 @@ class TherapyView(Struct, frozen=True, omit_defaults=True):
     proposals: list[Proposal]
     prescription: Prescription | None = None
     pump: str = ""
+    standing: Standing | None = None
 
 
 class ResultBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,6 +132,7 @@ async def show_therapy(office: Office, call: Call[Nothing]) -> TherapyView:
         proposals=[settle(each.proposal, in_force, now_ms) for each in numbered],
         prescription=in_force,
         pump=in_force.pump if in_force is not None else "",
+        standing=standing(in_force, now_ms) if in_force is not None else None,
     )
 
 

@@ -25,3 +25,18 @@ export const get = (path) => ask(path, {});
 /** @param {string} path @param {unknown} [body] @param {string} [method] */
 export const post = (path, body = {}, method = "POST") =>
   ask(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+/** @typedef {{value: string, text: string, unit?: string, code?: string, shows?: string[]}} Choice */
+/** @typedef {{name: string, label: string, kind?: "number" | "time" | "password" | "lines" | "choice", choices?: Choice[], unit?: string, unit_of?: string,
+ *  hint?: string, value?: string, optional?: boolean, max?: number}} Field */
+/** @typedef {{verb: string, fields: Field[]}} Form */
+
+/** @type {Answer | undefined} */ let forms;
+
+/** A form as the monitor describes it. Throws with a sentence where it cannot be had. @param {string} name @returns {Promise<Form>} */
+export async function formOf(name) {
+  const answer = (forms ??= await get("/api/v1/forms"));
+  if (answer.ok) return answer.body[name];
+  forms = undefined;
+  throw new Error(answer.body.detail);
+}

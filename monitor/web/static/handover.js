@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { amount, el } from "./dom.js";
 import { proposalCard } from "./forms.js";
+import { stepCells } from "./history.js";
 import { badge, begun, button, exact, failure, section, table, when } from "./parts.js";
 import { state } from "./state.js";
 import { share, who } from "./worklist.js";
@@ -43,7 +44,7 @@ export function mount(root, _params, app) {
     const answer = await get(`/api/v1/handover?${new URLSearchParams({ since_ms: String(Math.round(state.now() - Number(hours.value) * HOUR)), ...(site && { site }) })}`);
     if (mine !== visit) return;
     if (!answer.ok) return said.replaceChildren(failure(answer));
-    const { since_ms, now_ms, alerts, unseen, snoozed, acts, orders, proposals, silent, is_whole } = answer.body;
+    const { since_ms, now_ms, alerts, unseen, snoozed, acts, orders, proposals, decided, silent, is_whole } = answer.body;
     const input = from.querySelector("input");
     if (input && !input.value) input.value = state.me.name;
     head.textContent = `From ${when(since_ms, now_ms)} to ${when(now_ms, now_ms)}, ${new Date(now_ms).toLocaleDateString("en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric" })}${site ? `, site ${site}` : ""}. ${is_whole ? "" : "There was more than is told here; the history has it all."}`;
@@ -54,6 +55,7 @@ export function mount(root, _params, app) {
       section(`Silent pumps: ${silent.length}`, table("Pumps that are not heard", ["Pump", "Last heard"], silent.map((/** @type {any} */ each) => [each.pump, each.heard_ms == null ? "never" : clockOf(each, each.heard_ms)]), "All are heard.")),
       section(`Snoozes that end: ${snoozed.length}`, table("Snoozed alerts, the next to come back first", ["Comes back", "Pump", "What", "By"], snoozed.map((/** @type {any} */ each) => [clockOf(each, each.facts.snoozed.until_ms), each.pump, each.title, each.facts.snoozed.by]))),
       section(`Orders that wait for a second person: ${proposals.length}`, ...(proposals.length ? proposals.map((/** @type {any} */ each) => proposalCard(each, app, load)) : [el("p", { class: "quiet", text: "None." })])),
+      section(`Orders proposed and decided: ${decided.length}`, table("What people did to proposed orders, newest first", ["When", "Pump", "What", "Who", "Order"], decided.map(stepCells))),
       section(`Changed prescriptions: ${orders.length}`, table("Orders that came into force", ["Therapy", "Pump", "Rate now", "Since", "Version"], orders.map((/** @type {any} */ each) => [each.therapy, each.pump, `${exact(each.rate_iu_h, "IU/h")} = ${exact(each.rate_ml_h, "mL/h")}`, when(each.stands_ms, now_ms), String(each.prescription.version)]))),
       section(`What was done: ${acts.length}`, table("What people did, newest first", ["When", "Pump", "Who", "What", "Note"], acts.map((/** @type {any} */ { site: of, pump, at_ms, act, sentence }) => [clockOf({ site: of, pump }, at_ms), pump, act.by, sentence, act.text ?? ""]))));
   }

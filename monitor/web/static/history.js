@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { clock, el } from "./dom.js";
-import { badge, begun, button, facts, failure, line, table, when } from "./parts.js";
+import { badge, begun, button, facts, failure, line, table, timed, when } from "./parts.js";
 import { state } from "./state.js";
 
 export const title = "History";
@@ -20,15 +20,23 @@ function standing(facts_, at) {
   return pairs.length + notes.length ? facts([...pairs, ...notes]) : el("p", { class: "quiet", text: "nothing" });
 }
 
+/** What somebody did to a proposed order. @param {any} step */
+export function stepCells({ what, therapy, pump, by, role, at_ms, text, changes = [], version }) {
+  const now = state.now();
+  return [when(at_ms, now), pump, `order ${what}`, by ? `${by}${role ? ` (${role})` : ""}` : "time",
+    el("div", {}, el("p", { text: `${therapy}, version ${version}.${text ? ` “${text}”` : ""}` }), ...changes.map((/** @type {string} */ each) => el("p", { text: timed(each, now) })))];
+}
+
 /** @param {any} item */
-function row({ number, change, audit }) {
+function row({ number, change, audit, order }) {
+  if (order) return line(stepCells(order));
   const { site, pump } = change ? change.alert : audit;
   const at = (/** @type {number} */ ms) => state.onMonitor({ site, pump }, ms);
   const time = el("time", { text: `${when(at(change ? change.alert.changed_ms : audit.at_ms), state.now())}`, title: `row ${number}` });
   const link = el("a", { href: `/pump/${encodeURIComponent(site)}/${encodeURIComponent(pump)}`, text: pump });
   if (change) {
     const { alert } = change;
-    return line([time, link, el("span", { text: change.change }), el("span", {}, badge(alert.priority), ` ${alert.title}`), alert.called && change.change === "called" ? `${alert.called.name}` : alert.what ?? ""], "change");
+    return line([time, link, el("span", { text: change.change }), el("span", {}, badge(alert.priority), el("span", { class: "title", text: alert.title })), alert.called && change.change === "called" ? `${alert.called.name}` : alert.what ?? ""], "change");
   }
   const { act, outcome, sentence, before, after } = audit;
   const more = el("details", {}, el("summary", { text: "Before and after" }), el("div", { class: "both" }, el("div", {}, el("h3", { text: "Before" }), standing(before, at)), el("div", {}, el("h3", { text: "After" }), standing(after, at))));
@@ -46,7 +54,7 @@ export function mount(root, _params, app) {
     return node;
   };
   const pump = el("input", { name: "pump", type: "search", "aria-label": "Pump, as site/pump", placeholder: "Pump: site/pump", list: "pumps-known", autocomplete: "off", value: want("pump") });
-  const kind = control("kind", "What", { "": "changes and acts", change: "changes of alerts", audit: "what people did" });
+  const kind = control("kind", "What", { "": "changes and acts", change: "changes of alerts", audit: "what people did about alerts", order: "orders: proposed and decided" });
   const since = control("since", "Since when", { "": "all that is kept", 1: "last hour", 8: "last 8 hours", 24: "last 24 hours" });
   const filters = el("form", { class: "filters", role: "search", on: { submit: (/** @type {Event} */ event) => (event.preventDefault(), again()), change: again } }, pump, kind, since,
     el("datalist", { id: "pumps-known" }, ...[...state.pumps.keys()].map((value) => el("option", { value }))), button("Look again", again));

@@ -4,8 +4,6 @@ import { amount, clock, el, put } from "./dom.js";
 import { MARKS, state, subscribe } from "./state.js";
 
 /** @typedef {Node | string} Part */
-/** @typedef {{name: string, label: string, options?: Record<string, string>, kind?: "number" | "time" | "password" | "lines", unit?: string,
- *  hint?: string, value?: string, optional?: boolean, max?: number, on?: () => void}} Field */
 
 /** @param {Part | null | undefined} part @returns {Part} */
 const whole = (part) => part ?? "";
@@ -45,6 +43,10 @@ export function when(ms, now) {
   return `${day === today ? "" : `${day}, `}${clock(ms, false)}`;
 }
 
+/** A sentence of the monitor with its times as this page tells all others. @param {string} text @param {number} now */
+export const timed = (text, now) =>
+  text.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC([+-]\d\d:\d\d)?/g, (_, day, time, zone) => when(Date.parse(`${day}T${time}${zone ?? "Z"}`), now));
+
 /** A number as it must be read: never rounded to another dose. @param {number} value @param {string} unit */
 export const exact = (value, unit) => (Math.abs(value) < 1000 ? amount(value, unit) : `${String(Math.round(value)).replace("-", "−")}\u00a0${unit}`);
 
@@ -58,16 +60,16 @@ export function begun(run) {
 export const NOT_LIVE = "This page is not live, so nothing was sent.";
 let numbers = 0;
 
-/** A form by its fields. What is wrong is said at the field, or above all of them; nothing typed is lost until it is sent.
- *  `send` gives the answer of the API, and `done` what is said when it was good. @param {string} verb @param {Field[]} fields
+/** A form as the monitor describes it. What is wrong is said at the field, or above all of them; nothing typed is lost until it is sent.
+ *  `send` gives the answer of the API, and `done` what is said when it was good. @param {import("./api.js").Form} described
  *  @param {(values: Record<string, any>) => Promise<import("./api.js").Answer | null>} send @param {(body: any) => string} done @param {() => void} [typed] */
-export function form(verb, fields, send, done, typed) {
+export function form({ verb, fields }, send, done, typed) {
   const above = el("p", { class: "above", role: "alert", tabindex: -1 });
   const number = ++numbers;
   const made = fields.map((field) => {
     const id = `field-${number}-${field.name}`;
-    const more = { id, name: field.name, required: !field.optional, maxlength: field.max, autocomplete: "off", "aria-describedby": `${id}-wrong ${id}-hint` };
-    const input = field.options ? el("select", more, ...Object.entries(field.options).map(([value, text]) => el("option", { value, text })))
+    const more = { id, name: field.name, required: !field.optional, maxlength: field.max || null, autocomplete: "off", "aria-describedby": `${id}-wrong ${id}-hint` };
+    const input = field.choices ? el("select", more, ...field.choices.map(({ value, text }) => el("option", { value, text })))
       : field.kind === "lines" ? el("textarea", { ...more, rows: 2 })
       : el("input", { ...more, type: field.kind === "time" ? "datetime-local" : field.kind === "password" ? "password" : "text", inputmode: field.kind === "number" ? "decimal" : null });
     if (field.value != null) input.value = field.value;
@@ -79,6 +81,14 @@ export function form(verb, fields, send, done, typed) {
   const go = el("button", { class: "primary", text: verb });
   const node = el("form", { class: "entries", novalidate: true }, above, ...made.map((each) => each.node), el("p", { class: "buttons" }, go));
   const at = (/** @type {string} */ name) => /** @type {typeof made[0]} */ (made.find(({ field }) => field.name === name));
+  /** What is chosen in a field. @param {string} name */
+  const choice = (name) => at(name).field.choices?.find(({ value }) => value === at(name).input.value);
+  /** Shows what belongs to what is chosen, in its unit. */
+  function fit() {
+    for (const { field: { name, choices = [] } } of made)
+      for (const shown of new Set(choices.flatMap(({ shows = [] }) => shows))) at(shown).node.hidden = !choice(name)?.shows?.includes(shown);
+    for (const { field, unit } of made) if (field.unit_of) put(unit, choice(field.unit_of)?.unit ?? "");
+  }
   /** @param {string} text @param {typeof made[0]} [each] */
   const refuse = (text, each) => {
     put(each?.wrong ?? above, text);
@@ -101,7 +111,7 @@ export function form(verb, fields, send, done, typed) {
     }
     return { values, good };
   }
-  node.addEventListener("input", () => typed?.());
+  node.addEventListener("input", () => (fit(), typed?.()));
   node.addEventListener("submit", async (event) => {
     event.preventDefault();
     for (const { wrong, input } of made) (put(wrong, ""), input.removeAttribute("aria-invalid"));
@@ -118,12 +128,14 @@ export function form(verb, fields, send, done, typed) {
     if (!answer.ok) return refuse(answer.body.detail, made.find((each) => !each.node.hidden && each.field.name === field));
     above.className = "above good";
     const said = done(answer.body);
-    for (const { field: { value = "", options }, input } of made) input.value = options && !value ? Object.keys(options)[0] : value;
+    for (const { field: { value = "", choices }, input } of made) input.value = choices && !value ? choices[0].value : value;
+    fit();
     typed?.();
     put(above, said);
     above.focus();
   });
-  return { node, at, read };
+  fit();
+  return { node, at, read, choice };
 }
 
 /** What stands instead of what could not be read. @param {import("./api.js").Answer} answer */

@@ -73,9 +73,9 @@ function keyFacts(row, view) {
     ["Still to infuse", row.vtbi_remaining_ml == null ? null : amount(row.vtbi_remaining_ml, "mL")],
     ["Power", row.battery == null ? null : `${row.power === "mains" ? "mains, battery" : "on battery,"} ${Math.round(100 * row.battery)}\u00a0%`, row.power === "battery" && "warn"],
     ["Line pressure", row.pressure_mmhg == null ? null : `${amount(row.pressure_mmhg, "mmHg")}${presence?.occlusion_limit_mmhg ? `; alarm at ${presence.occlusion_limit_mmhg}` : ""}`],
-    ["Level (estimate)", level ? `${level.median.toFixed(2)}\u00a0IU/mL (${level.low.toFixed(2)}–${level.high.toFixed(2)}); ${level.anchored_ms ? `newest blood test in it of ${at(level.anchored_ms)}` : "no blood test in it"}` : "none yet"],
-    ["If this goes on", forecast ? `in ${forecast.hours} h ${forecast.level.toFixed(2)} (${forecast.low.toFixed(2)}–${forecast.high.toFixed(2)}); ${Math.round(100 * forecast.share_below)}\u00a0% below ${forecast.range_low}, ${Math.round(100 * forecast.share_above)}\u00a0% above ${forecast.range_high}` : null],
-    ["Pump says", row.alarms?.length ? row.alarms.join(", ") : "no alarm of its own"],
+    ["Level (estimate)", level ? `${level.median.toFixed(2)}\u00a0IU/mL (${level.low.toFixed(2)}–${level.high.toFixed(2)}); ${level.anchored_ms ? `last blood test ${at(level.anchored_ms)}` : "no blood test yet"}` : "none yet"],
+    ["If this goes on", forecast ? `in ${forecast.hours} h about ${forecast.level.toFixed(2)}\u00a0IU/mL (${forecast.low.toFixed(2)}–${forecast.high.toFixed(2)}); chance of less than ${forecast.range_low}: ${Math.round(100 * forecast.share_below)}\u00a0%, of more than ${forecast.range_high}: ${Math.round(100 * forecast.share_above)}\u00a0%` : null],
+    ["Pump says", row.alarms?.length ? row.alarms.join(", ").replaceAll("-", " ") : "no alarm of its own"],
     ["Device", presence ? `${presence.profile}, firmware ${presence.firmware}, ${presence.state}` : null],
   ]);
 }
@@ -126,7 +126,7 @@ export function mount(root, { site, pump }, app) {
     put(worst, row?.worst ? MARKS[row.worst] : row ? "no alert" : "");
     if (!row) return put(words, state.live === "start" ? "Waiting for the monitor…" : `No pump ${pump} of ${site} has been heard of.`);
     const says = row.heard_ms == null ? "never heard" : row.silent ? `Silent: last heard ${ago(state.now() - row.heard_ms)} ago, at ${when(row.heard_ms, state.now())}. What is said here is as old.`
-      : `${WORDS[/** @type {"kvo"} */ (row.delivery)] ?? `Stopped${row.reason ? `: ${row.reason}` : ""}`}${row.delivery === "delivering" ? `, ${exact(row.rate_ml_h ?? 0, "mL/h")}` : ""}; heard ${ago(state.now() - row.heard_ms)} ago`;
+      : `${WORDS[/** @type {"kvo"} */ (row.delivery)] ?? `Stopped${row.reason ? `: ${row.reason.replaceAll("-", " ")}` : ""}`}${row.delivery === "delivering" ? `, ${exact(row.rate_ml_h ?? 0, "mL/h")}` : ""}; heard ${ago(state.now() - row.heard_ms)} ago`;
     words.className = `words${row.silent ? " bad" : ""}`;
     put(words, says);
     const shown = JSON.stringify([alerts, state.canAct(), [...app.answers]]);
@@ -161,16 +161,17 @@ export function mount(root, { site, pump }, app) {
     // A reason that is being typed is not taken away; the next look shows what changed.
     if (!focused || !asks.length) waiting.replaceChildren(...(asks.length ? [section("An order waits for a second person", ...asks.map((/** @type {any} */ each) => proposalCard(each, app, () => (waiting.replaceChildren(), load(true)))))] : []));
     therapyPart.replaceChildren(
-      section("Order", ...(order ? [el("p", { text: `Version ${order.version}: ${orderWords(order, now)}.` }), table("Steps of the order, newest first", ["At", "What"], [...order.steps].sort((a, b) => b.at_ms - a.at_ms).map((step) => [when(step.at_ms, now), stepWords(step, now)]))] : [el("p", { class: "bad", text: "No order is known for this therapy." })])),
+      section("Order", ...(order ? [el("p", { text: `Version ${order.version}: ${orderWords(therapy.standing)}.` }), table("Steps of the order, newest first", ["At", "What"], [...order.steps].sort((a, b) => b.at_ms - a.at_ms).map((step) => [when(step.at_ms, now), stepWords(step, now)]))] : [el("p", { class: "bad", text: "No order is known for this therapy." })])),
       section("Laboratory", table("Laboratory results, newest first", ["Drawn", "Result", "Specimen", "Came"], [...results].reverse().map((each) => [when(each.drawn_ms, now), resultWords(each), each.specimen, when(each.resulted_ms, now)]), "No result yet.")),
       section("Reports", table("Reports, newest first", ["When", "What", "More", "By"], [...reports].reverse().map((each) => [when(each.time_ms, now), each.what, each.detail, each.by]), "No report yet.")),
       ...(proposals.length > asks.length ? [section("Orders that were decided", ...proposals.filter((/** @type {any} */ each) => !waits(each)).map((/** @type {any} */ each) => proposalCard(each, app, () => load(true))))] : []),
       el("p", {}, el("a", { href: `/history?pump=${encodeURIComponent(key)}`, text: `History of ${pump}` })));
-    offer(order);
+    offer(therapy);
   }
 
-  /** Each form is made once and stays, so that nothing typed is lost; an order form is for one version. @param {any} order */
-  function offer(order) {
+  /** Each form is made once and stays, so that nothing typed is lost; an order form is for one version. @param {any} therapy */
+  function offer(therapy) {
+    const order = therapy.prescription;
     const place = { site, pump, therapy: view.row.therapy };
     const of = `${place.therapy} ${order?.version}`;
     if (forms.dataset.of === of) return;
@@ -179,16 +180,23 @@ export function mount(root, { site, pump }, app) {
       return void (forms.querySelector(".newer") ?? forms.prepend(el("p", { class: "bad newer", role: "alert", text: `Version ${order?.version} is in force now; this form was begun before. Look at the new order, then begin again.` })));
     forms.dataset.of = of;
     const done = () => load(true);
-    const makers = /** @type {const} */ ([["Enter a result", "result", () => resultForm(place, done)], ["Change the order", "order", () => orderForm(place, order, app, done)], ["Report something", "report", () => reportForm(place, done)]]);
+    const makers = /** @type {const} */ ([["Enter a result", "result", () => resultForm(place, done)], ["Change the order", "order", () => orderForm(place, therapy, app, done)], ["Report something", "report", () => reportForm(place, done)]]);
     /** @type {HTMLElement[]} */ const made = [];
     const buttons = makers.filter(([, right]) => state.me.rights.includes(right)).map(([text, kind, make]) => {
       const body = el("section", { "aria-label": text, hidden: true });
       made.push(body);
-      const node = button(text, () => {
+      const node = button(text, async () => {
         if (!body.firstChild) {
-          const formNode = make();
-          formNode.dataset.kind = kind;
-          body.append(el("h2", { text }), formNode);
+          const head = el("h2", { text });
+          body.append(head);
+          try {
+            const formNode = await make();
+            formNode.dataset.kind = kind;
+            body.append(formNode);
+          } catch (error) {
+            head.remove();
+            return app.tell(/** @type {Error} */ (error).message, false);
+          }
         }
         const opens = body.hidden;
         made.forEach((each, index) => ((each.hidden = each !== body || !opens), buttons[index].setAttribute("aria-expanded", String(!each.hidden))));

@@ -1,5 +1,5 @@
 // @ts-check
-/** The sign-in page: sends name and password, says what went wrong, goes where one came from. */
+/** The sign-in page, and that of a new password: sends what was typed, says what went wrong, goes where one came from. */
 
 const form = /** @type {HTMLFormElement} */ (document.getElementById("sign-in"));
 const told = /** @type {HTMLElement} */ (document.getElementById("told"));
@@ -16,12 +16,11 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   button.disabled = true;
   told.textContent = "";
-  const { name, password } = Object.fromEntries(new FormData(form));
   try {
-    const response = await fetch("/api/v1/session", {
+    const response = await fetch(form.dataset.to ? location.pathname : "/api/v1/session", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ name, password }),
+      body: JSON.stringify(Object.fromEntries(new FormData(form))),
     });
     if (response.ok) return location.replace(next());
     told.textContent = (await response.json()).detail ?? "Not signed in.";

@@ -28,26 +28,31 @@ export const sound = { armed: false, paused_until: 0, priority: null, played: 0 
 let last = -Infinity;
 let beats = 0;
 
-/** @param {number} at @param {number} note @param {number} length @param {number} loud */
-function pulse(at, note, length, loud) {
-  if (!audio) return;
-  const gain = audio.createGain();
-  const tone = audio.createOscillator();
-  tone.setPeriodicWave(audio.createPeriodicWave(new Float32Array(HARMONICS.length), new Float32Array(HARMONICS)));
+/** @param {BaseAudioContext} to @param {number} at @param {number} note @param {number} length @param {number} loud */
+function pulse(to, at, note, length, loud) {
+  const gain = to.createGain();
+  const tone = to.createOscillator();
+  tone.setPeriodicWave(to.createPeriodicWave(new Float32Array(HARMONICS.length), new Float32Array(HARMONICS)));
   tone.frequency.value = note;
   gain.gain.setValueAtTime(0, at);
   gain.gain.linearRampToValueAtTime(loud, at + length * 0.15);
   gain.gain.setValueAtTime(loud, at + length * 0.85);
   gain.gain.linearRampToValueAtTime(0, at + length);
-  tone.connect(gain).connect(audio.destination);
+  tone.connect(gain).connect(to.destination);
   tone.start(at);
   tone.stop(at + length);
 }
 
+/** Puts one burst of a priority onto a context. @param {BaseAudioContext} to @param {Loud} priority @param {number} from in seconds of the context */
+export function burst(to, priority, from) {
+  const { notes, pulse_s, loud } = BURSTS[priority];
+  for (const [at, note] of notes) pulse(to, from + at, note, pulse_s, loud);
+}
+
 /** @param {Loud} priority */
 function play(priority) {
-  const { notes, pulse_s, loud } = BURSTS[priority];
-  for (const [at, note] of notes) pulse((audio?.currentTime ?? 0) + 0.05 + at, note, pulse_s, loud);
+  if (!audio) return;
+  burst(audio, priority, audio.currentTime + 0.05);
   sound.played += 1;
   last = performance.now();
 }
@@ -75,7 +80,7 @@ export function listen(button) {
       await audio.resume();
       sound.armed = audio.state === "running";
       audio.onstatechange = () => ((sound.armed = audio?.state === "running"), tick());
-      pulse(audio.currentTime + 0.05, C5, 0.15, 0.2);
+      pulse(audio, audio.currentTime + 0.05, C5, 0.15, 0.2);
     } else if (isPaused()) sound.paused_until = 0;
     else {
       sound.paused_until = performance.now() + PAUSE_MS;

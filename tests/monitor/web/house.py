@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from monitor.people import ALL_RIGHTS, Right, Role
 from monitor.people_store import People
+from monitor.web import password_reset
 from monitor.web.callers import GuardSettings
 from monitor.web.guard import Guard, needs, person_of
 from monitor.web.oidc import Provider
@@ -135,7 +136,11 @@ async def house(
     acts: list[str] = []
     async with People(store, now_ms=clock, hasher=WEAK) as people:
         app = Starlette(
-            routes=[*routes(people, provider), *rooms(acts)],
+            routes=[
+                *routes(people, provider),
+                *password_reset.routes(people),
+                *rooms(acts),
+            ],
             exception_handlers=exception_handlers(),
         )
         server = WebServer(WebSection(listen="0"))

@@ -108,6 +108,64 @@ async def test_a_rejected_one_is_closed(house: ApiHouse) -> None:
         assert taken_back["steps"][-1]["by"] == "ann"
 
 
+async def test_the_history_tells_who_did_what(house: ApiHouse) -> None:
+    """Proposed, rejected, confirmed, with reasons; by pages, both ways, of a pump, in the
+    hand-over."""
+    async with house.as_("ann") as ann, house.as_("ben", "pharmacist") as ben:
+        first = await propose(ann, text="aPTT was 52 s")
+        told(await ben.post(f"/proposals/{first['id']}/reject", json={"text": "not yet"}))
+        second = await propose(ann)
+        told(await ben.post(f"/proposals/{second['id']}/confirm", json={"text": "checked"}))
+
+        async def asked(**more: Any) -> dict[str, Any]:
+            found: dict[str, Any] = told(await ann.get("/history", params={"kind": "order"} | more))
+            return found
+
+        steps = [row["order"] for row in (await asked())["items"]]
+        assert [(step["what"], step["by"], step.get("text", "")) for step in steps] == [
+            ("confirmed", "ben", "checked"),
+            ("proposed", "ann", ""),
+            ("rejected", "ben", "not yet"),
+            ("proposed", "ann", "aPTT was 52 s"),
+        ]
+        assert steps[0]["role"] == "pharmacist"
+        assert steps[-1]["changes"] == first["changes"]
+        page = await asked(limit=1)
+        walked = page["items"]
+        while "next" in page:
+            page = await asked(limit=1, before=page["next"])
+            walked += page["items"]
+        assert [row["order"] for row in walked] == steps
+        along = (await asked(after=0))["items"]
+        assert [row["order"] for row in along] == steps[::-1]
+        assert (await asked(pump="home/P-01"))["items"] == along[::-1]
+        assert await asked(pump="home/P-02") == {"items": []}
+        report = told(await ann.get("/handover"))
+        assert report["decided"] == steps
+        assert told(await ann.get("/handover", params={"site": "ward"}))["decided"] == []
+        late = {"since_ms": house.ward.now_ms()}
+        assert told(await ann.get("/handover", params=late))["decided"] == []
+
+
+async def test_a_change_is_looked_at_before_it_is_proposed(house: ApiHouse) -> None:
+    """What it leads to can be proposed as it is, and nothing is kept by looking."""
+    async with house.as_("ann") as ann, house.as_("eve", "viewer") as eve:
+        change = {"kind": "bag", "pump": "P-01", "concentration_iu_ml": 50}
+        seen = told(await ann.post(f"{ORDERS}/preview", json=change))
+        comparison = seen.pop("comparison")
+        assert comparison["words"] == "Dose × 1, pump rate × 2"
+        assert comparison["is_wide"]
+        assert (comparison["before"]["ml_h"], comparison["after"]["ml_h"]) == (14.4, 28.8)
+        assert told(await ann.get("/proposals"))["items"] == []
+        proposal = told(await ann.post(ORDERS, json=seen), 202)
+        assert proposal["changes"][0] == "The bag has 50 IU/mL instead of 100 IU/mL."
+        view = told(await ann.get("/therapies/home/T-01"))
+        assert (view["standing"]["iu_h"], view["standing"]["runs"]) == (1440, True)
+        wrong = await ann.post(f"{ORDERS}/preview", json={"kind": "rate", "pump": "P-01"})
+        assert (wrong.status_code, detail(wrong)) == (422, "the rate is missing; give it")
+        assert slug(await eve.post(f"{ORDERS}/preview", json=change)) == "not-allowed"
+
+
 async def test_it_expires(house: ApiHouse) -> None:
     async with house.as_("ann") as ann, house.as_("ben") as ben:
         proposal = await propose(ann)

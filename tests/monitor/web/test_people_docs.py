@@ -19,6 +19,7 @@ from monitor.people import (
     IDLE_MS,
     PASSWORD_MAX,
     PASSWORD_MIN,
+    RESET_MINUTES,
     RIGHTS,
     SESSION_MS,
     TOKEN_DAYS_MAX,
@@ -64,6 +65,7 @@ def test_its_numbers_are_the_ones_in_force() -> None:
         f"After {words[FREE_BY_NAME]} wrong passwords for a name, or {words[FREE_BY_ADDRESS]} from",
         f"up to {WAIT_MAX_MS // 60_000} minutes",
         f"at most {TOKEN_DAYS_MAX} days",
+        f"once, within {RESET_MINUTES} minutes,",
         f"https://your-host{CALLBACK}",
     ):
         assert said in TEXT

@@ -1,4 +1,4 @@
-"""Pictures of the worklist and the wall, by day, by night, on a phone, and when they are stale.
+"""Pictures of the worklist, the wall and the doors, by day, by night, on a phone, and when stale.
 
 They go to build/screenshots/, to be looked at: a test can see that a picture is not empty, and no
 more.
@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Page
 
 from tests.monitor.web.browser import Served, chromium, needs_chromium, until, watch
@@ -76,6 +77,38 @@ async def test_pictures_of_many() -> None:
                 page = await watched.open(path)
                 await page.locator("tr[data-id], .tile").first.wait_for()
                 await take(page, f"{view}-500-{name}")
+
+
+async def test_pictures_of_the_doors() -> None:
+    """Sign-in, its refusal, a link that is over, and what a wrong address leads to."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    async with chromium() as browser, AsyncExitStack() as stack:
+        served = await stack.enter_async_context(Served(ScriptedWard()))
+        for look, options in (
+            ("day", {**DESK, "color_scheme": "light"}),
+            ("night", {**DESK, "color_scheme": "dark"}),
+            ("phone", {**PHONE, "color_scheme": "light"}),
+        ):
+            context = await browser.new_context(**options)
+            page = await context.new_page()
+            await page.goto(f"{served.url}/sign-in?why=link")
+            await page.screenshot(path=FOLDER / f"sign-in-link-over-{look}.png")
+            await page.locator("#name").fill("Anna")
+            await page.locator("#password").fill("not this one")
+            await page.keyboard.press("Enter")
+            await page.get_by_text("the name or the password is wrong").wait_for()
+            await page.screenshot(path=FOLDER / f"sign-in-refused-{look}.png")
+            await context.close()
+            watched = await watch(browser, stack, served, "Anna", **options)
+            page = await watched.context.new_page()
+            answer = await page.goto(f"{served.url}/wal<b>l</b>")
+            assert answer is not None
+            assert answer.status == 404
+            await page.get_by_role("heading", name="There is nothing here").wait_for()
+            assert (await Axe().run(page)).violations_count == 0
+            await page.screenshot(path=FOLDER / f"not-found-{look}.png")
+            await page.get_by_role("link", name="To the worklist").click()
+            await until(page, "() => document.documentElement.dataset.live === 'live'")
 
 
 async def take(page: Page, name: str) -> None:

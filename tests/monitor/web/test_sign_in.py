@@ -268,6 +268,7 @@ async def test_others_do_not(home: House) -> None:
             ("POST", "/api/v1/people"),
             ("POST", "/api/v1/people/root/disable"),
             ("POST", "/api/v1/people/root/enable"),
+            ("POST", "/api/v1/people/root/reset"),
         ]:
             assert slug(await ann.request(method, path)) == "not-allowed"
         program.headers["Authorization"] = f"Bearer {token}"

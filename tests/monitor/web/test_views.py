@@ -88,9 +88,9 @@ async def test_key_facts_say_what_the_api_says(duty: Shift) -> None:
         f"{row['reservoir_ml']:.0f} mL",
         "mains, battery 90 %",
         f"{row['level']['median']:.2f} IU/mL ({row['level']['low']:.2f}–{row['level']['high']:.2f})",
-        "newest blood test in it of 17:18",
-        f"{forecast['level']:.2f} ({forecast['low']:.2f}–{forecast['high']:.2f})",
-        "downstream-occlusion",
+        "last blood test 17:18",
+        f"{forecast['level']:.2f} IU/mL ({forecast['low']:.2f}–{forecast['high']:.2f})",
+        "Pump saysdownstream occlusion",
     ):
         await expect(facts).to_contain_text(re.compile(re.escape(wanted).replace(r"\ ", r"\s")))
     await expect(page.locator(".head")).to_contain_text("P-01 · T-01*** HIGHStopped: occlusion")
@@ -228,9 +228,9 @@ async def test_an_order_needs_a_second_person(duty: Shift) -> None:
     await open_form(page, "Change the order")
     await type_in(page, None, "20", None, None)
     preview = form(page).locator(".preview")
+    await expect(preview).to_contain_text("Dose × 1.11, pump rate × 1.11.")
     for row in ("IU/kg/h 18 IU/kg/h 20 IU/kg/h", "IU/h 1440 IU/h 1600 IU/h", "mL/h 14.4 mL/h 16 mL/h"):  # fmt: skip
         assert row in " ".join(plain(each) for each in await preview.locator("tr").all_inner_texts()).replace("\t", " ")  # fmt: skip
-    await expect(preview).to_contain_text("Dose × 1.11, pump rate × 1.11.")
     await form(page).get_by_role("button").press("Enter")
     await expect(form(page).locator(".above")).to_contain_text("second person")
     card = page.locator(".proposal.proposed")
@@ -293,6 +293,8 @@ async def test_other_changes_of_an_order(
     if kind == "Concentration":
         await page.get_by_role("dialog").get_by_role("button", name="Yes").click()
     await expect(page.locator(".proposal.proposed")).to_have_count(1)
+    # Its times are told as all times of the page.
+    await expect(page.locator(".proposal.proposed li").first).not_to_contain_text("UTC")
     (found,) = (await duty.api(page, "/proposals"))["items"]
     said = " ".join((*found["changes"], *found.get("warnings", ())))
     for text in changes:
@@ -418,6 +420,10 @@ async def test_an_administrator_looks_after_people(duty: Shift) -> None:
     await add.locator("[name=password]").fill("a long and quiet night shift")
     await add.locator("[name=password]").press("Enter")
     await expect(add.locator(".above")).to_have_text("Nils may sign in now.")
+    await page.get_by_role("button", name="New password for Nils").press("Enter")
+    await page.get_by_role("dialog").get_by_role("button", name="Yes").press("Enter")
+    link = await page.locator(".secret code").inner_text()
+    assert link.startswith(f"{duty.served.url}/sign-in/reset/")
     await page.get_by_role("button", name="Disable Nils").press("Enter")
     await page.get_by_role("dialog").get_by_role("button", name="Yes").press("Enter")
     await expect(users.get_by_role("row", name="Nils")).to_contain_text("disabled")
@@ -543,6 +549,13 @@ async def test_pictures(duty: Shift) -> None:
                 await form(page).locator("[name=amount]").fill("180")
                 await page.get_by_role("heading", name="Change the order").scroll_into_view_if_needed()  # fmt: skip
                 await take(page, f"order-{look}")
+    paper = await duty.page("/handover", "Jonas", viewport={"width": 794, "height": 1123})
+    await paper.get_by_role("heading", name="Open alerts").wait_for()
+    await paper.emulate_media(media="print")
+    await take(paper, "handover-print")
+    steps = await duty.page("/history?kind=order", "Jonas", viewport=desk)
+    await steps.get_by_role("cell", name="order proposed").first.wait_for()
+    await take(steps, "history-orders-day")
     olga = await duty.page("/people", "Olga", viewport=desk)
     await olga.get_by_role("table", name="Users").wait_for()
     await take(olga, "people-admin-day")

@@ -7,16 +7,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 from msgspec.structs import replace
 
 from infusion.alert import Alert
-from infusion.messages import Kind, encode
+from infusion.messages import Kind, PumpMessage, encode
 from monitor.people_store import People
 from monitor.service import MonitorService
 from monitor.web.rows import Beat, Snapshot
 from monitor.web.server import WebSection
 from tests.brokers import Embedded
-from tests.infusion.bench import SITE, begin
+from tests.infusion.bench import SITE, T0, begin
 from tests.monitor.peers import WAIT_S, peer, play, service_settings
 from tests.monitor.streams import topic_of
 from tests.monitor.web.house import PASSWORD, WEAK
@@ -148,3 +149,30 @@ def taken_by(picture: Picture, alert: Alert) -> str | None:
     alerts, _ = picture.lists.get(f"{SITE}/{alert.pump}", ([], []))
     taken = [each.facts.taken for each in alerts if each.id == alert.id]
     return taken[0].by if taken and taken[0] is not None else None
+
+
+async def test_status_and_page_tell_one_dose(tmp_path: Path) -> None:
+    """Of a pump whose clock is set an hour ahead: the order is read on the pump's own clock."""
+    paper = begin()
+    paper.run("00:20")
+    ahead = [
+        replace(message, time_ms=message.time_ms + 3_600_000)
+        if isinstance(message, PumpMessage) and at_ms > T0 + 600_000
+        else message
+        for at_ms, message in paper.stream
+    ]
+    wire = [(T0, topic_of(message), encode(message)) for message in ahead]
+    with Embedded() as broker:
+        async with monitor(broker, tmp_path) as (service, token), client(service, token) as nurse:
+            async with peer(broker, Kind.ALERT_LOG) as link:
+                await play(link, wire)
+            async with asyncio.timeout(WAIT_S):
+                while service.status().totals.messages < len(wire):
+                    await nurse.get("/health/live")
+            (view,) = [each for each in service.status().pumps if each.pump == paper.pump]
+            row = (await nurse.get(f"/api/v1/pumps/{SITE}/{paper.pump}")).json()["row"]
+            assert view.dose is not None
+            # Twenty minutes, and not an hour more.
+            assert view.dose.expected_iu < 1_000
+            for name in ("from_ms", "delivered_iu", "expected_iu"):
+                assert row["dose"][name] == pytest.approx(getattr(view.dose, name), abs=60)
