@@ -82,16 +82,32 @@ class Subject:
 
     def memory_bytes(self) -> int:
         """Resident memory now."""
-        pages = int(Path(f"/proc/{self._alive()}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        return memory_bytes(self._alive())
 
-    def stop(self) -> None:
+    def workers(self) -> list[int]:
+        """The process ids of its workers, in the order in which they were started."""
+        process_id = self._alive()
+        return [
+            int(each)
+            for each in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()
+        ]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self._alive(), number)
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Ask it to end, and see that it ended well."""
         process = self._process
         assert process is not None
         process.send_signal(signal.SIGTERM)
-        code = process.wait(STOP_TIMEOUT_S)
+        code = process.wait(timeout_s)
         assert code == 0, f"the monitor ended with {code}: {self._log.read_text()}"
+
+    @property
+    def process_id(self) -> int:
+        """Its process. Raises AssertionError, with the log, when it has ended."""
+        return self._alive()
 
     def _alive(self) -> int:
         process = self._process
@@ -127,6 +143,12 @@ def cpu_s(process_id: int) -> float:
     The number is that of clock_getcpuclockid(3) on Linux, which Python has for threads only.
     """
     return time.clock_gettime(~process_id << 3 | 2)
+
+
+def memory_bytes(process_id: int) -> int:
+    """Resident memory of another process of ours."""
+    pages = int(Path(f"/proc/{process_id}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def make_broker(kind: str, folder: Path) -> Embedded | Mosquitto:
@@ -177,15 +199,15 @@ class Onlooker:
         """When that monitor first said that it is online."""
         return await self._first(Topic(Kind.MONITOR_PRESENCE, MONITOR_SITE, instance))
 
-    async def alert(self, pump: str) -> float:
+    async def alert(self, pump: str, timeout_s: float = TIMEOUT_S) -> float:
         """When the first change of an alert of that pump came."""
-        return await self._first(Topic(Kind.ALERT_LOG, SITE, pump))
+        return await self._first(Topic(Kind.ALERT_LOG, SITE, pump), timeout_s)
 
-    async def _first(self, topic: Topic) -> float:
+    async def _first(self, topic: Topic, timeout_s: float = TIMEOUT_S) -> float:
         key = str(topic)
         if key not in self._seen:
             self._wanted[key] = asyncio.get_running_loop().create_future()
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 await self._wanted[key]
         return self._seen[key]
 

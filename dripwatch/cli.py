@@ -16,6 +16,7 @@ from rich.console import Console
 
 import monitor.cli
 import monitor.people_cli
+import monitor.process
 import simulator.cli
 import simulator.load.cli
 import simulator.replay
@@ -39,7 +40,7 @@ from infusion.policy_words import describe as describe_policy
 from infusion.settings import Resolved, describe
 from link import EmbeddedBroker
 from link.address import LinkOptions
-from monitor.cli import MonitorProcess, MonitorSection
+from monitor.process import MonitorProcess, MonitorSection
 from monitor.references import read_references
 from monitor.web.server import DEFAULT_PORT, WebSection
 from simulator.setup import SimulatorSettings, read_setup
@@ -155,7 +156,7 @@ def up_parts(
             setup=setup,
             simulator=process.simulator,
             speed=process.speed,
-            monitor=structs.replace(monitor.cli.service_settings(own), web_or_any_port=True),
+            monitor=structs.replace(monitor.process.service_settings(own), web_or_any_port=True),
             for_s=for_s,
             show=show,
         )
@@ -188,7 +189,7 @@ async def _show(everything: Up, console: Console, json_file: str | None) -> int:
 
 
 _KINDS: dict[str, Callable[..., Resolved[Any]]] = {
-    "monitor": monitor.cli.settings,
+    "monitor": monitor.process.settings,
     "replay": simulator.replay.settings,
     "simulator": simulator.cli.settings,
     "up": up_settings,

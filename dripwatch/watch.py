@@ -12,7 +12,7 @@ import click
 from msgspec import structs
 from rich.console import Console
 
-import monitor.cli
+import monitor.process
 from dripwatch.view import NOTICE, audit_line, told_whole
 from host.process import EXIT_OK, read_text, report, run, until_signal
 from infusion.errors import DripwatchError, MessageError
@@ -151,7 +151,7 @@ def command(
 
 def broker_link(config: Path | None, **flags: str | None) -> LinkSettings:
     """The broker that config/monitor.toml, or these flags, name. Raises ConfigError."""
-    process = monitor.cli.settings(config, **flags).value
+    process = monitor.process.settings(config, **flags).value
     return link_settings(process.broker, process.mqtt, process.link, read_text)
 
 

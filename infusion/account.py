@@ -81,7 +81,7 @@ class Interval(Struct, frozen=True, array_like=True, gc=False):
     samples: int | None
 
 
-class Account(Struct, array_like=True):
+class Account(Struct, array_like=True, gc=False):
     """What one pump delivered. Mutable, plain, and small enough to be stored and moved."""
 
     runs: list[Run] = field(default_factory=list)

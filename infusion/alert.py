@@ -20,7 +20,7 @@ Who = Annotated[str, Meta(min_length=1, max_length=64)]
 Words = Annotated[str, Meta(max_length=256)]
 
 
-class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Why an alert stands: what was seen, what was expected, and the limit between them.
 
     `unit` belongs to `observed`, `expected`, `low` and `high` (the bounds while data is missing).
@@ -41,7 +41,7 @@ class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     dose_iu: float | None = None
 
 
-class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One thing that a person did about an alert: who, in which role, when, and until when.
 
     Times are on the pump's clock. `to` is whom an alert was offered to, `text` what a note says.
@@ -55,7 +55,7 @@ class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str = ""
 
 
-class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What people did about an alert; each fact stands for itself, and none implies another.
 
     - `taken`: somebody is responsible, until `until_ms`. `offered`: that person asks another to
@@ -75,7 +75,7 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     notes: tuple[Deed, ...] = ()
 
 
-class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Call(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Who is called about an alert that nobody has taken: the level of escalation.
 
     `number` counts the levels of the policy from 1 and never falls while the alert is open;
@@ -88,7 +88,7 @@ class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
     failsafe: bool = False
 
 
-class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One alert as it stands. `id` derives from pump, rule and onset, so a repeat has the same.
 
     `version` counts its changes from 1. Times are on the pump's own clock: `onset_ms` when the

@@ -16,7 +16,7 @@ from infusion.units import MS_PER_MINUTE
 FOREVER_MS = 2**62
 
 
-class Bolus(Struct, frozen=True, array_like=True):
+class Bolus(Struct, frozen=True, array_like=True, gc=False):
     """An ordered bolus: its instants, and the dose rate that it adds."""
 
     begin_ms: int
@@ -24,7 +24,7 @@ class Bolus(Struct, frozen=True, array_like=True):
     rate_iu_h: float
 
 
-class Allowed(Struct, frozen=True, array_like=True):
+class Allowed(Struct, frozen=True, array_like=True, gc=False):
     """What is allowed from an instant until `until_ms`; dose rates in IU/h.
 
     `ordered_iu_h` is the continuous rate in force, `rates_iu_h` all continuous rates that are

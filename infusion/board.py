@@ -25,7 +25,7 @@ class Phase(StrEnum):
     LATCHED = "latched"
 
 
-class Track(Struct, omit_defaults=True):
+class Track(Struct, omit_defaults=True, gc=False):
     """One hazard on one pump that is not idle.
 
     `since_ms` is what the delays count from; it moves with the pump's clock when that is set.
@@ -74,7 +74,7 @@ class Track(Struct, omit_defaults=True):
     worse_version: int = 0
 
 
-class Counts(Struct, omit_defaults=True):
+class Counts(Struct, omit_defaults=True, gc=False):
     """How often a rule was said aloud on one pump, and how often it was not, by which limit."""
 
     raised: int = 0
@@ -82,7 +82,7 @@ class Counts(Struct, omit_defaults=True):
     dropped: int = 0
 
 
-class Board(Struct, omit_defaults=True):
+class Board(Struct, omit_defaults=True, gc=False):
     """The alerts of one pump. `version` counts the changes that were said aloud."""
 
     site: str

@@ -24,7 +24,7 @@ LAB_UNITS = {
 LabTest = Literal["anti-xa", "aptt", "platelets", "haemoglobin", "inr"]
 
 
-class LabResult(Struct, frozen=True, kw_only=True):
+class LabResult(Struct, frozen=True, kw_only=True, gc=False):
     """One result of one specimen. Of two with the same specimen and test the later one holds.
 
     `value` is None when there is none: then `problem` says why (clotted, haemolysed, lost).
@@ -51,7 +51,7 @@ class LabResult(Struct, frozen=True, kw_only=True):
             raise ValueError(text)
 
 
-class Report(Struct, frozen=True, kw_only=True):
+class Report(Struct, frozen=True, kw_only=True, gc=False):
     """What a patient, a nurse or another person says happened."""
 
     therapy: Name

@@ -60,7 +60,7 @@ class Excess(Struct, gc=False, array_like=True):
         self.samples += interval.samples or 0
 
 
-class FlowWatch(Struct, array_like=True):
+class FlowWatch(Struct, array_like=True, gc=False):
     """The two sums of one pump, and up to which sample they go.
 
     `step_iu` is one step of its counter. `has_begun` is false until there is something to add to.

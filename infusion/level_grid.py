@@ -36,7 +36,7 @@ _GRID = struct.Struct(f"<{grid.POINTS}f")
 _DOSE = struct.Struct("<f")
 
 
-class Sighting(Struct, array_like=True):
+class Sighting(Struct, array_like=True, gc=False):
     """A laboratory result of the level, and what was expected of it just before it was known.
 
     `expected`, `low` and `high` are the level in IU/mL (median and middle 90 %). `tail` is how
@@ -59,7 +59,7 @@ class Sighting(Struct, array_like=True):
     logarithm: float | None = None
 
 
-class LevelWatch(Struct, array_like=True):
+class LevelWatch(Struct, array_like=True, gc=False):
     """The level of one patient. Plain; 0.5 KB encoded, each sighting 60 bytes more.
 
     Nothing is known until `begin`; times are on the order's clock. `tick_ms` is where the grid

@@ -37,7 +37,7 @@ _LITTLE = {
 }
 
 
-class _Last(Struct):
+class _Last(Struct, gc=False):
     """What the last look was at; the clinic is looked at next at `care_ms` of the order's time."""
 
     handling: Handling

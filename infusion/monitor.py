@@ -25,7 +25,7 @@ news is at what numbers and time can bring (infusion/looks.py).
 What is live and what is back-fill, and whose clock was set, is told in infusion/edge.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 
 from infusion import level
@@ -53,7 +53,7 @@ from infusion.record import Order, Record
 from infusion.rivals import is_alone, must_wait, note_old, turn_to
 from infusion.rules import verdicts
 from infusion.situation import Situation
-from infusion.state import Clock, MonitorSettings, PumpState
+from infusion.state import Clock, MonitorSettings, PumpState, first_minute_ms, unheeded
 from infusion.therapies import Therapies
 from infusion.units import MS_PER_MINUTE
 from infusion.watches import COUNTERS_CLEARED, enter, held_dose_iu, watch
@@ -77,6 +77,8 @@ class Monitor:
         self.settings = settings or MonitorSettings()
         self.handlings = Handlings(policy or Policy())
         self.nomograms = nomograms or {}
+        # Which pumps, by `site/pump`, are judged here; None: all. Orders of others are known too.
+        self.owns: Callable[[str], bool] | None = None
         self.clock = Clock()
         self.pumps: dict[str, PumpState] = {}
         self.therapies = Therapies()
@@ -85,6 +87,8 @@ class Monitor:
         self.audits: list[Audit] = []
         # Pumps whose state changed since it was last emptied.
         self.touched: set[str] = set()
+        # Told the name of a pump before its state changes.
+        self.before_change: Callable[[str], None] = unheeded
         self._looks = Looks()
         self._deadlines: list[tuple[int, str]] = []
         self._scheduled: dict[str, int] = {}
@@ -120,6 +124,7 @@ class Monitor:
             state = self.pumps.get(f"{site}/{error.pump}")
             if state is not None:
                 kind = "identity" if error.kind == "identity" else "malformed"
+                self.before_change(f"{site}/{error.pump}")
                 note(state, kind, self.pump_ms(state), str(error)[:200])
                 changes += self._evaluate(state, self.pump_ms(state))
         return changes
@@ -191,18 +196,22 @@ class Monitor:
         if len(self.pumps) >= PUMPS_MAX and f"{site}/{pump}" not in self.pumps:
             raise MessageError("pumps", f"{site}/{pump}: more than {PUMPS_MAX} pumps", pump=pump)
 
+    def _is_ours(self, site: str, pump: str) -> bool:
+        return self.owns is None or self.owns(f"{site}/{pump}")
+
     def _state(self, site: str, pump: str) -> PumpState:
         key = f"{site}/{pump}"
         state = self.pumps.get(key)
         if state is None:
             now_ms = self.clock.clock_ms
             state = PumpState(site, pump, Board(site, pump), Account(), now_ms)
-            state.minute_ms = now_ms + MS_PER_MINUTE
+            state.minute_ms = now_ms + first_minute_ms(self.settings, key)
             self.pumps[key] = state
         return state
 
     def _pump_message(self, name: str, message: PumpMessage, site: str) -> list[AlertChange]:
         state = self.pumps.get(name) or self._state(site, message.pump)
+        self.before_change(name)
         clock, edge, time_ms = self.clock, state.edge, message.time_ms
         clock_ms = clock.clock_ms
         pump_ms = clock_ms if edge is None else edge.time_ms + clock_ms - state.heard_clock_ms
@@ -248,6 +257,7 @@ class Monitor:
 
     def _presence(self, presence: Presence, site: str) -> list[AlertChange]:
         state = self._state(site, presence.pump)
+        self.before_change(f"{site}/{presence.pump}")
         known = state.presence
         if known is not None:
             if presence.boot == state.rival_boot or (presence.boot, presence.time_ms) < (
@@ -265,16 +275,18 @@ class Monitor:
         return self._evaluate(state, self.pump_ms(state))
 
     def _order(self, order: Order, site: str) -> list[AlertChange]:
-        states = [self._state(site, pump) for pump in self.therapies.keep(order, site)]
+        pumps = [pump for pump in self.therapies.keep(order, site) if self._is_ours(site, pump)]
+        states = [self._state(site, pump) for pump in pumps]
         return [change for state in states for change in self._evaluate(state, self.pump_ms(state))]
 
     def _clinical(self, message: LabResult | Report, site: str) -> list[AlertChange]:
         """A result or a report; the pump of its therapy's order is judged by it."""
         pump = self.therapies.note(message, site)
-        if pump is None:
+        if pump is None or not self._is_ours(site, pump):
             return []
         state = self._state(site, pump)
         if isinstance(message, LabResult):
+            self.before_change(f"{site}/{pump}")
             level.observe(state.level, message)
         return self._evaluate(state, self.pump_ms(state))
 
@@ -289,6 +301,7 @@ class Monitor:
         heard_ms = state.edge.time_ms if state.edge is not None else state.awaited_ms
         at_ms = max(self.pump_ms(state), state.evaluated_ms)
         look = Look(at_ms, heard_ms, self.therapies.therapy_of(name, state))
+        self.before_change(name)
         done = perform(state.board, act, look, self._handling(name, state, at_ms))
         if done.audit is None:
             # It was known: not even the pump is looked at anew.
@@ -308,6 +321,7 @@ class Monitor:
         `has_news` False: nothing but numbers has changed, and time has passed.
         """
         name = f"{state.site}/{state.pump}"
+        self.before_change(name)
         self.touched.add(name)
         edge, therapies, looks = state.edge, self.therapies, self._looks
         at_ms = state.evaluated_ms = max(at_ms, state.evaluated_ms)

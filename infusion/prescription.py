@@ -31,7 +31,7 @@ WeightKg = Annotated[float, Meta(ge=0.3, le=500)]
 ConcentrationIuMl = Annotated[float, Meta(gt=0, le=50_000)]
 
 
-class Start(Struct, frozen=True, kw_only=True, tag_field="do", tag="start"):
+class Start(Struct, frozen=True, kw_only=True, tag_field="do", tag="start", gc=False):
     """Begin, or begin again after a stop. Exactly one of the two rates is given."""
 
     at_ms: TimeMs
@@ -39,7 +39,7 @@ class Start(Struct, frozen=True, kw_only=True, tag_field="do", tag="start"):
     rate_iu_h: DoseRate | None = None
 
 
-class RateChange(Struct, frozen=True, kw_only=True, tag_field="do", tag="rate"):
+class RateChange(Struct, frozen=True, kw_only=True, tag_field="do", tag="rate", gc=False):
     """Go on at another rate. During a hold it takes effect when the hold ends."""
 
     at_ms: TimeMs
@@ -47,14 +47,14 @@ class RateChange(Struct, frozen=True, kw_only=True, tag_field="do", tag="rate"):
     rate_iu_h: DoseRate | None = None
 
 
-class Hold(Struct, frozen=True, kw_only=True, tag_field="do", tag="hold"):
+class Hold(Struct, frozen=True, kw_only=True, tag_field="do", tag="hold", gc=False):
     """No continuous delivery from `at_ms` until `until_ms`, then the rate in force goes on."""
 
     at_ms: TimeMs
     until_ms: TimeMs
 
 
-class Bolus(Struct, frozen=True, kw_only=True, tag_field="do", tag="bolus"):
+class Bolus(Struct, frozen=True, kw_only=True, tag_field="do", tag="bolus", gc=False):
     """A dose given evenly over `duration_s`, in addition to the continuous rate.
 
     A hold stops the continuous rate only: a bolus is ordered for its own instant.
@@ -65,7 +65,7 @@ class Bolus(Struct, frozen=True, kw_only=True, tag_field="do", tag="bolus"):
     duration_s: Annotated[float, Meta(gt=0, le=86_400)]
 
 
-class Stop(Struct, frozen=True, kw_only=True, tag_field="do", tag="stop"):
+class Stop(Struct, frozen=True, kw_only=True, tag_field="do", tag="stop", gc=False):
     """End the therapy. A later start may begin it again."""
 
     at_ms: TimeMs
@@ -74,7 +74,7 @@ class Stop(Struct, frozen=True, kw_only=True, tag_field="do", tag="stop"):
 Step = Start | RateChange | Hold | Bolus | Stop
 
 
-class Prescription(Struct, frozen=True, kw_only=True):
+class Prescription(Struct, frozen=True, kw_only=True, gc=False):
     """One version of the order for one therapy on one pump.
 
     Raises `MessageError` (from `compile_timeline`) where the steps make no sense.
@@ -88,7 +88,7 @@ class Prescription(Struct, frozen=True, kw_only=True):
     steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=STEPS_MAX)]
 
 
-class Timeline(Struct, frozen=True):
+class Timeline(Struct, frozen=True, gc=False):
     """The expected dose as a piecewise linear function of time.
 
     `times_ms[i]` begins a piece with the dose rate `rates_iu_h[i]`; `doses_iu[i]` is expected up

@@ -64,7 +64,7 @@ MINUTE_MS_MAX = 5 * MS_PER_MINUTE
 FIRST_CEILING_MMHG = 150.0
 
 
-class Known(Struct, array_like=True):
+class Known(Struct, array_like=True, gc=False):
     """What is known of one rate: its ceilings of the last hours, oldest first, and its floor.
 
     `top` is the ceiling until there are any. `stroke` is how far the newest ceiling was above the
@@ -78,7 +78,7 @@ class Known(Struct, array_like=True):
     stroke: float | None = None
 
 
-class PressureWatch(Struct, array_like=True):
+class PressureWatch(Struct, array_like=True, gc=False):
     """One line. Pressures in mmHg; times on the pump's clock.
 
     `rising` are the samples (time, pressure) since pressure went above the ceiling;

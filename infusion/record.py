@@ -17,14 +17,14 @@ RESULTS_MAX = sum(KEPT.values())
 REPORTS_MAX = 16
 
 
-class Order(Struct, frozen=True):
+class Order(Struct, frozen=True, gc=False):
     """A prescription and its compiled timeline."""
 
     prescription: Prescription
     timeline: Timeline
 
 
-class Record(Struct):
+class Record(Struct, gc=False):
     """One therapy. Results and reports are in order of `drawn_ms` and `time_ms`, oldest first;
     both are other lists after each change, so that who has looked at one knows it again.
 

@@ -1,4 +1,11 @@
-"""What the monitor's core keeps: plain values that can be stored, moved and resumed anywhere."""
+"""What the monitor's core keeps: plain values that can be stored, moved and resumed anywhere.
+
+Of these values, and of those that they are made of, none ever refers back to what holds it, so the
+collector of cycles is told to pass them by (`gc=False`): to look at all of a large fleet takes it
+seconds, in which no alert is raised.
+"""
+
+from zlib import crc32
 
 from msgspec import Struct, field
 
@@ -11,6 +18,7 @@ from infusion.messages import Event, Presence, PumpMessage, Telemetry
 from infusion.pacing import FLOW_INTERVAL_MS_MAX
 from infusion.pressure import PressureWatch
 from infusion.thresholds import SILENT_MS
+from infusion.units import MS_PER_MINUTE
 
 
 class MonitorSettings(Struct, frozen=True, kw_only=True):
@@ -19,6 +27,9 @@ class MonitorSettings(Struct, frozen=True, kw_only=True):
     `stall_ms` bounds one step of the partition clock. `line_compliance_ml_mmhg` and the two
     pressures tell how much volume an occluded line holds: compliance × (pressure − free pressure)
     above `occlusion_pressure_mmhg`. The defaults are a choice for a stiff ambulatory set.
+
+    `spreads_looks` has the look that each pump gets once a minute at an instant of its own: a large
+    fleet that is first heard at once would be looked at at once, minute by minute.
     """
 
     stall_ms: int = 1_000
@@ -26,9 +37,10 @@ class MonitorSettings(Struct, frozen=True, kw_only=True):
     line_compliance_ml_mmhg: float = 0.001
     free_pressure_mmhg: float = 50.0
     occlusion_pressure_mmhg: float = 150.0
+    spreads_looks: bool = False
 
 
-class Sign(Struct, array_like=True):
+class Sign(Struct, array_like=True, gc=False):
     """Something odd that was seen: how often since the first time, when, and what it was.
 
     Once nothing was seen of it for a while (`SEEN_MS`), counting begins anew.
@@ -40,7 +52,7 @@ class Sign(Struct, array_like=True):
     detail: str = ""
 
 
-class Supply(Struct, array_like=True):
+class Supply(Struct, array_like=True, gc=False):
     """Bag and battery, as telemetry told: mL, shares, and the pump's clock.
 
     `bag_ml` and `bag_pumped_nl` are the reservoir and the account when the bag was hung at
@@ -56,7 +68,7 @@ class Supply(Struct, array_like=True):
     occluded_ms: list[int] = field(default_factory=list)
 
 
-class Keypad(Struct, array_like=True):
+class Keypad(Struct, array_like=True, gc=False):
     """What people did at the pump: times on its clock.
 
     `rate_ms` is since when it is programmed to the rate that it has, `changed_ms` when rate,
@@ -69,7 +81,7 @@ class Keypad(Struct, array_like=True):
     overridden_ms: list[int] = field(default_factory=list)
 
 
-class PumpState(Struct, array_like=True):
+class PumpState(Struct, array_like=True, gc=False):
     """All that the monitor knows of one pump: plain, can be stored, moved and resumed."""
 
     site: str
@@ -143,3 +155,14 @@ class Clock(Struct):
     clock_ms: int = 0
     received_ms: int = 0
     stalled_ms: int = 0
+
+
+def first_minute_ms(settings: MonitorSettings, key: str) -> int:
+    """How long after a pump (`site/pump`) is first heard of its first look of a minute comes."""
+    if not settings.spreads_looks:
+        return MS_PER_MINUTE
+    return 1 + crc32(key.encode()) % MS_PER_MINUTE
+
+
+def unheeded(_name: str) -> None:
+    """What is told of a coming change while nobody wants to know."""

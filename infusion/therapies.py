@@ -1,5 +1,7 @@
 """Which therapies there are, which pump each is ordered for, and what an order allows it now."""
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from infusion.account import window
@@ -10,7 +12,7 @@ from infusion.errors import MessageError
 from infusion.pacing import is_delivering
 from infusion.prescription import Prescription, Timeline, compile_timeline
 from infusion.record import Order, Record, add_report, add_result
-from infusion.state import PumpState
+from infusion.state import PumpState, unheeded
 from infusion.thresholds import Thresholds
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
 
@@ -20,7 +22,7 @@ BOLUSES_KEPT = 8
 UNSEEN_SHARES = (0.8, 1.25)
 
 
-class Ordered(Struct, frozen=True):
+class Ordered(Struct, frozen=True, gc=False):
     """An order as one pump sees it: the timeline on its own clock, and what it allows now.
 
     `least_iu_h` and `most_iu_h` are what the pump should be giving as it is programmed: exactly
@@ -34,11 +36,15 @@ class Ordered(Struct, frozen=True):
 
 
 class Therapies:
-    """The records of one partition, by `site/therapy`; `touched` collects the keys that changed."""
+    """The records of one partition, by `site/therapy`; `touched` collects the keys that changed.
+
+    `before_change` is told a key before its record changes.
+    """
 
     def __init__(self) -> None:
         self.records: dict[str, Record] = {}
         self.touched: set[str] = set()
+        self.before_change: Callable[[str], None] = unheeded
         self._of_pump: dict[str, set[str]] = {}
         self._ordered: dict[str, Ordered] = {}
 
@@ -124,6 +130,7 @@ class Therapies:
 
     def _record(self, site: str, therapy: str) -> Record:
         key = f"{site}/{therapy}"
+        self.before_change(key)
         self.touched.add(key)
         record = self.records.get(key)
         if record is None:

@@ -192,6 +192,10 @@ class Link(Protocol):
     def outbox_used(self) -> int:
         """How many published messages wait or are in flight."""
 
+    @property
+    def inbox_used(self) -> int:
+        """How many messages have arrived and wait to be taken."""
+
     async def __aenter__(self) -> Self:
         """Start to connect; returns at once."""
 

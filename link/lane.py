@@ -104,6 +104,10 @@ class Lane(abc.ABC):
     def outbox_used(self) -> int:
         return self._outbox_used
 
+    @property
+    def inbox_used(self) -> int:
+        return len(self._inbox)
+
     # -- what a lane must add -------------------------------------------------------------------
 
     @property
@@ -258,9 +262,7 @@ class Lane(abc.ABC):
                     self._raise_if_over()
                     await self._state_changed.wait()
         except TimeoutError:
-            last = (
-                "no attempt has ended yet" if self._last is None else f"last failure: {self._last}"
-            )
+            last = f"last failure: {self._last}" if self._last else "no attempt has ended yet"
             text = f"no {what} {self._settings.address} within {timeout_s} s; {last}"
             raise LinkError(text) from None
 

@@ -3,94 +3,28 @@
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Literal
 
 import click
-from msgspec import Meta, Struct
 
 from host.process import (
     EXIT_FAILED,
     EXIT_OK,
-    LogLevel,
     configure_logs,
-    load_settings,
-    read_text,
     report,
     run,
     until_signal,
 )
 from infusion.errors import ConfigError, DripwatchError
-from infusion.monitor import MonitorSettings
-from infusion.prescription import Name
-from infusion.settings import Resolved
-from link.address import DEFAULT_URL, LinkOptions, link_settings
-from monitor.references import read_references
-from monitor.service import MonitorService, ServiceSettings
+from link.address import DEFAULT_URL
+from monitor.partition import parts
+from monitor.process import service_settings, settings
+from monitor.service import MonitorService
 from monitor.store import alive_ms
-from monitor.web.server import WebSection, check
+from monitor.workers import Workers
 
-DEFAULT_FILE = "monitor.toml"
 # A monitor that has not committed for so long is not well: its own heartbeat alone makes it
 # commit twice a second.
 ALIVE_MS = 10_000
-
-Positive = Annotated[float, Meta(gt=0, le=100_000)]
-
-
-class MonitorSection(Struct, frozen=True, kw_only=True):
-    """[monitor]: see config/monitor.toml. Without a store, the state is kept in memory."""
-
-    instance: Name = "monitor-1"
-    store: str | None = "dripwatch-monitor.sqlite3"
-    alerts: Annotated[str, Meta(min_length=1, max_length=4_096)] = "alerts"
-    rate_max_ml_h: Positive = MonitorSettings().rate_max_ml_h
-    line_compliance_ml_mmhg: Annotated[float, Meta(ge=0, le=1)] = (
-        MonitorSettings().line_compliance_ml_mmhg
-    )
-    free_pressure_mmhg: Positive = MonitorSettings().free_pressure_mmhg
-    occlusion_pressure_mmhg: Positive = MonitorSettings().occlusion_pressure_mmhg
-
-
-class MonitorProcess(Struct, frozen=True, kw_only=True):
-    """All settings of `dripwatch monitor`."""
-
-    broker: str = DEFAULT_URL
-    mqtt: Literal["5", "3.1.1"] = "5"
-    speed: Annotated[float, Meta(ge=1, le=1_000)] = 1.0
-    log_level: LogLevel = "info"
-    link: LinkOptions = LinkOptions()
-    monitor: MonitorSection = MonitorSection()
-    web: WebSection = WebSection()
-
-
-def settings(file: Path | None, **flags: object) -> Resolved[MonitorProcess]:
-    """The settings of `dripwatch monitor`. Raises ConfigError."""
-    return load_settings(MonitorProcess, default_file=DEFAULT_FILE, file=file, flags=flags)
-
-
-def service_settings(process: MonitorProcess) -> ServiceSettings:
-    """What the service must be told.
-
-    Raises ConfigError for a broker that cannot be meant, for a policy that cannot be followed, and
-    for a page that must not be served there.
-    """
-    section = process.monitor
-    if process.web.listen:
-        check(process.web)
-    return ServiceSettings(
-        link=link_settings(process.broker, process.mqtt, process.link, read_text),
-        instance=section.instance,
-        store=Path(section.store) if section.store is not None else None,
-        speed=process.speed,
-        references=read_references(section.alerts),
-        web=process.web,
-        core=MonitorSettings(
-            rate_max_ml_h=section.rate_max_ml_h,
-            line_compliance_ml_mmhg=section.line_compliance_ml_mmhg,
-            free_pressure_mmhg=section.free_pressure_mmhg,
-            occlusion_pressure_mmhg=section.occlusion_pressure_mmhg,
-        ),
-    )
 
 
 @click.command("monitor")
@@ -100,6 +34,7 @@ def service_settings(process: MonitorProcess) -> ServiceSettings:
 @click.option("--store", metavar="FILE", help="SQLite file with the monitor's state")
 @click.option("--alerts", metavar="NAME|FILE", help="how alerts are handled (config/alerts.toml)")
 @click.option("--instance", metavar="NAME", help="name of this monitor (monitor-1)")
+@click.option("--workers", metavar="N", help="processes that share the pumps (1); no page then")
 @click.option("--speed", metavar="X", help="how fast the pumps' time runs, as for the simulator")
 @click.option("--web", metavar="ADDRESS", help="serve the page and the API there: host:port")
 @click.option("--behind-proxy", is_flag=True, default=None, help="a proxy in front speaks TLS")
@@ -113,6 +48,7 @@ def command(
     store: str | None,
     alerts: str | None,
     instance: str | None,
+    workers: str | None,
     speed: str | None,
     web: str | None,
     behind_proxy: bool | None,
@@ -131,25 +67,36 @@ def command(
         "monitor.store": store,
         "monitor.alerts": alerts,
         "monitor.instance": instance,
+        "workers": workers,
         "web.listen": web,
         "web.behind_proxy": behind_proxy,
     }
     try:
         process = settings(config, **flags).value
         if health:
-            sys.exit(tell_health(process.monitor.store))
-        service = MonitorService(service_settings(process))
+            sys.exit(tell_health(process.monitor.store, process.workers))
+        # What cannot be meant is refused here, and not by each worker.
+        service_of = [service_settings(process, part) for part in parts(process.workers)]
     except DripwatchError as error:
         sys.exit(report(error))
     configure_logs(process.log_level)
-    sys.exit(run(_serve(service)))
+    if len(service_of) > 1:
+        sys.exit(run(_serve(Workers(process))))
+    sys.exit(run(_serve(MonitorService(service_of[0]))))
 
 
-def tell_health(store: str | None) -> int:
-    """Say whether the monitor of a store is well; the exit code. Raises StoreError."""
+def tell_health(store: str | None, workers: int) -> int:
+    """Say whether the monitor of a store, with all its workers, is well; the exit code.
+
+    Raises StoreError.
+    """
     if store is None:
         raise ConfigError("--health reads the store of a monitor; name it with --store")
-    alive = alive_ms(Path(store))
+    return max(_tell_health(part.store(Path(store))) for part in parts(workers))
+
+
+def _tell_health(store: Path) -> int:
+    alive = alive_ms(store)
     if alive is None:
         click.echo(f"not well: no monitor has worked on {store} yet")
         return EXIT_FAILED
@@ -159,6 +106,6 @@ def tell_health(store: str | None) -> int:
     return EXIT_OK if well else EXIT_FAILED
 
 
-async def _serve(service: MonitorService) -> int:
+async def _serve(service: MonitorService | Workers) -> int:
     await until_signal(service.run(), service.stop)
     return EXIT_OK

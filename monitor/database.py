@@ -65,7 +65,29 @@ CREATE TABLE sample (
 ) WITHOUT ROWID;
 CREATE TABLE part (name TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
 """
-_SCRIPTS = {_OLDEST: _STATE, _OLDEST + 1: _HISTORY}
+# Two places for each pump and therapy, so that a snapshot can be written in portions while the one
+# before it still holds. With rows as long as these a table WITHOUT ROWID costs three times as much.
+_PLACES = """
+CREATE TABLE pump_state (
+    key TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    state BLOB NOT NULL,
+    UNIQUE (key, slot)
+);
+CREATE TABLE record_state (
+    key TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    state BLOB NOT NULL,
+    UNIQUE (key, slot)
+);
+INSERT INTO pump_state SELECT key, 0, 0, state FROM pump;
+INSERT INTO record_state SELECT key, 0, 0, state FROM record;
+DROP TABLE pump;
+DROP TABLE record;
+"""
+_SCRIPTS = {_OLDEST: _STATE, _OLDEST + 1: _HISTORY, _OLDEST + 2: _PLACES}
 SCHEMA = max(_SCRIPTS)
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import click
 
-import monitor.cli
+import monitor.process
 from host.process import EXIT_OK, report
 from infusion.errors import ConfigError, DripwatchError, StoreError
 from monitor.people import ALL_RIGHTS, ALL_ROLES, TOKEN_DAYS, read_name, read_roles
@@ -186,7 +186,7 @@ def _run(store: str | None, work: Callable[[PeopleFile], str], *, is_first: bool
     `is_first` may make the file: users can be there before their monitor runs for the first time.
     """
     try:
-        path = monitor.cli.settings(None, **{"monitor.store": store}).value.monitor.store
+        path = monitor.process.settings(None, **{"monitor.store": store}).value.monitor.store
         if path is None:
             raise ConfigError("the monitor keeps its state in memory; name a file with --store")
         if not is_first and not Path(path).is_file():

@@ -73,11 +73,17 @@ class LogQuery(Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(Struct, frozen=True):
-    """The pumps and therapies that changed since the snapshot before, as they stand now."""
+    """A portion of the pumps and therapies that changed since the snapshot before.
 
+    They stand as they did after the batch at `position`, and so does the clock. With the last
+    portion the snapshot is whole, and holds.
+    """
+
+    position: int
     clock: Clock
     pumps: dict[str, bytes]
     records: dict[str, bytes]
+    is_last: bool = True
 
 
 class Commit(Struct, frozen=True):

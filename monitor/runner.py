@@ -7,9 +7,10 @@ What was committed just before a crash, and comes again because its acknowledgem
 the broker, is known word for word: it is acknowledged and otherwise passed over, or it would look
 like somebody who says old messages again.
 
-The state after a batch is the snapshot before it plus the batch, so that a restart loads the last
-snapshot, steps the core over the batches since (with the times of receipt they had), and stands
-exactly where the process stood that was killed.
+The state after a batch is the snapshot before it plus the batches since, so that a restart loads
+the last snapshot, steps the core over the batches since (with the times of receipt they had), and
+stands exactly where the process stood that was killed. A snapshot is taken in portions
+(monitor/cut.py), so that no batch waits for a whole one.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import structlog
-from msgspec import Struct, msgpack, structs
+from msgspec import Struct
 
 from infusion.errors import LinkError, MessageError
 from infusion.messages import (
@@ -28,6 +29,7 @@ from infusion.messages import (
     parse_topic,
 )
 from infusion.monitor import Monitor
+from monitor.cut import SLICE, Cut
 from monitor.ports import (
     AGAIN_MAX,
     REFUSED_BYTES_MAX,
@@ -39,7 +41,6 @@ from monitor.ports import (
     Numbered,
     Refused,
     Said,
-    Snapshot,
     Store,
     Watcher,
 )
@@ -49,10 +50,12 @@ log = structlog.get_logger()
 
 # A broker gives them before anything else; after so many messages nothing comes again.
 AGAIN_WITHIN = 10 * AGAIN_MAX
-# A snapshot is written this often, and whenever this many messages wait to be covered by one: it
-# costs about as much as a message for each pump, and a restart steps over what it does not cover.
+# A snapshot is begun this often, and whenever this many messages wait to be covered by one, or so
+# many a pump where there are many pumps: it costs about as much as two messages for each pump, and
+# a restart steps over what it does not cover.
 SNAPSHOT_MS = 60_000
 SNAPSHOT_MESSAGES_MAX = 100_000
+SNAPSHOT_MESSAGES_A_PUMP = 4
 # How long a normal end waits until the broker has received what was said.
 SETTLE_S = 1.0
 
@@ -107,10 +110,26 @@ class Totals(Struct):
 
 
 class PartitionRunner:
-    """One partition: one core, one event log, one store, one sink."""
+    """One partition: one core, one event log, one store, one sink.
 
-    def __init__(self, monitor: Monitor, source: EventLog, store: Store, sink: AlertSink) -> None:
+    `uncovered_max` messages may wait to be covered by a snapshot before one is begun, and `portion`
+    pumps and therapies are encoded for it with each batch.
+    """
+
+    def __init__(
+        self,
+        monitor: Monitor,
+        source: EventLog,
+        store: Store,
+        sink: AlertSink,
+        *,
+        uncovered_max: int = SNAPSHOT_MESSAGES_MAX,
+        portion: int = SLICE,
+    ) -> None:
         self.monitor = monitor
+        self._uncovered_max = uncovered_max
+        self._portion = portion
+        self._cut: Cut | None = None
         self.totals = Totals()
         # Set when the broker may have forgotten the open lists: all are said with the next batch.
         self.relist = False
@@ -176,7 +195,10 @@ class PartitionRunner:
         except LinkError as error:
             # Nothing is lost: what is not acknowledged is not counted as said.
             log.warning("some of it will be said again by the next run", reason=str(error))
-        await self._commit((), [], [], snapshot=True)
+        if self._cut is not None:
+            await self._commit((), [], [], limit=None)
+        self._begin_cut()
+        await self._commit((), [], [], limit=None)
 
     def stop(self) -> None:
         """End `run` after the batch in hand; the state is then stored as a whole."""
@@ -191,7 +213,7 @@ class PartitionRunner:
             self._source.done(batch)
             return
         said, refused = step(self.monitor, entries)
-        numbered = await self._commit(entries, said, refused, snapshot=self._is_due())
+        numbered = await self._commit(entries, said, refused, limit=self._portion)
         for watcher in self.watchers:
             watcher(entries, numbered, refused)
         self._source.done(batch)
@@ -249,10 +271,15 @@ class PartitionRunner:
         """Whether a snapshot should cover the batches since the last one."""
         waited_ms = self.monitor.clock.received_ms - self._snapshot_clock_ms
         stall_ms = self.monitor.settings.stall_ms
-        return (
-            abs(waited_ms) * 1_000 >= SNAPSHOT_MS * stall_ms
-            or self._uncovered >= SNAPSHOT_MESSAGES_MAX
+        return abs(waited_ms) * 1_000 >= SNAPSHOT_MS * stall_ms or self._uncovered >= max(
+            self._uncovered_max, SNAPSHOT_MESSAGES_A_PUMP * len(self.monitor.pumps)
         )
+
+    def _begin_cut(self) -> None:
+        """Take a snapshot of the state as it stands now."""
+        self._cut = Cut(self.monitor, self._position)
+        self._snapshot_clock_ms = self.monitor.clock.received_ms
+        self._uncovered = 0
 
     async def _commit(
         self,
@@ -260,9 +287,14 @@ class PartitionRunner:
         said: Sequence[Said],
         refused: list[Refused],
         *,
-        snapshot: bool,
+        limit: int | None,
     ) -> tuple[Numbered, ...]:
+        """Keep a batch, and a portion of the snapshot that is under way or due."""
         self._position += 1
+        self._uncovered += len(entries)
+        if self._cut is None and self._is_due():
+            self._begin_cut()
+        snapshot = self._cut.portion(limit) if self._cut is not None else None
         numbered = tuple(
             Numbered(number, each) for number, each in enumerate(said, start=self._next_number)
         )
@@ -274,26 +306,11 @@ class PartitionRunner:
                 said=numbered,
                 refused=tuple(refused),
                 said_number=self._sink.said_number,
-                snapshot=self._snapshot() if snapshot else None,
+                snapshot=snapshot,
                 samples=self._sampler.take(),
             )
         )
-        self._uncovered += 0 if snapshot else len(entries)
+        if snapshot is not None and snapshot.is_last:
+            self._cut = None
+            self.totals.snapshots += 1
         return numbered
-
-    def _snapshot(self) -> Snapshot:
-        monitor = self.monitor
-        snapshot = Snapshot(
-            clock=structs.replace(monitor.clock),
-            pumps={key: msgpack.encode(monitor.pumps[key]) for key in monitor.touched},
-            records={
-                key: msgpack.encode(monitor.therapies.records[key])
-                for key in monitor.therapies.touched
-            },
-        )
-        monitor.touched.clear()
-        monitor.therapies.touched.clear()
-        self._snapshot_clock_ms = monitor.clock.received_ms
-        self._uncovered = 0
-        self.totals.snapshots += 1
-        return snapshot

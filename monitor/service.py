@@ -36,10 +36,13 @@ from infusion.messages import (
 from infusion.monitor import Monitor, MonitorSettings, PumpState
 from infusion.record import Record
 from link import Link, LinkSettings, Will, open_link
+from monitor.behind import Behind
+from monitor.calm import Calm
 from monitor.desk import Desk
 from monitor.intake import SUBSCRIPTIONS, LinkIntake
 from monitor.outlets.mqtt import MqttSink
 from monitor.outlets.words import WordOutlet
+from monitor.partition import WHOLE, Partition
 from monitor.ports import AGAIN_MAX
 from monitor.references import References
 from monitor.runner import PartitionRunner, Totals
@@ -71,6 +74,18 @@ class ServiceSettings(Struct, frozen=True, kw_only=True):
     web: WebSection = WebSection()
     # Whether a taken port of the page gives its place to a free one.
     web_or_any_port: bool = False
+    # The part of the pumps that this process judges; all others are left to other processes.
+    partition: Partition = WHOLE
+
+    @property
+    def name(self) -> str:
+        """What this process is called on the broker."""
+        return self.partition.name(self.instance)
+
+    @property
+    def file(self) -> Path | None:
+        """Its own store."""
+        return self.store and self.partition.store(self.store)
 
 
 class PumpView(Struct, frozen=True):
@@ -132,8 +147,13 @@ class MonitorService:
     ) -> None:
         self._settings = settings
         self._now_ms = now_ms or scaled_clock(settings.speed)
-        self._presence_topic = str(Topic(Kind.MONITOR_PRESENCE, MONITOR_SITE, settings.instance))
+        self._presence_topic = str(Topic(Kind.MONITOR_PRESENCE, MONITOR_SITE, settings.name))
         self._beats = 0
+        self._behind = Behind(
+            self._presence_topic,
+            beat_ms=round(BEAT_S * 1_000 * settings.speed),
+            speed=settings.speed,
+        )
         self._link: Link | None = None
         self._runner: PartitionRunner | None = None
         self._stopping = asyncio.Event()
@@ -153,7 +173,7 @@ class MonitorService:
         link = open_link(
             structs.replace(
                 settings.link,
-                client_id=f"dripwatch-monitor-{settings.instance}",
+                client_id=f"dripwatch-monitor-{settings.name}",
                 session_expiry_s=SESSION_EXPIRY_S,
                 receive_max=AGAIN_MAX,
             ),
@@ -167,32 +187,38 @@ class MonitorService:
             ),
             on_connect=self._on_connect,
         )
-        core = structs.replace(settings.core, stall_ms=round(STALL_S * 1_000 * settings.speed))
+        stall_ms = round(STALL_S * 1_000 * settings.speed)
+        core = structs.replace(settings.core, stall_ms=stall_ms, spreads_looks=True)
         async with (
-            SqliteStore(settings.store) as store,
-            WordOutlet(settings.store, link) as words,
+            SqliteStore(settings.file) as store,
+            WordOutlet(settings.file, link) as words,
             link,
         ):
             self._link = link
             references = settings.references
-            desk = Desk(LinkIntake(link, self._now_ms), self._now_ms)
+            intake = LinkIntake(link, self._now_ms, settings.partition)
+            desk = Desk(intake, self._now_ms)
+            monitor = Monitor(core, references.policy, references.nomograms)
+            if settings.partition.of > 1:
+                monitor.owns = settings.partition.owns
             runner = PartitionRunner(
-                Monitor(core, references.policy, references.nomograms),
+                monitor,
                 desk,
                 store,
                 MqttSink(link),
             )
-            runner.watchers.append(desk.watch)
+            runner.watchers += [desk.watch, self._behind.watch, Calm(monitor.pumps).watch]
             ward = LiveWard(
                 runner,
                 desk,
                 store,
                 link,
                 words,
-                instance=settings.instance,
+                instance=settings.name,
                 speed=settings.speed,
                 references=references,
                 now_ms=self._now_ms,
+                behind=self._behind,
             )
             try:
                 await self._work(runner, link, ward, words)
@@ -272,7 +298,7 @@ class MonitorService:
         self.ready.set()
         log.info(
             "ready",
-            instance=self._settings.instance,
+            instance=self._settings.name,
             broker=link.settings.address,
             alerts=self._settings.references.alerts or "defaults",
         )
@@ -283,6 +309,22 @@ class MonitorService:
             await asyncio.sleep(BEAT_S)
             if link.is_connected:
                 self._say_presence(link, "online")
+            self._say_behind(link)
+
+    def _say_behind(self, link: Link) -> None:
+        """Tell an operator that alerts come late, and when that is over."""
+        behind, now_ms = self._behind, self._now_ms()
+        news = behind.news(now_ms)
+        if news is None:
+            return
+        say = log.warning if news == "behind" else log.info
+        say(
+            news,
+            instance=self._settings.name,
+            behind_s=round(behind.ms(now_ms) / self._settings.speed / 1_000, 1),
+            inbox=link.inbox_used,
+            connected=link.is_connected,
+        )
 
     def _on_connect(self, session_present: bool) -> None:
         assert self._link is not None
@@ -305,12 +347,16 @@ class MonitorService:
 
     def _presence(self, state: PresenceState) -> bytes:
         self._beats += 1
+        now_ms = self._now_ms()
+        if state == "online":
+            self._behind.sent(now_ms)
         return encode(
             MonitorPresence(
-                instance=self._settings.instance,
+                instance=self._settings.name,
                 state=state,
-                time_ms=self._now_ms(),
+                time_ms=now_ms,
                 beat=self._beats,
+                behind_ms=self._behind.ms(now_ms),
             )
         )
 

@@ -1,8 +1,10 @@
 """The store of one machine: SQLite, in a thread of its own.
 
-One commit holds a batch, the changes it led to and, now and then, a snapshot of the pumps that
-changed; it is durable (WAL, `synchronous = FULL`) before anything is acknowledged. Batches that a
-snapshot covers are deleted, but for the last few, which the broker may give again. The log of
+One commit holds a batch, the changes it led to and, now and then, a portion of a snapshot of the
+pumps that changed; it is durable (WAL, `synchronous = FULL`) before anything is acknowledged. Each
+pump has two places: a snapshot is written into the one that the last whole snapshot does not need,
+and holds once its last portion is there. Batches that it covers are then deleted, a few with each
+commit, but for the last ones, which the broker may give again. The log of
 changes is kept, up to `CHANGES_MAX` rows, each change once, and so is that of what people did, up
 to `AUDITS_MAX`; the two share one row of numbers.
 
@@ -28,7 +30,7 @@ from infusion.monitor import Clock, PumpState
 from infusion.record import Record
 from infusion.units import MS_PER_DAY
 from monitor.database import BUSY_TIMEOUT_S, named_errors, open_database, transaction
-from monitor.ports import AGAIN_MAX, Commit, Entry, LogQuery, Numbered, Refused, Stored
+from monitor.ports import AGAIN_MAX, Commit, Entry, LogQuery, Numbered, Refused, Snapshot, Stored
 from monitor.samples import Sample
 
 T = TypeVar("T")
@@ -39,11 +41,26 @@ CHANGES_MAX = 1_000_000
 AUDITS_MAX = 1_000_000
 # Batches that are kept although a snapshot covers them: more than can be unacknowledged at once.
 BATCHES_KEPT = 8
+# So many old batches are deleted with each commit that adds one; all at once would hold it up.
+BATCHES_DELETED = 4
 REFUSED_MAX = 1_000
 # Samples are dropped by whole days, on the pumps' clocks, counted from the newest one.
 SAMPLE_DAYS_KEPT = 14
 ROWS_MAX = 1_000
 POINTS_MAX = 2_000
+
+_STATES = ("pump_state", "record_state")
+# Of each key the newest row: those of a snapshot that is not whole were deleted.
+_NEWEST = (
+    "SELECT key, state FROM {0} AS one WHERE position ="
+    " (SELECT MAX(position) FROM {0} WHERE key = one.key)"
+)
+# Into the place that the snapshot that holds, up to ?2, does not need.
+_REPLACE = (
+    "INSERT INTO {0} (key, slot, position, state) SELECT ?1, COALESCE((SELECT 1 - slot FROM {0}"
+    " WHERE key = ?1 AND position <= ?2 ORDER BY position DESC LIMIT 1), 0), ?3, ?4 WHERE true"
+    " ON CONFLICT (key, slot) DO UPDATE SET position = excluded.position, state = excluded.state"
+)
 
 _ENTRIES = msgpack.Decoder(tuple[Entry, ...])
 _PUMP = msgpack.Decoder(PumpState)
@@ -71,6 +88,8 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._database: sqlite3.Connection | None = None
         self._owner = 0
+        # The batch up to which the last whole snapshot goes.
+        self._position = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -137,11 +156,17 @@ class SqliteStore:
             self._owner = self._number(database, "owner") + 1
             self._set(database, "owner", self._owner)
         said = self._number(database, "said")
-        position = self._number(database, "position")
+        position = self._position = self._number(database, "position")
+        for table in _STATES:
+            # Of a snapshot that never became whole.
+            database.execute(f"DELETE FROM {table} WHERE position > ?", (position,))
         batches = [
             (at, _ENTRIES.decode(entries))
             for at, entries in database.execute(
-                "SELECT position, entries FROM batch ORDER BY position"
+                "SELECT position, entries FROM batch WHERE position > ? OR position IN"
+                " (SELECT position FROM batch WHERE position <= ? ORDER BY position DESC LIMIT ?)"
+                " ORDER BY position",
+                (position, position, BATCHES_KEPT),
             )
         ]
         clock = database.execute("SELECT value FROM meta WHERE key = 'clock'").fetchone()
@@ -152,10 +177,12 @@ class SqliteStore:
         return Stored(
             position=position,
             clock=_CLOCK.decode(clock[0]) if clock else Clock(),
-            pumps=[_PUMP.decode(row[0]) for row in database.execute("SELECT state FROM pump")],
+            pumps=[
+                _PUMP.decode(state) for _, state in database.execute(_NEWEST.format("pump_state"))
+            ],
             records={
                 key: _RECORD.decode(state)
-                for key, state in database.execute("SELECT key, state FROM record")
+                for key, state in database.execute(_NEWEST.format("record_state"))
             },
             batches=[(at, entries) for at, entries in batches if at > position],
             newest=[entry for _, entries in batches for entry in entries][-AGAIN_MAX:],
@@ -172,6 +199,8 @@ class SqliteStore:
             if self._number(database, "owner") != self._owner:
                 raise StoreError(f"store {self._path}: another monitor has opened it; stop one")
             self._write(database, commit)
+        if commit.snapshot is not None and commit.snapshot.is_last:
+            self._position = commit.snapshot.position
 
     def _write(self, database: sqlite3.Connection, commit: Commit) -> None:
         if commit.entries:
@@ -188,7 +217,13 @@ class SqliteStore:
         self._set(database, "said", commit.said_number)
         self._set(database, "alive_ms", time.time_ns() // 1_000_000)
         if commit.snapshot is not None:
-            self._write_snapshot(database, commit)
+            self._write_snapshot(database, commit, commit.snapshot)
+        database.execute(
+            "DELETE FROM batch WHERE position IN (SELECT position FROM batch WHERE position <="
+            " (SELECT position FROM batch WHERE position <= ? ORDER BY position DESC"
+            " LIMIT 1 OFFSET ?) ORDER BY position LIMIT ?)",
+            (self._position, BATCHES_KEPT, BATCHES_DELETED),
+        )
         if commit.samples:
             self._write_samples(database, commit)
 
@@ -227,19 +262,23 @@ class SqliteStore:
                 (numbered.number, said.act.act, blob, f"{said.site}/{said.pump}", said.at_ms),
             )
 
-    def _write_snapshot(self, database: sqlite3.Connection, commit: Commit) -> None:
-        """The pumps and therapies as they stand, instead of the batches that led there."""
-        snapshot = commit.snapshot
-        assert snapshot is not None
-        database.executemany("REPLACE INTO pump VALUES (?, ?)", snapshot.pumps.items())
-        database.executemany("REPLACE INTO record VALUES (?, ?)", snapshot.records.items())
+    def _write_snapshot(
+        self, database: sqlite3.Connection, commit: Commit, snapshot: Snapshot
+    ) -> None:
+        """A portion of it; with the last one it holds instead of the batches that led there."""
+        for table, states in zip(_STATES, (snapshot.pumps, snapshot.records), strict=True):
+            database.executemany(
+                _REPLACE.format(table),
+                [(key, self._position, snapshot.position, blob) for key, blob in states.items()],
+            )
+        if not snapshot.is_last:
+            return
         self._set(database, "clock", msgpack.encode(snapshot.clock))
-        self._set(database, "position", commit.position)
-        database.execute(
-            "DELETE FROM batch WHERE position <= ? AND position NOT IN"
-            " (SELECT position FROM batch ORDER BY position DESC LIMIT ?)",
-            (commit.position, BATCHES_KEPT),
-        )
+        self._set(database, "position", snapshot.position)
+        self._trim(database, commit)
+
+    def _trim(self, database: sqlite3.Connection, commit: Commit) -> None:
+        """Drop what is too old of what is kept for looking back."""
         database.execute(
             "DELETE FROM refused WHERE number <= (SELECT MAX(number) FROM refused) - ?",
             (REFUSED_MAX,),

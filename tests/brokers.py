@@ -131,6 +131,12 @@ class Mosquitto:
             assert time.monotonic() < deadline, self.log()
             time.sleep(POLL_S)
 
+    @property
+    def process_id(self) -> int:
+        """Its process while it runs."""
+        assert self._process is not None, "mosquitto does not run"
+        return self._process.pid
+
     def log(self) -> str:
         """What mosquitto has written to its log."""
         path = self.folder / "mosquitto.log"

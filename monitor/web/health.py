@@ -14,6 +14,8 @@ from monitor.web.ward import Ward
 
 # The heartbeat comes back twice a second and is stored each time; after so long it does not.
 COMMIT_MS_MAX = 10_000
+# What is that late is of no use at a bedside; the page warns from then on too. [A]
+BEHIND_MS_MAX = 10_000
 
 
 class Health(Struct, frozen=True, omit_defaults=True):
@@ -35,6 +37,9 @@ def reasons(ward: Ward) -> tuple[str, ...]:
     if since_ms > COMMIT_MS_MAX:
         since = f"since {round(since_ms / 1_000)} s" if link.committed_ms else "since the start"
         found.append(f"nothing was stored {since}: the broker or the store does not answer")
+    behind_ms = link.behind_ms / ward.speed
+    if link.connected and behind_ms > BEHIND_MS_MAX:
+        found.append(f"the monitor is {round(behind_ms / 1_000)} s behind: alerts come late")
     return tuple(found)
 
 

@@ -288,7 +288,7 @@ class Hub:
 
     def _broker(self) -> Broker:
         link = self._ward.link
-        return Broker(link.address, link.connected, link.lag_ms)
+        return Broker(link.address, link.connected, link.lag_ms, link.behind_ms)
 
     def _drop_stalled(self, now_s: float) -> None:
         """Let those go who have taken nothing for long."""

@@ -8,6 +8,7 @@ from infusion.messages import Act, AlertChange, Audit, Kind, parse_topic
 from infusion.monitor import Monitor
 from infusion.prescription import Prescription
 from link import Link as MqttLink
+from monitor.behind import Behind
 from monitor.desk import Desk
 from monitor.outlets.words import WordOutlet
 from monitor.ports import Entry, LogQuery, Numbered, Refused
@@ -36,6 +37,7 @@ class LiveWard:
         speed: float,
         references: References,
         now_ms: Callable[[], int],
+        behind: Behind,
     ) -> None:
         self.instance = instance
         self.speed = speed
@@ -48,6 +50,7 @@ class LiveWard:
         self._link = link
         self._words = words
         self._now_ms = now_ms
+        self._behind = behind
         self._committed_ms = 0
         self._lag_ms = 0
         self._watchers: list[Watcher] = []
@@ -71,6 +74,10 @@ class LiveWard:
             connected=self._link.is_connected,
             lag_ms=self._lag_ms,
             committed_ms=self._committed_ms,
+            behind_ms=self._behind.ms(self._now_ms()),
+            inbox=self._link.inbox_used,
+            outbox=self._link.outbox_used,
+            dropped=self._link.counters.dropped,
         )
 
     def now_ms(self) -> int:

@@ -161,6 +161,30 @@ MEASURES: tuple[Measure, ...] = (
         lambda s: _seconds(s, s.ward.link.lag_ms),
     ),
     Measure(
+        "behind_seconds",
+        "gauge",
+        "How far behind its broker the monitor is, by its own heartbeat.",
+        lambda s: _seconds(s, s.ward.link.behind_ms),
+    ),
+    Measure(
+        "inbox_messages",
+        "gauge",
+        "Messages that have arrived and wait to be taken.",
+        lambda s: s.ward.link.inbox,
+    ),
+    Measure(
+        "inbox_dropped",
+        "counter",
+        "Messages of QoS 0 that found the inbox full.",
+        lambda s: s.ward.link.dropped,
+    ),
+    Measure(
+        "outbox_messages",
+        "gauge",
+        "Messages of the monitor that wait for the broker.",
+        lambda s: s.ward.link.outbox,
+    ),
+    Measure(
         "commit_age_seconds",
         "gauge",
         "Time since the last durable commit; 0 before the first.",

@@ -102,11 +102,15 @@ class PumpPage(Struct, frozen=True, omit_defaults=True):
 
 
 class Broker(Struct, frozen=True):
-    """How the monitor stands to its broker; `lag_ms` is how old the newest message was."""
+    """How the monitor stands to its broker; `lag_ms` is how old the newest message was.
+
+    `behind_ms` is how far behind the broker the monitor is.
+    """
 
     address: str
     connected: bool
     lag_ms: int
+    behind_ms: int = 0
 
 
 class Viewer(Struct, frozen=True):

@@ -23,13 +23,23 @@ __all__ = ["Link", "LogQuery", "Row", "Sample", "Ward", "Watcher"]
 
 
 class Link(Struct, frozen=True):
-    """How the monitor stands to its broker. `lag_ms` is how old the newest message was."""
+    """How the monitor stands to its broker.
+
+    `lag_ms` is how long the newest batch took from its receipt to the store. `behind_ms` is how far
+    behind the broker the monitor is (monitor/behind.py). `inbox` messages wait to be taken,
+    `outbox` of ours wait or are on their way; `dropped` are those of QoS 0 for which there was no
+    room.
+    """
 
     address: str
     connected: bool
     lag_ms: int
     # When the last batch was committed, on the monitor's clock.
     committed_ms: int
+    behind_ms: int = 0
+    inbox: int = 0
+    outbox: int = 0
+    dropped: int = 0
 
 
 # One row of the log of all that was said: a change of an alert, or what became of an act.

@@ -13,6 +13,7 @@ from benchmarks.stream import Counted, alarming, count, first_messages, last_of,
 from benchmarks.subject import losses
 from infusion.messages import AlertChange, Kind, PumpMessage, decode, parse_topic
 from infusion.monitor import Monitor
+from monitor.behind import CAUGHT_UP_MS
 from monitor.ports import Entry
 from monitor.runner import step
 from tests.brokers import mosquitto_or_skip
@@ -129,6 +130,53 @@ def test_delay(tmp_path: Path) -> None:
     assert result["lost"] == []
     assert result["probes"] > 0
     assert 0 < result["delay_p50_ms"] <= result["delay_p99_ms"] <= result["delay_max_ms"]
+
+
+@pytest.mark.parametrize("mqtt", ["5", "3.1.1"])
+def test_overload(mqtt: str, tmp_path: Path) -> None:
+    """Under three times its capacity it keeps its memory, loses nothing, says so and catches up."""
+    mosquitto_or_skip()
+    options = ("--for", "4", "--duty", "0.05", "--first", "1000", "--mqtt", mqtt)
+    said, result = bench("overload", tmp_path, *options)
+    assert "accounts that differ from what was sent: 0" in said
+    assert result["lost"] == []
+    assert result["queued_max"] > 1_000
+    assert result["behind_max_s"] > 1.0
+    assert result["behind_end_ms"] <= CAUGHT_UP_MS
+    # An inbox full of its largest messages, and what came in one read.
+    assert result["memory_max_bytes"] - result["memory_before_bytes"] < 48_000_000
+
+
+def test_workers(tmp_path: Path) -> None:
+    """Shared among two, the busiest does less than both."""
+    mosquitto_or_skip()
+    options = ("--messages", "4000", "--pumps", "40", "--rounds", "1", "--workers", "1")
+    said, result = bench("workers", tmp_path, *options, "--workers", "2")
+    assert "router to 2" in said
+    alone, shared = result["rows"]
+    assert (alone["workers"], shared["workers"]) == (1, 2)
+    assert 0 < shared["busiest_us"]["median"] < shared["worker_us"]["median"]
+    assert result["router_us"]["median"] > 0
+
+
+def test_size(tmp_path: Path) -> None:
+    mosquitto_or_skip()
+    picture = tmp_path / "size.svg"
+    sizes = ("--pumps", "30", "--pumps", "300", "--messages", "1000", "--picture", str(picture))
+    said, result = bench("size", tmp_path, *sizes)
+    assert "from 30 to 300 pumps" in said
+    assert [row["pumps"] for row in result["rows"]] == [30, 300]
+    assert all(row["lost"] == [] and row["us"] > 0 for row in result["rows"])
+    assert picture.read_bytes().startswith(b"<?xml")
+
+
+def test_soak(tmp_path: Path) -> None:
+    mosquitto_or_skip()
+    said, result = bench("soak", tmp_path, "--minutes", "0.1", "--pumps", "20")
+    assert "days of theirs" in said
+    assert result["lost"] == []
+    assert result["messages"] > 500
+    assert 0 < result["memory_half"] <= result["memory_max"]
 
 
 def test_load(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ monitor:
   broker = "mqtt://127.0.0.1:1883"  # file config/monitor.toml
   mqtt = "5"  # file config/monitor.toml
   speed = 1  # file config/monitor.toml
+  workers = 1  # file config/monitor.toml
   log_level = "info"  # file config/monitor.toml
   link.password_file = none  # default
   link.ca_file = none  # default

@@ -9,7 +9,10 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from infusion.board import Board
 from infusion.messages import (
+    Alert,
+    AlertChange,
     Kind,
     Message,
     MonitorPresence,
@@ -17,8 +20,11 @@ from infusion.messages import (
     parse_topic,
     subscription,
 )
+from infusion.monitor import Monitor, MonitorSettings
 from link import Link, LinkSettings, Subscription, open_link
 from link import Message as Received
+from monitor.ports import Entry
+from monitor.runner import step
 from monitor.service import ServiceSettings
 from tests.brokers import BrokerProcess
 from tests.monitor.streams import Wire
@@ -67,6 +73,37 @@ def content(message: Received) -> Message:
     return decode(parse_topic(message.topic), message.payload)
 
 
+def expected(wire: Wire) -> tuple[Monitor, list[AlertChange]]:
+    """What the core says of a stream that is received message by message."""
+    monitor = Monitor(MonitorSettings(stall_ms=60_000, spreads_looks=True))
+    entries = [Entry(at_ms, topic, payload, "1") for at_ms, topic, payload in wire]
+    said, refused = step(monitor, entries)
+    assert not refused
+    return monitor, [each for each in said if isinstance(each, AlertChange)]
+
+
+def as_said(board: Board) -> tuple[int, dict[str, Alert | None], list[Alert]]:
+    """A board as others know it: what is looked at after the last message may see a little more."""
+    alerts = {key: track.alert for key, track in board.tracks.items()}
+    return board.version, alerts, board.unseen
+
+
+def by_pump(changes: list[AlertChange]) -> dict[str, list[AlertChange]]:
+    found: dict[str, list[AlertChange]] = {}
+    for change in changes:
+        found.setdefault(change.alert.pump, []).append(change)
+    return found
+
+
+def changes_of(messages: list[Received]) -> list[AlertChange]:
+    found = []
+    for message in messages:
+        change = decode(parse_topic(message.topic), message.payload)
+        assert isinstance(change, AlertChange)
+        found.append(change)
+    return found
+
+
 def presences(messages: list[Received]) -> list[MonitorPresence]:
     found = []
     for message in messages:
@@ -78,7 +115,8 @@ def presences(messages: list[Received]) -> list[MonitorPresence]:
 
 async def stop_gracefully(process: subprocess.Popen[bytes], broker: BrokerProcess) -> None:
     """Wait until a monitor is at work, then end it with SIGTERM; it must end well."""
-    async with peer(broker, Kind.MONITOR_PRESENCE, name="watch") as link:
+    # A session of its own: one that was there before would tell first of monitors before this one.
+    async with peer(broker, Kind.MONITOR_PRESENCE, name=f"watch-{process.pid}") as link:
         async with asyncio.timeout(WAIT_S):
             for _ in range(3):
                 while presences(await collect(link, 1))[-1].state == "offline":
@@ -95,8 +133,10 @@ def service_settings(broker: BrokerProcess, folder: Path) -> ServiceSettings:
     )
 
 
-def start(broker: BrokerProcess, store: Path) -> subprocess.Popen[bytes]:
-    """A monitor as a process of its own."""
-    command = [sys.executable, "-m", "monitor", "--speed", "60"]
-    command += ["--broker", f"mqtt://{broker.host}:{broker.port}", "--store", str(store)]
+def start(
+    broker: BrokerProcess, store: Path, *more: str, speed: float = 60.0
+) -> subprocess.Popen[bytes]:
+    """A monitor as a process of its own; `more` are further arguments."""
+    command = [sys.executable, "-m", "monitor", "--speed", f"{speed:g}"]
+    command += ["--broker", f"mqtt://{broker.host}:{broker.port}", "--store", str(store), *more]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=dict(os.environ))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from infusion.errors import LinkError
 from infusion.messages import AlertChange, OpenAlerts
 from infusion.monitor import Monitor, MonitorSettings, PumpState
+from monitor.cut import SLICE
 from monitor.ports import Batch, Entry, Numbered, Said
 from monitor.runner import PartitionRunner, step
 from monitor.store import SqliteStore
@@ -104,10 +105,14 @@ def reference() -> tuple[Monitor, list[Said]]:
     return monitor, said
 
 
-async def live(broker: Broker, path: Path) -> PartitionRunner:
-    """One life of the process: resume, handle batches to the end; may raise Crash."""
+async def live(broker: Broker, path: Path, portion: int = SLICE) -> PartitionRunner:
+    """One life of the process: resume, handle batches to the end; may raise Crash.
+
+    With a small `portion` one snapshot follows the other, and none is written at once.
+    """
+    more = {} if portion == SLICE else {"uncovered_max": 1, "portion": portion}
     async with SqliteStore(path) as store:
-        runner = PartitionRunner(Monitor(CORE), broker, store, broker)
+        runner = PartitionRunner(Monitor(CORE), broker, store, broker, **more)
         await runner.resume()
         while not broker.at_end:
             await runner.handle(await broker.take())
@@ -116,16 +121,18 @@ async def live(broker: Broker, path: Path) -> PartitionRunner:
         return runner
 
 
-async def lives(broker: Broker, path: Path, crashes: Sequence[int]) -> PartitionRunner:
+async def lives(
+    broker: Broker, path: Path, crashes: Sequence[int], portion: int = SLICE
+) -> PartitionRunner:
     """Live and die as often as told, then live to the end."""
     for crash_after in crashes:
         broker.crash_after = crash_after
         try:
-            return await live(broker, path)
+            return await live(broker, path, portion)
         except Crash:
             continue
     broker.crash_after = None
-    return await live(broker, path)
+    return await live(broker, path, portion)
 
 
 def pumped(monitor: Monitor) -> dict[str, tuple[int, float]]:
@@ -149,13 +156,19 @@ def stored(monitor: Monitor) -> dict[str, PumpState]:
 @given(
     sizes=st.lists(st.integers(40, 400), min_size=1, max_size=6),
     crashes=st.lists(st.integers(0, 40), max_size=12),
+    portion=st.sampled_from((0, 1, 3, SLICE)),
 )
 async def test_a_crash_anywhere_loses_nothing_and_says_nothing_new(
-    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], crashes: list[int]
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], crashes: list[int], portion: int
 ) -> None:
-    """However often it dies, the log, the lists and the accounts are those of one long life."""
+    """However often it dies, the log, the lists and the accounts are those of one long life.
+
+    Snapshots are taken all the while, but for the last choice; with a portion of 0 only of pumps
+    that are about to change.
+    """
     broker = Broker(sizes)
-    runner = await lives(broker, tmp_path_factory.mktemp("store") / "m.sqlite3", crashes)
+    path = tmp_path_factory.mktemp("store") / "m.sqlite3"
+    runner = await lives(broker, path, crashes, portion)
     monitor, said = reference()
     assert list(broker.log.values()) == said
     assert sorted(set(broker.numbers)) == list(range(1, len(said) + 1))

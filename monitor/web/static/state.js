@@ -149,7 +149,9 @@ function takeList(key, { alerts = [], unseen = [] }, changes) {
 export function blindness() {
   const { broker = {}, silent = 0 } = state.beat;
   const lag_ms = (broker.lag_ms ?? 0) / state.speed;
+  const behind_ms = (broker.behind_ms ?? 0) / state.speed;
   if (broker.connected === false) return "The monitor has lost its broker and hears no pump. Check the pumps directly.";
+  if (behind_ms > LAG_MS_MAX) return `The monitor is ${ago(behind_ms)} behind: alerts come late. Check the pumps directly.`;
   if (lag_ms > LAG_MS_MAX) return `What the monitor hears is ${ago(lag_ms)} old. Check the pumps directly.`;
   if (!silent || silent < SILENT_SHARE_MAX * state.pumps.size) return "";
   return `Telemetry of ${silent} of ${state.pumps.size} pumps is old. Check these pumps directly.`;

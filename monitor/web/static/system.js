@@ -13,12 +13,13 @@ const LAG_LATE_MS = 10_000;
 /** @param {any} told */
 function parts(told) {
   const { broker, totals, refused, alerts, silent, silent_count, now_ms, speed, store_ms } = told;
-  const [lag, store] = [broker.lag_ms / speed, store_ms / speed];
+  const [lag, behind, store] = [broker.lag_ms, broker.behind_ms, store_ms].map((ms) => ms / speed);
   const number = (/** @type {number} */ value) => value.toLocaleString("en-GB");
   return [
     section("Is it well?", facts([
       ["Broker", `${broker.address}: ${broker.connected ? "connected" : "NOT CONNECTED"}`, !broker.connected && "warn"],
       ["Newest message was", `${ago(lag)} old${lag > LAG_LATE_MS ? ": late" : ""}`, lag > LAG_LATE_MS && "warn"],
+      ["Behind its broker", `${ago(behind)}${behind > LAG_LATE_MS ? ": alerts come late" : ""}`, behind > LAG_LATE_MS && "warn"],
       ["Store", `last written ${ago(store)} ago${store > STORE_LATE_MS ? ": late" : ""}`, store > STORE_LATE_MS && "warn"],
       ["Silent pumps", `${silent_count} of ${told.pumps}`, silent_count > 0 && "warn"],
       ["Stood still", told.stalled_ms ? `${ago(told.stalled_ms)} in all` : "never", told.stalled_ms > 0 && "warn"],

@@ -36,6 +36,7 @@ class ScriptedWard:
     is_ready: bool = True
     connected: bool = True
     lag_ms: int = 20
+    behind_ms: int = 0
     papers: dict[str, Paper] = field(default_factory=dict)
     at_ms: int = T0
     log: list[Row] = field(default_factory=list)
@@ -138,6 +139,7 @@ class ScriptedWard:
             connected=self.connected,
             lag_ms=self.lag_ms,
             committed_ms=self.at_ms,
+            behind_ms=self.behind_ms,
         )
 
     def now_ms(self) -> int:

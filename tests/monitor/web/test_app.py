@@ -32,11 +32,12 @@ async def test_a_monitor_that_works_is_live_and_ready() -> None:
     [
         ({"is_ready": False}, "resuming"),
         ({"connected": False}, "the broker paper:1883 is not connected"),
+        ({"behind_ms": 42_000}, "the monitor is 42 s behind"),
     ],
-    ids=["resuming", "no broker"],
+    ids=["resuming", "no broker", "behind"],
 )
 async def test_a_monitor_that_cannot_be_relied_on_says_why(
-    trouble: dict[str, bool], reason: str
+    trouble: dict[str, int], reason: str
 ) -> None:
     ward = ScriptedWard(**trouble)  # type: ignore[arg-type]
     async with served(ward) as service, stranger(service) as client:

@@ -30,7 +30,7 @@ async def scraped(service: Service) -> Scraped:
 
 
 async def test_what_is_scraped_is_what_stands() -> None:
-    ward = ScriptedWard(speed=2.0, lag_ms=3_000)
+    ward = ScriptedWard(speed=2.0, lag_ms=3_000, behind_ms=9_000)
     night(ward)
     ward.totals = Totals(messages=7, batches=3, changes=5, again=2, acts_done=4, acts_late=1)
     ward.monitor.refused = {"payload": 2}
@@ -50,6 +50,7 @@ async def test_what_is_scraped_is_what_stands() -> None:
         ("dripwatch_pumps", "", 14),
         ("dripwatch_pumps_silent", "", 1),
         ("dripwatch_lag_seconds", "", 1.5),
+        ("dripwatch_behind_seconds", "", 4.5),
         ("dripwatch_stalled_seconds_total", "", 2.5),
         ("dripwatch_broker_connected", "", 1),
         ("dripwatch_ready", "", 1),

@@ -231,7 +231,9 @@ async def test_a_monitor_that_hears_nothing_is_blind(stage: Stage) -> None:
     await expect(page.locator("#banner")).to_contain_text("has lost its broker")
     stage.ward.connected, stage.ward.lag_ms = True, 30_000
     await expect(page.locator("#banner")).to_contain_text("30 s old")
-    stage.ward.lag_ms = 20
+    stage.ward.behind_ms = 90_000
+    await expect(page.locator("#banner")).to_contain_text("behind: alerts come late")
+    stage.ward.lag_ms, stage.ward.behind_ms = 20, 0
     await until(page, LIVE)
     for pump in names(6):
         stage.ward.papers[pump].mute()
