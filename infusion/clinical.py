@@ -6,7 +6,7 @@ no birth dates: a therapy's id is all that a message says of a person.
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from infusion.prescription import Name, TimeMs
 
@@ -52,7 +52,11 @@ class LabResult(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What a patient, a nurse or another person says happened."""
+    """What a patient, a nurse or another person says happened.
+
+    The rest is left out of the payload where it does not apply: `lasted_min` is how long a visit
+    was; `item` which supply, `amount` how many of it, `lot` the lot it is of (a bag's too).
+    """
 
     therapy: Name
     report: Name
@@ -60,3 +64,7 @@ class Report(Struct, frozen=True, kw_only=True):
     by: Annotated[str, Meta(min_length=1, max_length=64)]
     time_ms: TimeMs
     detail: Text = ""
+    lasted_min: Annotated[float, Meta(ge=0, le=1_440)] | UnsetType = UNSET
+    item: Name | UnsetType = UNSET
+    amount: Annotated[float, Meta(ge=0, le=100_000)] | UnsetType = UNSET
+    lot: Name | UnsetType = UNSET

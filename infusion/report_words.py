@@ -4,14 +4,15 @@
     bruising        bruise, bruising, petechiae, haematoma
     complication    fever, redness, pain, swelling, leak, rash, thrombosis, chest pain, …
     visit           visit, nurse visit, visit done, dressing change, dressing changed
+    hospital        admitted to hospital, in hospital; discharged, back home
     supplies        supplies low, out of supplies, supplies delivered, restocked
     other           anything else
 
 A word that says it is over or was never there (over, stopped, ended, resolved, gone, excluded, no,
 none, without) turns a report of the first three kinds round: "bleeding-over", "no fever". For
-supplies it is delivered, restocked, enough, ok. What nobody has a word for is *other*, a complaint
-of low priority unless it is on the list of what is none: a report that is not understood must not
-be lost. The list of words is this project's [A].
+supplies it is delivered, restocked, enough, ok; for a hospital discharged, home, back. What nobody
+has a word for is *other*, a complaint of low priority unless it is on the list of what is none: a
+report that is not understood must not be lost. The list of words is this project's [A].
 """
 
 import re
@@ -20,7 +21,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["bleeding", "bruising", "complication", "visit", "supplies", "none", "other"]
+Kind = Literal[
+    "bleeding", "bruising", "complication", "visit", "supplies", "hospital", "none", "other"
+]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -51,6 +54,8 @@ _CLOTS = _words("thrombosis thrombus clot embolism necrosis")
 _VISIT = _words("visit visited dressing")
 _SUPPLIES = _words("supplies supply stock restocked")
 _SUPPLIED = _words("delivered restocked enough ok arrived sufficient")
+_HOSPITAL = _words("hospital hospitalised hospitalized admitted discharged")
+_DISCHARGED = _words("discharged home back left over")
 _OVER = _words("over stopped ended resolved gone excluded no none without better")
 _HEPARIN_ILLNESS = frozenset({"hit"})
 # Reports that complain of nothing.
@@ -84,6 +89,8 @@ def read_words(what: str) -> Said:
     kind = _kind(text, words)
     if kind == "supplies":
         is_over = bool(words & _SUPPLIED)
+    elif kind == "hospital":
+        is_over = bool(words & _DISCHARGED)
     elif _CATHETER.search(text):
         is_over = False
     is_hit = bool(words & _HEPARIN_ILLNESS)
@@ -110,4 +117,6 @@ def _kind(text: str, words: frozenset[str]) -> Kind:
         return "visit"
     if words & _SUPPLIES:
         return "supplies"
+    if words & _HOSPITAL:
+        return "hospital"
     return "none" if words and words <= _NO_COMPLAINT else "other"

@@ -10,7 +10,7 @@ from infusion.rules.results import order_now_ms, pump_ms
 from infusion.situation import Situation, Verdict
 from infusion.units import MS_PER_HOUR
 
-_SAME_TOPIC = ("bleeding", "bruising")
+_SAME_TOPIC = ("bleeding", "bruising", "hospital")
 
 
 def bleeding(now: Situation) -> Verdict | None:
@@ -28,12 +28,13 @@ def bleeding(now: Situation) -> Verdict | None:
 
 
 def complication_reported(now: Situation) -> Verdict | None:
-    """Fever, a red or swollen site, pain, a leak, and whatever nobody here has a word for [A].
+    """Fever, a red or swollen site, pain, a leak, a stay in hospital, and whatever nobody here has
+    a word for [A].
 
     Signs of a clot, a stroke or an allergy are urgent. It stands until a report says that it is
     over, or for 72 h.
     """
-    open_ = _open_complaints(now, ("complication", "other"))
+    open_ = _open_complaints(now, ("complication", "hospital", "other"))
     if not open_:
         return None
     report, said = max(open_, key=lambda pair: (_rank(pair[1]), -pair[0].time_ms))
