@@ -20,8 +20,9 @@ LAB_UNITS = {
     "platelets": "10*9/L",
     "haemoglobin": "g/dL",
     "inr": "{INR}",
+    "pt": "s",
 }
-LabTest = Literal["anti-xa", "aptt", "platelets", "haemoglobin", "inr"]
+LabTest = Literal["anti-xa", "aptt", "platelets", "haemoglobin", "inr", "pt"]
 
 
 class LabResult(Struct, frozen=True, kw_only=True):

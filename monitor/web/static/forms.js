@@ -9,7 +9,7 @@ import { state } from "./state.js";
 /** @typedef {{do: string, at_ms: number, rate_iu_kg_h?: number, rate_iu_h?: number, until_ms?: number, dose_iu?: number, duration_s?: number}} Step */
 /** @typedef {{version: number, pump: string, weight_kg: number, concentration_iu_ml: number, steps: Step[]}} Order */
 
-const TESTS = { "anti-xa": ["anti-Xa", "[iU]/mL", "IU/mL"], aptt: ["aPTT", "s", "s"], platelets: ["platelets", "10*9/L", "·10⁹/L"], haemoglobin: ["haemoglobin", "g/dL", "g/dL"], inr: ["INR", "{INR}", ""] };
+const TESTS = { "anti-xa": ["anti-Xa", "[iU]/mL", "IU/mL"], aptt: ["aPTT", "s", "s"], platelets: ["platelets", "10*9/L", "·10⁹/L"], haemoglobin: ["haemoglobin", "g/dL", "g/dL"], inr: ["INR", "{INR}", ""], pt: ["PT", "s", "s"] };
 /** The words that infusion/report_words.py reads, by what they are about. */
 const REPORTS = {
   bleeding: "Bleeding", nosebleed: "Nosebleed", "blood in urine": "Blood in urine", melaena: "Blood in stool (melaena)", bruising: "Bruising, haematoma", "bleeding over": "Bleeding is over",
