@@ -56,7 +56,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """What a patient, a nurse or another person says happened.
 
     The rest is left out of the payload where it does not apply: `lasted_min` is how long a visit
-    was; `item` which supply, `amount` how many of it, `lot` the lot it is of (a bag's too).
+    was; `item` which supply, `amount` how many of it, `lot` the lot it is of (a bag's too);
+    `due_ms` when what is planned should happen.
     """
 
     therapy: Name
@@ -69,3 +70,4 @@ class Report(Struct, frozen=True, kw_only=True):
     item: Name | UnsetType = UNSET
     amount: Annotated[float, Meta(ge=0, le=100_000)] | UnsetType = UNSET
     lot: Name | UnsetType = UNSET
+    due_ms: TimeMs | UnsetType = UNSET

@@ -5,14 +5,16 @@
     complication    fever, redness, pain, swelling, leak, rash, thrombosis, chest pain, …
     visit           visit, nurse visit, visit done, dressing change, dressing changed
     hospital        admitted to hospital, in hospital; discharged, back home
+    plan            visit planned, visit cancelled, supplies sent, delivery planned, …
     supplies        supplies low, out of supplies, supplies delivered, restocked
     other           anything else
 
 A word that says it is over or was never there (over, stopped, ended, resolved, gone, excluded, no,
 none, without) turns a report of the first three kinds round: "bleeding-over", "no fever". For
-supplies it is delivered, restocked, enough, ok; for a hospital discharged, home, back. What nobody
-has a word for is *other*, a complaint of low priority unless it is on the list of what is none: a
-report that is not understood must not be lost. The list of words is this project's [A].
+supplies it is delivered, restocked, enough, ok; for a hospital discharged, home, back; for a plan
+cancelled, missed, postponed. What nobody has a word for is *other*, a complaint of low priority
+unless it is on the list of what is none: a report that is not understood must not be lost. The list
+of words is this project's [A].
 """
 
 import re
@@ -22,7 +24,7 @@ from typing import Literal
 from msgspec import Struct
 
 Kind = Literal[
-    "bleeding", "bruising", "complication", "visit", "supplies", "hospital", "none", "other"
+    "bleeding", "bruising", "complication", "visit", "supplies", "plan", "hospital", "none", "other"
 ]
 
 
@@ -52,7 +54,9 @@ _SEVERE = _words(
 )
 _CLOTS = _words("thrombosis thrombus clot embolism necrosis")
 _VISIT = _words("visit visited dressing")
-_SUPPLIES = _words("supplies supply stock restocked")
+_SUPPLIES = _words("supplies supply stock restocked delivery")
+_PLANNED = _words("planned booked scheduled sent dispatched")
+_CANCELLED = _words("cancelled canceled missed postponed")
 _SUPPLIED = _words("delivered restocked enough ok arrived sufficient")
 _HOSPITAL = _words("hospital hospitalised hospitalized admitted discharged")
 _DISCHARGED = _words("discharged home back left over")
@@ -89,6 +93,8 @@ def read_words(what: str) -> Said:
     kind = _kind(text, words)
     if kind == "supplies":
         is_over = bool(words & _SUPPLIED)
+    elif kind == "plan":
+        is_over = bool(words & _CANCELLED)
     elif kind == "hospital":
         is_over = bool(words & _DISCHARGED)
     elif _CATHETER.search(text):
@@ -113,6 +119,8 @@ def _kind(text: str, words: frozenset[str]) -> Kind:
         return "bruising"
     if is_catheter or words & (_COMPLICATION | _SEVERE | _HEPARIN_ILLNESS):
         return "complication"
+    if words & (_PLANNED | _CANCELLED) and words & (_VISIT | _SUPPLIES):
+        return "plan"
     if words & _VISIT:
         return "visit"
     if words & _SUPPLIES:

@@ -1,7 +1,7 @@
 """What people report, and what of the care of a patient is overdue."""
 
 from infusion.alarms import Priority
-from infusion.care_calendar import Due, level_due, platelets_due, visit_due
+from infusion.care_calendar import Due, level_due, planned_due, platelets_due, visit_due
 from infusion.clinical import Report
 from infusion.messages import Evidence
 from infusion.record import newest_said
@@ -72,13 +72,29 @@ def platelets_overdue(now: Situation) -> Verdict | None:
 
 
 def visit_overdue(now: Situation) -> Verdict | None:
-    """L05: more than a week since the last visit (weekly: Option Care/ASHP [V])."""
+    """L05: more than a week since the last visit (weekly: Option Care/ASHP [V]), or a planned one
+    that nobody told of within 4 h [A]."""
     record = now.record
-    due = visit_due(record, now.limits) if record is not None else None
-    if due is None or order_now_ms(now) < due.overdue_ms:
+    if record is None:
+        return None
+    planned, weekly = planned_due(record, "visit", now.limits), visit_due(record, now.limits)
+    if planned is not None and order_now_ms(now) >= planned.overdue_ms:
+        limit = f"{now.limits.visit_late_h:g} h after it was planned"
+        return _overdue(now, planned, limit, "a planned visit that nobody told of")
+    if weekly is None or order_now_ms(now) < weekly.overdue_ms:
         return None
     limit = f"every {now.limits.visit_every_h:g} h"
-    return _overdue(now, due, limit, "dressing, laboratory, assessment")
+    return _overdue(now, weekly, limit, "dressing, laboratory, assessment")
+
+
+def delivery_overdue(now: Situation) -> Verdict | None:
+    """A delivery of supplies was planned, and nobody told within 4 h that it came [A]."""
+    record = now.record
+    due = planned_due(record, "supplies", now.limits) if record is not None else None
+    if due is None or order_now_ms(now) < due.overdue_ms:
+        return None
+    limit = f"{now.limits.delivery_late_h:g} h after it was planned"
+    return _overdue(now, due, limit, "ask the courier, and what is left at home")
 
 
 def supplies_low(now: Situation) -> Verdict | None:

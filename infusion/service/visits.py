@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from infusion.care_calendar import Due, goes_on, level_due, platelets_due
+from infusion.care_calendar import Due, goes_on, level_due, planned_due, platelets_due
 from infusion.clinical import Report
 from infusion.errors import ConfigError
 from infusion.prescription import TimeMs
@@ -121,10 +121,11 @@ def tasks_of(
 ) -> tuple[Task, ...]:
     """What is to be done next for a therapy, the most urgent first: of each thing the next time.
 
-    Nothing but deliveries before an order, and nothing any more once heparin is over. Times are on
-    the order's clock, and `now_ms` is one.
+    Nothing but what was planned before an order, and nothing any more once heparin is over. Times
+    are on the order's clock, and `now_ms` is one.
     """
     found = [] if supplies is None else _deliveries(record.therapy, deliveries, supplies)
+    found += _planned(record, limits)
     order = record.order
     if order is not None and goes_on(order.timeline, now_ms):
         start_ms = order.timeline.times_ms[0]
@@ -174,6 +175,38 @@ def _duties(record: Record, plan: CarePlan, start_ms: int) -> list[Task]:
                 role=duty.role,
                 due_ms=due_ms,
                 overdue_ms=due_ms + _ms(duty.late_h),
+            )
+        )
+    return found
+
+
+def _planned(record: Record, limits: Thresholds) -> list[Task]:
+    """Visits and deliveries that somebody planned in a report: those of which alerts are raised."""
+    visit = planned_due(record, "visit", limits)
+    delivery = planned_due(record, "supplies", limits)
+    found: list[Task] = []
+    if visit is not None:
+        found.append(
+            Task(
+                therapy=record.therapy,
+                key="planned-visit",
+                name="planned visit",
+                kind="visit",
+                role="nurse",
+                due_ms=visit.due_ms,
+                overdue_ms=visit.overdue_ms,
+            )
+        )
+    if delivery is not None:
+        found.append(
+            Task(
+                therapy=record.therapy,
+                key="planned-delivery",
+                name="planned delivery",
+                kind="delivery",
+                role="care-coordinator",
+                due_ms=delivery.due_ms,
+                overdue_ms=delivery.overdue_ms,
             )
         )
     return found

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from infusion.care_calendar import level_due, platelets_due
+from infusion.care_calendar import level_due, planned_due, platelets_due
 from infusion.clinical import Report
 from infusion.errors import ConfigError
 from infusion.prescription import Start, Stop
@@ -105,6 +105,20 @@ def test_deliveries_are_work_until_they_arrive() -> None:
     )
     assert (task.kind, task.name) == ("delivery", "delivery: 7 of bag")
     assert task.overdue_ms == T0 + 34 * HOUR
+
+
+def test_what_was_planned_in_a_report_is_work_as_it_is_an_alert() -> None:
+    plans = [
+        replace(report(what, "01:00", by="coordinator"), due_ms=T0 + clock("20:00"))
+        for what in ("visit-planned", "delivery-planned")
+    ]
+    kept = record(*plans)
+    tasks = {task.key: task for task in tasks_of(kept, PLAN, DEFAULTS, T0 + clock("02:00"))}
+    for key, what in (("planned-visit", "visit"), ("planned-delivery", "supplies")):
+        due = planned_due(kept, what, DEFAULTS)  # type: ignore[arg-type]
+        assert due is not None
+        assert (tasks[key].due_ms, tasks[key].overdue_ms) == (due.due_ms, due.overdue_ms)
+    assert "first-visit" in tasks
 
 
 @pytest.mark.parametrize(
