@@ -240,8 +240,9 @@ class Up:
 def _line(frame: Frame) -> str:
     """How things stand, for a reader without a terminal."""
     pumps = frame.status.pumps
+    alerts = sum(len(pump.alerts) for pump in pumps)
     return (
         f"{clock_text(frame.elapsed_ms)} {len(pumps)} pumps, {frame.published:,} messages"
         f" published, {frame.status.totals.messages:,} received,"
-        f" {sum(len(pump.alerts) for pump in pumps)} open alerts"
+        f" {alerts} open alert{'' if alerts == 1 else 's'}"
     )

@@ -11,7 +11,7 @@ from infusion.alert import NOTES_MAX, Act, Alert, Deed, Outcome
 from infusion.board import Phase, Track
 from infusion.calls import call_again, call_next
 from infusion.telling import Moment, end, say
-from infusion.units import MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND
+from infusion.words import span
 
 Answer = tuple[Outcome, str]
 
@@ -35,18 +35,6 @@ class Case(Struct):
             to=to,
             text=act.text,
         )
-
-
-def span(length_ms: int) -> str:
-    """A length of time in words: `40 s`, `12 min`, `1 h 30 min`."""
-    length_ms = max(0, length_ms)
-    if length_ms < 2 * MS_PER_MINUTE:
-        return f"{round(length_ms / MS_PER_SECOND)} s"
-    minutes = round(length_ms / MS_PER_MINUTE)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, rest = divmod(minutes, MS_PER_HOUR // MS_PER_MINUTE)
-    return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
 # --- responsibility ------------------------------------------------------------------------------

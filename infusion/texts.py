@@ -556,8 +556,7 @@ _DELIVERY = {
     ),
     "reservoir-runs-out": Text(
         title="reservoir runs out",
-        what="The pump will have nothing left to infuse[ in {earliest} at the earliest][, "
-        "{latest} at the latest].",
+        what="The pump will have nothing left to infuse[ {when}].",
         first="Have the next bag ready, and compare its label with the order; see whether the "
         "pump needs a new volume. If there is no bag, call the pharmacist now.",
         first_notice="Nothing to do at once. See that the next bag will be there in time.",
@@ -569,8 +568,7 @@ _DELIVERY = {
     ),
     "battery-runs-out": Text(
         title="battery runs out",
-        what="The pump's battery will be empty[ in {earliest} at the earliest][, {latest} at the "
-        "latest].",
+        what="The pump's battery will be empty[ {when}].",
         first="Plug the pump in, or have a new battery ready.",
         first_notice="Nothing to do at once. See that the pump is plugged in before then.",
         why="Without power nothing is delivered, and soon the pump cannot alarm either.",

@@ -36,8 +36,7 @@ FIELDS = frozenset(
         "range",
         "share",
         "length",
-        "earliest",
-        "latest",
+        "when",
         "limit",
         "lasted",
         "span",
@@ -150,8 +149,8 @@ def known(evidence: Evidence, *, since_ms: int | None, at_ms: int | None) -> dic
 
     - `observed`, `expected`: the number with its unit; `range`: from low to high.
     - `share`: observed as a percentage of expected, of 1 where nothing is expected.
-    - `length`, `earliest`, `latest`: observed, low and high as lengths of time where the unit is
-      one of time; without a sign.
+    - `length`: observed as a length of time where the unit is one of time, without a sign; `when`:
+      from low to high so, "in 30 to 35 min".
     - `lasted`: from `since_ms` to `at_ms`; `span`: the interval that was looked at.
     - `test`: the laboratory test that the detail begins with; then `observed` has "or more" or
       "or less" where the laboratory cannot tell further.
@@ -194,17 +193,29 @@ def _read_detail(detail: str, values: dict[str, str]) -> None:
 def _measure(evidence: Evidence, values: dict[str, str]) -> None:
     per_ms = _LENGTHS_MS.get(evidence.unit)
     if per_ms is not None:
-        for name, value in (
-            ("length", evidence.observed),
-            ("earliest", evidence.low),
-            ("latest", evidence.high),
-        ):
-            if value is not None:
-                values[name] = span(round(abs(value) * per_ms))
+        if evidence.observed is not None:
+            values["length"] = span(round(abs(evidence.observed) * per_ms))
+        if evidence.low is not None and evidence.high is not None:
+            values["when"] = _when(evidence.low * per_ms, evidence.high * per_ms)
     if evidence.from_ms is not None and evidence.to_ms is not None:
         length_ms = evidence.to_ms - evidence.from_ms
         if length_ms >= MS_PER_SECOND:
             values["span"] = span(length_ms)
+
+
+def _when(low_ms: float, high_ms: float) -> str:
+    """From so long on until so long, as words; what is nearer than a minute is not told apart."""
+    if high_ms < MS_PER_MINUTE:
+        return "within a minute"
+    latest = span(round(high_ms))
+    if low_ms < MS_PER_MINUTE:
+        return f"within {latest}"
+    earliest = span(round(low_ms))
+    if earliest == latest:
+        return f"in about {latest}"
+    amount_low, _, unit_low = earliest.partition(" ")
+    is_same_unit = latest.endswith(f" {unit_low}") and latest.count(" ") == 1
+    return f"in {amount_low if is_same_unit else earliest} to {latest}"
 
 
 def _direction(evidence: Evidence) -> int:

@@ -13,7 +13,6 @@ from itertools import islice
 from msgspec import Struct
 from msgspec.structs import replace
 
-from infusion.deeds import span
 from infusion.library import (
     Breach,
     DrugEntry,
@@ -24,6 +23,7 @@ from infusion.library import (
 )
 from infusion.prescription import Bolus, Hold, Prescription, Timeline, compile_timeline
 from infusion.units import MS_PER_SECOND, dose_rate_iu_kg_h, pump_rate_ml_h
+from infusion.words import span
 
 # From this factor on, up or down, a change of rate is told as a warning. [A]
 FACTOR_WARNED = 2.0

@@ -25,9 +25,9 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from infusion.deeds import span
 from infusion.prescription import Name, Prescription
 from infusion.units import MS_PER_HOUR
+from infusion.words import span
 
 LIFE_MS = 4 * MS_PER_HOUR
 # Proposals of one therapy that may wait at once; more would hide each other.

@@ -40,7 +40,12 @@ EXPLAINS: dict[str, tuple[Why, ...]] = {
     "identity-mismatch": _any("intruded", slack=20),
     "counter-frozen": _any("starved"),
     "messages-missing": _any(
-        "fault:silence", "fault:malformed", "fault:wrong-topic", "fault:wrong-contract", slack=60
+        "fault:silence",
+        "fault:malformed",
+        "fault:wrong-topic",
+        "fault:wrong-contract",
+        "lossy-wire",
+        slack=60,
     ),
     # therapy
     "rate-not-as-ordered": _any("wrong-rate", "odd-bolus", slack=2),

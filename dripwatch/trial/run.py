@@ -34,6 +34,9 @@ from simulator.unit import Unit
 START_MS = 1_790_571_600_000
 # Signs are looked for from so long before an onset on, to know what the pump said when it was well.
 BEFORE_MS = 10 * MS_PER_MINUTE
+# A wire that loses so much by its settings is itself worth an alert: by chance it loses the
+# twentieth of an hour's messages that the rule asks for.
+LOSSY = 0.035
 # The fleet runs ahead of those who listen by so much, and then they catch up: whoever works for
 # long at a stretch finds its code and its data still in the processor's caches. Nobody answers the
 # fleet, so nothing else depends on it.
@@ -236,6 +239,8 @@ class BlockRunner:
                 continue
             track = self._truth.track(case.index)
             truth = conditions(track)
+            if self._wire.settings.loss >= LOSSY:
+                truth["lossy-wire"] = [(START_MS, end_ms)]
             if case.pump in intruded:
                 truth["intruded"] = intruded[case.pump]
             sought = tuple(

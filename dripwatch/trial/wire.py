@@ -122,6 +122,7 @@ class LossyWire:
 
     def __init__(self, settings: WireSettings, seed: int, pumps: dict[str, int]) -> None:
         """`pumps` has the number of each session that is a pump's; all others pass untouched."""
+        self.settings = settings
         self.counts = {"said": 0, "lost": 0, "reordered": 0, "repeated": 0}
         self._lanes = {
             name: Lane(settings, _generator(seed, number)) for name, number in pumps.items()

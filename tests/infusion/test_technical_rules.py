@@ -374,6 +374,22 @@ def test_messages_missing_in_time() -> None:
     ]
 
 
+def test_a_wire_that_goes_on_losing_a_little_less_is_told_once() -> None:
+    """In turn 6 % and 4 % of an hour's messages: one alert, until it loses next to none."""
+    paper = begin(interval_ms=10_000).run("08:00")
+    kept = []
+    for number, (at_ms, message) in enumerate(paper.stream):
+        hour = (at_ms - T0) // clock("01:00")
+        every = (17, 25)[hour % 2] if hour < 6 else 1_000
+        if number % every:
+            kept.append((at_ms, message))
+    lines = [line.split(" ", 1)[1] for line in about("messages-missing", says(kept))]
+    assert [line for line in lines if not line.startswith("updated")] == [
+        "raised messages-missing low",
+        "cleared messages-missing low",
+    ]
+
+
 @pytest.mark.parametrize(
     ("after", "late"),
     [

@@ -154,7 +154,7 @@ def test_a_source_has_its_mark(key: str) -> None:
     assert re.search(r"\[(V2?|D|M|A)\]", TEXTS[key].source)
 
 
-SINCE = re.compile(r"\{(lasted|span|length|earliest)\}")
+SINCE = re.compile(r"\{(lasted|span|length|when)\}")
 # What tells of a result or a message has no length of its own; the client shows when it came.
 TIMELESS = {
     "unknown-device-alarm",
@@ -185,6 +185,22 @@ TIMELESS = {
 def test_a_text_tells_since_when() -> None:
     without = {key for key, text in TEXTS.items() if not SINCE.search(text.what)}
     assert without == TIMELESS
+
+
+@pytest.mark.parametrize(
+    ("low_min", "high_min", "words"),
+    [
+        (26, 30, "in 26 to 30 min"),
+        (222, 251, "in 3 h 42 min to 4 h 11 min"),
+        (2.1, 2.2, "in about 2 min"),
+        (0.4, 3, "within 3 min"),
+        (0, 0, "within a minute"),
+    ],
+)
+def test_when_something_ends_reads_well(low_min: float, high_min: float, words: str) -> None:
+    evidence = Evidence(observed=low_min, low=low_min, high=high_min, unit="min")
+    told = tell("battery-runs-out", evidence, priority=Priority.MEDIUM).what
+    assert told == f"The pump's battery will be empty {words}."
 
 
 # --- thresholds ----------------------------------------------------------------------------------
