@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from infusion.handling import Offset
+from infusion.local_time import Offset
 from infusion.service.codes import DRUG, PER_DIEM, SECOND, THIRD, VISIT, VISIT_HOUR, Code
 from infusion.service.days import local_text
 from infusion.service.payer import Counts

@@ -12,8 +12,9 @@ from host.process import read_named
 from infusion.errors import ConfigError
 from infusion.nomogram import Nomogram
 from infusion.nomogram_file import read_nomogram
-from infusion.policy import Policy
+from infusion.policy import Policy, with_rota
 from infusion.policy_file import read_policy
+from infusion.service.rota import read_rota
 from infusion.thresholds import DEFAULTS
 from monitor.zones import offsets
 
@@ -33,6 +34,11 @@ def read_references(alerts: str) -> References:
     """
     data, name = read_named(alerts, "")
     policy = read_policy(data, name, offsets)
+    if policy.rota:
+        try:
+            policy = with_rota(policy, read_rota(*read_named(policy.rota, "rotas")))
+        except ConfigError as error:
+            raise ConfigError(f"{name}: key 'rota': {error}") from None
     nomograms: dict[str, Nomogram] = {}
     for place, nomogram in _nomograms(policy):
         if nomogram in nomograms:

@@ -1,7 +1,7 @@
 """Calendar days where the patient lives, as spans of time; days of 23 and 25 hours included.
 
 The core knows no time zones: whoever asks hands in the zone as a table of offsets, as the alert
-policy does (infusion/handling.py). A day begins at the first instant at which its date has been
+policy does (infusion/local_time.py). A day begins at the first instant at which its date has been
 reached, so days follow one another without a gap and without an overlap, also where the clock is
 put forward at midnight, or back across it.
 """
@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from infusion.handling import Offset
+from infusion.local_time import Offset
 from infusion.service.spans import Span
 from infusion.units import MS_PER_DAY, MS_PER_MINUTE, MS_PER_SECOND
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from infusion.handling import Offset
+from infusion.local_time import Offset
 from infusion.service.codes import IU_PER_DRUG_UNIT, VISIT_H, modifier_of
 from infusion.service.days import Day, days_of
 from infusion.service.evidence import Bag, Evidence, Segment, Visit

@@ -11,7 +11,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from infusion.errors import ConfigError
-from infusion.handling import EPOCH_WEEKDAY, MINUTES_OF_DAY, WEEKDAYS, Offset
+from infusion.local_time import EPOCH_WEEKDAY, MINUTES_OF_DAY, WEEKDAYS, Offset
 from infusion.service.days import local_text, offset_min
 from infusion.settings import load_toml
 from infusion.tables import read_table

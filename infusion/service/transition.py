@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from infusion.clinical import LabResult
 from infusion.errors import ConfigError
-from infusion.handling import Offset
+from infusion.local_time import Offset
 from infusion.service.days import local_text
 from infusion.service.payer import Mark, Sentence
 from infusion.settings import load_toml
