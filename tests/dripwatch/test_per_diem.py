@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dripwatch.per_diem import told_accounts
-from dripwatch.statement import EVIDENCE, csv_text, fhir_text, statement_text
+from dripwatch.statement import EVIDENCE, csv_text, fhir_text, hours, statement_text
 from infusion.clinical import Report
 from infusion.errors import ConfigError
 from infusion.messages import Kind, encode
@@ -175,3 +175,25 @@ def test_a_story_of_the_simulator_agrees_with_what_reached_the_meter(tmp_path: P
     for each in told:
         account = each.account
         assert account.drug.delivered_iu == pytest.approx(pumped[account.therapy], rel=0.02)
+
+
+def test_days_in_hospital_of_the_simulator(tmp_path: Path) -> None:
+    """Seven dates; the one that is all hospital counts under no rule, and the neighbour's do.
+
+    Of the 144 h 48 are held, but the hold began five minutes late: a fifth block is begun.
+    """
+    story = shipped_scenario("hospital-days")
+    hall = fleet(story, step_s=60.0, interval_s=300.0)
+    path = write(tmp_path / "r.gz", hall.advance(START_MS + story.header.duration.ms))
+    for payer, mine, other in (
+        ("nhia", 6, 7),
+        ("infusion-days", 6, 7),
+        ("infusion-blocks", 5, 6),
+    ):
+        away, home = (each.account for each in told_accounts(path, payer, "UTC", []))
+        assert (away.units, home.units) == (mine, other)
+        assert [round(hours(day.hospital)) for day in away.days] == [0, 0, 8, 24, 16, 0, 0]
+        assert away.days[3].units == 0
+        assert away.days[3].infused == ()
+        assert (away.visits, away.visit_hours) == (1, 1)
+        assert home.visits == 0
