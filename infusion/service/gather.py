@@ -192,7 +192,8 @@ def segments_of(
             )
         else:
             segments.append(mine)
-    return segments
+    # A pump that says it delivers, and whose counter never moved meanwhile, gave nothing.
+    return [segment for segment in segments if segment.volume_nl]
 
 
 def key_text(key: int) -> str:

@@ -184,5 +184,17 @@ def test_before_its_start_there_is_no_therapy() -> None:
     assert found.unknown == (Span(T0, T0 + clock("01:00")),)
 
 
+def test_a_pump_that_says_it_delivers_and_moves_nothing_gives_nothing() -> None:
+    """An empty bag, for a quarter of an hour at the end."""
+    bench = begin().run("00:20")
+    bench.stop()
+    bench.run("00:30")
+    bench.start(0.0)
+    bench.run("00:45")
+    evidence = gathered([message for _, message in bench.stream])
+    (segment,) = evidence.segments
+    assert segment.span.to_ms == T0 + clock("00:20")
+
+
 def test_no_readings_no_segments() -> None:
     assert segments_of(PUMP, [], 999.0) == []
