@@ -6,6 +6,8 @@ messages, and what lies before the oldest sample is unknown, and said to be.
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -39,25 +41,29 @@ def read_evidence(path: Path, only: frozenset[str] = frozenset()) -> list[Eviden
 
     Raises StoreError where the file is no store, or cannot be read.
     """
-    with named_errors(path):
-        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
-        try:
-            records = database.execute("SELECT key, state FROM record ORDER BY key").fetchall()
-            found = []
-            for key, state in records:
-                record = _decoded(_RECORD, state, path)
-                if record.order is not None and (not only or record.therapy in only):
-                    site = key.split("/")[0]
-                    pump = f"{site}/{record.order.prescription.pump}"
-                    rows = database.execute(
-                        "SELECT sample FROM sample WHERE pump = ? ORDER BY time_ms", (pump,)
-                    )
-                    samples = [_decoded(_SAMPLE, row[0], path) for row in rows]
-                    one = evidence_of(record, samples)
-                    found += [one] if one is not None else []
-        finally:
-            database.close()
+    found = []
+    with _reading(path) as database:
+        for key, record in _records(database, path):
+            if record.order is not None and (not only or record.therapy in only):
+                site = key.split("/")[0]
+                pump = f"{site}/{record.order.prescription.pump}"
+                rows = database.execute(
+                    "SELECT sample FROM sample WHERE pump = ? ORDER BY time_ms", (pump,)
+                )
+                samples = [_decoded(_SAMPLE, row[0], path) for row in rows]
+                one = evidence_of(record, samples)
+                found += [one] if one is not None else []
     return found
+
+
+def read_records(path: Path) -> tuple[dict[str, Record], int]:
+    """The therapies of a store by `site/therapy`, and the newest instant that a pump told of.
+
+    Without any sample the instant is 0. Raises StoreError where the file is no store.
+    """
+    with _reading(path) as database:
+        (newest_ms,) = database.execute("SELECT COALESCE(MAX(time_ms), 0) FROM sample").fetchone()
+        return dict(_records(database, path)), newest_ms
 
 
 def evidence_of(record: Record, samples: list[Sample]) -> Evidence | None:
@@ -83,6 +89,25 @@ def evidence_of(record: Record, samples: list[Sample]) -> Evidence | None:
         unknown=silences([each.time_ms for each in samples], min(starts), end_ms),
         visits=tuple(visits_of(record.reports)),
     )
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A store, opened for reading only. Raises StoreError that names the file."""
+    if not path.is_file():
+        raise StoreError(f"store {path}: there is no such file; give a monitor's store")
+    with named_errors(path):
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+def _records(database: sqlite3.Connection, path: Path) -> Iterator[tuple[str, Record]]:
+    rows = database.execute("SELECT key, state FROM record ORDER BY key").fetchall()
+    for key, state in rows:
+        yield key, _decoded(_RECORD, state, path)
 
 
 def _segments(order: Prescription, samples: list[Sample]) -> tuple[Segment, ...]:
