@@ -103,9 +103,9 @@ def test_a_rota_reaches_every_handling(tmp_path: Path) -> None:
             ),
         ),
         (
-            'rota = "exampel"',
+            'rota = "nights"',
             snapshot(
-                "own.toml: key 'rota': 'exampel' is not in config/rotas; the nearest is example; known: example; a file of your own ends in .toml"
+                "own.toml: key 'rota': 'nights' is not in config/rotas; known: example; a file of your own ends in .toml"
             ),
         ),
         (
