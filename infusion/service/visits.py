@@ -137,8 +137,13 @@ def tasks_of(
 def work_list(tasks: Iterable[Task], from_ms: int, to_ms: int) -> tuple[Task, ...]:
     """The work of a span of time over all patients: what falls due in it, and what is still open
     from before; what is missed first."""
-    mine = [task for task in tasks if task.due_ms < to_ms]
-    return tuple(sorted(mine, key=lambda task: (task.state(from_ms) != "overdue", *_urgency(task))))
+    mine = (task for task in tasks if task.due_ms < to_ms)
+    return tuple(sorted(mine, key=lambda task: rank(task, from_ms)))
+
+
+def rank(task: Task, now_ms: int) -> tuple[bool, int, str, str]:
+    """What work is in order of: the missed first, then by time, therapy and key."""
+    return (task.state(now_ms) != "overdue", *_urgency(task))
 
 
 def open_teaching(plan: CarePlan, shown: Iterable[Shown]) -> tuple[Teach, ...]:

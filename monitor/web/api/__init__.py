@@ -6,6 +6,7 @@ from monitor.web import openapi
 from monitor.web.api import (
     acts,
     alerts,
+    care,
     elsewhere,
     handover,
     history,
@@ -30,6 +31,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *therapies.OPERATIONS,
     *proposals.OPERATIONS,
     *rules.OPERATIONS,
+    *care.OPERATIONS,
     *system.OPERATIONS,
 )
 DESCRIBED: tuple[Operation, ...] = (*OPERATIONS, openapi.DOCUMENT, *elsewhere.OPERATIONS)
