@@ -164,7 +164,8 @@ def measure(patients: int, days: int, seed: int) -> Result:
 
 
 class Truth:
-    """Which minutes of which local date each pump truly gave something in, outside of hospital."""
+    """Which minutes of which local date each pump truly gave something in, from the start to the
+    stop and outside of hospital."""
 
     def __init__(self, drawn: list[Patient]) -> None:
         self._drawn = drawn
@@ -184,10 +185,11 @@ class Truth:
             gave = float(doses[index]) > self._before[index] + 1e-9
             self._before[index] = float(doses[index])
             is_away = one.away is not None and one.away[0] <= hour < one.away[1]
-            if begin_ms < START_MS or is_away:
+            # What somebody still pumps after the stop belongs to no therapy; other rules tell it.
+            is_over = one.stop_h is not None and hour > one.stop_h
+            if begin_ms < START_MS or is_away or is_over:
                 continue
-            if one.stop_h is None or hour <= one.stop_h:
-                self.at_home[index].add(date)
+            self.at_home[index].add(date)
             if gave:
                 self.infused[index][date] = self.infused[index].get(date, 0) + 1
 
