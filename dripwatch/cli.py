@@ -20,7 +20,7 @@ import monitor.process
 import simulator.cli
 import simulator.load.cli
 import simulator.replay
-from dripwatch import act, rules, scenarios, send, watch
+from dripwatch import act, guide, per_diem, rules, scenarios, send, watch, work
 from dripwatch import summary as summaries
 from dripwatch.trial.cli import command as trial_command
 from dripwatch.up import Up, UpSettings
@@ -81,6 +81,9 @@ main.add_command(rules.command)
 main.add_command(scenarios.command)
 main.add_command(act.command)
 main.add_command(send.command)
+main.add_command(per_diem.command)
+main.add_command(guide.command)
+main.add_command(work.command)
 main.add_command(watch.command)
 main.add_command(monitor.people_cli.group)
 main.add_command(trial_command)

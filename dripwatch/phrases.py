@@ -68,6 +68,7 @@ PHRASES: dict[type[Entry], str] = {
     events.ClearanceFalls: "clearance falls by {share:.0%} within {hours:g} h: levels rise",
     events.ClearanceRises: "clearance rises by {share:.0%} within {hours:g} h: levels fall",
     events.SpoilSpecimen: "the next specimen is spoiled ({how})",
+    events.Says: "{by} reports: {what}",
     events.LaboratoryClosed: "no results come back from the laboratory",
 }
 # What a scenario says of a patient.

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from infusion.care_calendar import (
     OUT_MS,
     level_due,
+    planned_due,
     platelets_due,
     therapeutic_due,
     visit_due,
@@ -64,6 +65,8 @@ def next_care_ms(record: Record, limits: Thresholds, at_ms: int) -> int | None:
         level_due(record, limits, at_ms),
         platelets_due(record, limits, at_ms),
         visit_due(record, limits),
+        planned_due(record, "visit", limits),
+        planned_due(record, "supplies", limits),
         therapeutic_due(record, limits),
     ):
         if due is not None:

@@ -79,13 +79,15 @@ class Call(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Who is called about an alert that nobody has taken: the level of escalation.
 
     `number` counts the levels of the policy from 1 and never falls while the alert is open;
-    `failsafe` marks the last one, which every policy has. `since_ms` is when it was called last.
+    `failsafe` marks the last one, which every policy has. `since_ms` is when it was called last,
+    `who` was on call then by the rota, where there is one for that level.
     """
 
     number: int
     name: str
     since_ms: int
     failsafe: bool = False
+    who: tuple[str, ...] = ()
 
 
 class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -21,13 +21,15 @@ from infusion.alarms import Priority
 from infusion.alert import Call
 from infusion.board import Track
 from infusion.handling import Handling, Step
+from infusion.service.rota import on_call
 
 
 def call_again(track: Track, handling: Handling, priority: Priority, at_ms: int) -> None:
     """Begin to call, or call again those that were called; the way to the next begins anew."""
     track.calling_ms = at_ms
     if track.called is not None:
-        track.called = replace(track.called, since_ms=at_ms)
+        who = _who(handling, track.called.name, at_ms)
+        track.called = replace(track.called, since_ms=at_ms, who=who)
         return
     steps = handling.chains[priority]
     if steps and steps[0].after_ms == 0:
@@ -41,7 +43,11 @@ def call_next(track: Track, handling: Handling, priority: Priority, at_ms: int) 
         if step.number > number and _is_at_work(step, handling, at_ms):
             track.calling_ms = at_ms
             track.called = Call(
-                number=step.number, name=step.name, since_ms=at_ms, failsafe=step.failsafe
+                number=step.number,
+                name=step.name,
+                since_ms=at_ms,
+                failsafe=step.failsafe,
+                who=_who(handling, step.name, at_ms),
             )
             return True
     return False
@@ -64,3 +70,10 @@ def _is_at_work(step: Step, handling: Handling, at_ms: int) -> bool:
     if step.failsafe or step.when == "always":
         return True
     return handling.hours.covers(at_ms) == (step.when == "working-hours")
+
+
+def _who(handling: Handling, level: str, at_ms: int) -> tuple[str, ...]:
+    """Who is on call at a level by the rota; nobody by name where it does not have that level."""
+    if handling.rota is None:
+        return ()
+    return on_call(handling.rota, level, at_ms, handling.hours.offsets)

@@ -5,17 +5,22 @@ with its first result (or the threshold `laboratory_expected`), that of visits w
 that is reported. All instants are on the order's clock, and `at_ms` is one.
 """
 
-from msgspec import Struct
+from typing import Literal
 
-from infusion.clinical import LabResult
+from msgspec import UNSET, Struct
+
+from infusion.clinical import LabResult, Report
 from infusion.prescription import Timeline
 from infusion.record import Record, newest_said, results_of
+from infusion.report_words import read_words
 from infusion.thresholds import Thresholds
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
 
 _DAY_H = 24.0
 # Heparin is out of the blood so long after the end of a therapy (H06 [A]).
 OUT_MS = MS_PER_HOUR
+# Who comes for a planned visit comes no sooner than this before it, or for something else. [A]
+_EARLY_MS = 12 * MS_PER_HOUR
 # Within this the results of one visit come. [A]
 _TOGETHER_MS = MS_PER_MINUTE
 
@@ -117,6 +122,41 @@ def visit_due(record: Record, limits: Thresholds) -> Due | None:
         return None
     due_ms = last[0].time_ms + _ms(limits.visit_every_h)
     return Due(due_ms, due_ms + _ms(limits.visit_overdue_h))
+
+
+def planned_due(
+    record: Record, what: Literal["visit", "supplies"], limits: Thresholds
+) -> Due | None:
+    """A visit or a delivery that somebody planned for a time, and nobody has told of since [A].
+
+    Of several plans the newest holds, and one that was cancelled is none.
+    """
+    since: list[Report] = []
+    for report in reversed(record.reports):
+        said = read_words(report.what)
+        is_mine = bool(said.topic & (_DELIVERY if what == "supplies" else _VISITS))
+        if said.kind == "plan" and is_mine:
+            if said.is_over or report.due_ms is UNSET:
+                return None
+            due_ms = report.due_ms
+            if any(_is_done(each, what, due_ms) for each in since):
+                return None
+            late_h = limits.delivery_late_h if what == "supplies" else limits.visit_late_h
+            return Due(due_ms, due_ms + _ms(late_h))
+        since.append(report)
+    return None
+
+
+_VISITS = frozenset({"visit", "dressing"})
+_DELIVERY = frozenset({"supplies", "supply", "stock", "delivery"})
+
+
+def _is_done(report: Report, what: str, due_ms: int) -> bool:
+    """Whether a report tells that what was planned for then is done: a courier may come early."""
+    said = read_words(report.what)
+    if what == "supplies":
+        return said.kind == "supplies" and said.is_over
+    return said.kind == "visit" and not said.is_over and report.time_ms >= due_ms - _EARLY_MS
 
 
 def therapeutic_due(record: Record, limits: Thresholds) -> Due | None:

@@ -6,7 +6,7 @@ no birth dates: a therapy's id is all that a message says of a person.
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from infusion.prescription import Name, TimeMs
 
@@ -20,8 +20,9 @@ LAB_UNITS = {
     "platelets": "10*9/L",
     "haemoglobin": "g/dL",
     "inr": "{INR}",
+    "pt": "s",
 }
-LabTest = Literal["anti-xa", "aptt", "platelets", "haemoglobin", "inr"]
+LabTest = Literal["anti-xa", "aptt", "platelets", "haemoglobin", "inr", "pt"]
 
 
 class LabResult(Struct, frozen=True, kw_only=True, gc=False):
@@ -52,7 +53,12 @@ class LabResult(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Report(Struct, frozen=True, kw_only=True, gc=False):
-    """What a patient, a nurse or another person says happened."""
+    """What a patient, a nurse or another person says happened.
+
+    The rest is left out of the payload where it does not apply: `lasted_min` is how long a visit
+    was; `item` which supply, `amount` how many of it, `lot` the lot it is of (a bag's too);
+    `due_ms` when what is planned should happen.
+    """
 
     therapy: Name
     report: Name
@@ -60,3 +66,8 @@ class Report(Struct, frozen=True, kw_only=True, gc=False):
     by: Annotated[str, Meta(min_length=1, max_length=64)]
     time_ms: TimeMs
     detail: Text = ""
+    lasted_min: Annotated[float, Meta(ge=0, le=1_440)] | UnsetType = UNSET
+    item: Name | UnsetType = UNSET
+    amount: Annotated[float, Meta(ge=0, le=100_000)] | UnsetType = UNSET
+    lot: Name | UnsetType = UNSET
+    due_ms: TimeMs | UnsetType = UNSET

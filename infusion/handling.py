@@ -10,20 +10,16 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from infusion.alarms import Priority
+from infusion.local_time import EPOCH_WEEKDAY, MINUTES_OF_DAY
+from infusion.local_time import WEEKDAYS as WEEKDAYS
+from infusion.local_time import Offset as Offset
 from infusion.rules import RULES, Rule
+from infusion.service.rota import Rota
 from infusion.thresholds import DEFAULTS, Thresholds
 from infusion.units import MS_PER_MINUTE, MS_PER_SECOND
 
-MINUTES_OF_DAY = 24 * 60
-# 1970-01-01 was a Thursday; Monday is 0.
-EPOCH_WEEKDAY = 3
 # Nobody may switch the last level off, or let a HIGH alert wait longer for it [A].
 FAILSAFE_MIN_MAX = 15
-
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-# From this instant on, local time is so many minutes ahead of UTC.
-Offset = tuple[int, int]
 
 
 class Hours(Struct, frozen=True):
@@ -146,6 +142,7 @@ class Handling(Struct, frozen=True, kw_only=True):
 
     - `rules`: the rows in force; a rule that is not here is switched off.
     - `latching`: the priorities at which a rule that latches does so.
+    - `rota`: who is on call by name, for the levels that are roles of it.
     - `until_ms`: when this must be asked of the policy anew; None: never.
     """
 
@@ -156,6 +153,7 @@ class Handling(Struct, frozen=True, kw_only=True):
     people: People
     flapping: Flapping
     latching: frozenset[Priority]
+    rota: Rota | None = None
     until_ms: int | None = None
 
 

@@ -22,6 +22,8 @@ from infusion.errors import ConfigError
 from infusion.handling import DEFAULT, FAILSAFE_MIN_MAX, Chains, Handling, Hours, chains
 from infusion.rules import Rule
 from infusion.rules.rule import Level
+from infusion.service.rota import Rota
+from infusion.tables import nearest
 from infusion.units import MS_PER_MINUTE
 
 _BY_RANK = (Priority.NOTICE, Priority.LOW, Priority.MEDIUM, Priority.HIGH)
@@ -104,13 +106,15 @@ class Override(Struct, frozen=True, kw_only=True):
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """All layers. `zone` names the time zone in which working hours and dates are given."""
+    """All layers. `zone` names the time zone in which working hours and dates are given, `rota` the
+    file that says who is on call; `with_rota` puts it in."""
 
     everybody: Layer = NOTHING
     sites: Mapping[str, Layer] = field(default_factory=dict)
     therapies: Mapping[str, Layer] = field(default_factory=dict)
     overrides: tuple[Override, ...] = ()
     zone: str = "UTC"
+    rota: str = ""
     # Handlings without a therapy of its own, made once: by site, and "" for all others.
     made: Mapping[str, Handling] = field(default_factory=lambda: {"": DEFAULT})
 
@@ -139,6 +143,7 @@ def policy_of(
     therapies: Mapping[str, Layer] | None = None,
     overrides: Iterable[Override] = (),
     zone: str = "UTC",
+    rota: str = "",
 ) -> Policy:
     """A policy of layers. Raises ConfigError where layers together make no sense."""
     sites, therapies, overrides = sites or {}, therapies or {}, tuple(overrides)
@@ -150,12 +155,33 @@ def policy_of(
         therapies=therapies,
         overrides=overrides,
         zone=zone,
+        rota=rota,
         made=made,
     )
     for shared in made.values():
         for layer in (*therapies.values(), *(each.layer for each in overrides)):
             laid(shared, [layer])
     return policy
+
+
+def with_rota(policy: Policy, rota: Rota) -> Policy:
+    """The policy with the rota that it names.
+
+    Raises ConfigError for a role that is no level, because then nobody is ever called as that.
+    """
+    levels = {
+        step.name
+        for handling in policy.made.values()
+        for steps in handling.chains.values()
+        for step in steps
+    }
+    for role in rota.roles():
+        if role not in levels:
+            raise ConfigError(
+                f"the role {role!r} is no level of escalation; {nearest(role, levels)}"
+            )
+    made = {site: replace(handling, rota=rota) for site, handling in policy.made.items()}
+    return replace(policy, made=made)
 
 
 def laid(handling: Handling, layers: Iterable[Layer]) -> Handling:

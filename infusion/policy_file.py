@@ -40,7 +40,7 @@ MS_PER_DAY = 86_400_000
 # What a table may hold that changes how alerts are handled. Who is called is the site's to say.
 _ANYWHERE = ("thresholds", "rules", "people", "flapping", "latching")
 _OF_A_SITE = (*_ANYWHERE, "hours", "call", "failsafe")
-_TOP = ("zone", *_OF_A_SITE, "site", "therapy", "override")
+_TOP = ("zone", "rota", *_OF_A_SITE, "site", "therapy", "override")
 _OVERRIDE = ("site", "therapy", "until", "by", "reason")
 
 ZoneOffsets = Callable[[str], Sequence[Offset]]
@@ -91,6 +91,9 @@ def read_policy(data: bytes, name: str, zone_offsets: ZoneOffsets = utc_only) ->
         offsets = tuple(zone_offsets(zone))
     except ConfigError as error:
         raise ConfigError(f"{name}: key 'zone': {error}") from None
+    rota = table.get("rota", "")
+    if not isinstance(rota, str):
+        raise ConfigError(f"{name}: key 'rota': {rota!r} is not text; give a name like 'example'")
     reader = _Reader(name, offsets, Escalation(), Hours(offsets=offsets))
     everybody = _layer(reader, {k: v for k, v in table.items() if k in _OF_A_SITE}, "", DEFAULT)
     if everybody.hours is None:
@@ -112,7 +115,7 @@ def read_policy(data: bytes, name: str, zone_offsets: ZoneOffsets = utc_only) ->
         for number, each in enumerate(_list(reader, table, "override", TABLES_MAX), start=1)
     ]
     try:
-        return policy_of(everybody, sites, therapies, overrides, zone)
+        return policy_of(everybody, sites, therapies, overrides, zone, rota)
     except ConfigError as error:
         raise ConfigError(f"{name}: tables that hold for one pump together: {error}") from None
 

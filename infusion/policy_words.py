@@ -35,6 +35,9 @@ def describe(policy: Policy, now_ms: int | None = None) -> list[str]:
 def _handling(handling: Handling) -> Iterator[str]:
     """What holds for everybody."""
     yield from _calls(handling)
+    if handling.rota is not None:
+        roles = " and ".join(handling.rota.roles())
+        yield f"The rota {handling.rota.name} says who is on call as {roles}."
     people = handling.people
     yield (
         f"Who takes an alert has it for {_span(people.taken_for_min)}, or as long as they say,"

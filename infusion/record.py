@@ -12,7 +12,7 @@ from infusion.prescription import Prescription, Timeline
 from infusion.report_words import Said, read_words
 
 # How many results of each test are kept.
-KEPT = {"anti-xa": 8, "aptt": 8, "platelets": 8, "haemoglobin": 6, "inr": 4}
+KEPT = {"anti-xa": 8, "aptt": 8, "platelets": 8, "haemoglobin": 6, "inr": 4, "pt": 2}
 RESULTS_MAX = sum(KEPT.values())
 REPORTS_MAX = 16
 

@@ -4,6 +4,8 @@
     bruising        bruise, bruising, petechiae, haematoma
     complication    fever, redness, pain, swelling, leak, rash, thrombosis, chest pain, …
     visit           visit, nurse visit, visit done, dressing change, dressing changed
+    hospital        admitted to hospital, in hospital; discharged, back home
+    plan            visit planned, visit cancelled, supplies sent, delivery planned, …
     supplies        supplies low, out of supplies, supplies delivered, restocked
     other           anything else
 
@@ -11,9 +13,10 @@ A word that says it is over or was never there (over, stopped, ended, resolved, 
 none, without, denies) turns a report of the first three kinds round: "bleeding-over", "no fever".
 One that turns such a word round again leaves it as it was: "has not stopped", "no better", "again".
 It holds for its own part of a sentence: "no fever, bleeding" is a bleeding. For supplies it is
-delivered, restocked, enough, ok. What nobody has a word for is *other*, a complaint
-of low priority unless it is on the list of what is none: a report that is not understood must not
-be lost. The list of words is this project's [A].
+delivered, restocked, enough, ok; for a hospital discharged, home, back; for a plan cancelled,
+missed, postponed. What nobody has a word for is *other*, a complaint of low priority unless it is
+on the list of what is none: a report that is not understood must not be lost. The list of words is
+this project's [A].
 """
 
 import re
@@ -22,7 +25,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["bleeding", "bruising", "complication", "visit", "supplies", "none", "other"]
+Kind = Literal[
+    "bleeding", "bruising", "complication", "visit", "supplies", "plan", "hospital", "none", "other"
+]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -51,8 +56,12 @@ _SEVERE = _words(
 )
 _CLOTS = _words("thrombosis thrombus clot embolism necrosis")
 _VISIT = _words("visit visited dressing")
-_SUPPLIES = _words("supplies supply stock restocked")
+_SUPPLIES = _words("supplies supply stock restocked delivery")
+_PLANNED = _words("planned booked scheduled sent dispatched")
+_CANCELLED = _words("cancelled canceled missed postponed")
 _SUPPLIED = _words("delivered restocked enough ok arrived sufficient")
+_HOSPITAL = _words("hospital hospitalised hospitalized admitted discharged")
+_DISCHARGED = _words("discharged home back left over")
 _OVER = _words("over stopped ended resolved gone excluded no none without better denies denied")
 # What says that it is not over after all. Of "hasn't" and "won't" only the t is a word.
 _STILL = _words("still again continues recurred worse")
@@ -62,7 +71,7 @@ _NOT_OVER = re.compile(
 )
 _PARTS = re.compile(r"[,;.!?]|\bbut\b|\bhowever\b")
 _COMPLAINTS: tuple[Kind, ...] = ("bleeding", "bruising", "complication")
-_KINDS: tuple[Kind, ...] = (*_COMPLAINTS, "visit", "supplies", "other", "none")
+_KINDS: tuple[Kind, ...] = (*_COMPLAINTS, "hospital", "plan", "visit", "supplies", "other", "none")
 _HEPARIN_ILLNESS = frozenset({"hit"})
 # Reports that complain of nothing.
 _NO_COMPLAINT = _words(
@@ -116,6 +125,10 @@ def _read_part(text: str) -> Said:
     kind = _kind(text, words)
     if kind == "supplies":
         is_over = bool(words & _SUPPLIED)
+    elif kind == "plan":
+        is_over = bool(words & _CANCELLED)
+    elif kind == "hospital":
+        is_over = bool(words & _DISCHARGED)
     elif _CATHETER.search(text):
         is_over = False
     is_hit = bool(words & _HEPARIN_ILLNESS)
@@ -138,8 +151,12 @@ def _kind(text: str, words: frozenset[str]) -> Kind:
         return "bruising"
     if is_catheter or words & (_COMPLICATION | _SEVERE | _HEPARIN_ILLNESS):
         return "complication"
+    if words & (_PLANNED | _CANCELLED) and words & (_VISIT | _SUPPLIES):
+        return "plan"
     if words & _VISIT:
         return "visit"
     if words & _SUPPLIES:
         return "supplies"
+    if words & _HOSPITAL:
+        return "hospital"
     return "none" if words and words <= _NO_COMPLAINT else "other"

@@ -154,6 +154,9 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # L05: weekly (Option Care/ASHP [V]).
     visit_every_h: Hours = 168.0
     visit_overdue_h: Hours = 24.0
+    # What was planned for a time is missed so long after it [A].
+    visit_late_h: Hours = 4.0
+    delivery_late_h: Hours = 4.0
     # A complaint that nobody repeated or took back is no news after this; a bleeding stays [A].
     complaint_h: Hours = 72.0
 

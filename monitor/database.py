@@ -89,6 +89,12 @@ DROP TABLE record;
 """
 _SCRIPTS = {_OLDEST: _STATE, _OLDEST + 1: _HISTORY, _OLDEST + 2: _PLACES}
 SCHEMA = max(_SCRIPTS)
+# Of each pump or therapy the newest state. What a snapshot that never became whole had written is
+# deleted at the next start.
+NEWEST = (
+    "SELECT key, state FROM {0} AS one WHERE position ="
+    " (SELECT MAX(position) FROM {0} WHERE key = one.key)"
+)
 
 
 def open_database(path: Path | None) -> sqlite3.Connection:

@@ -12,18 +12,30 @@ from host.process import read_named
 from infusion.errors import ConfigError
 from infusion.nomogram import Nomogram
 from infusion.nomogram_file import read_nomogram
-from infusion.policy import Policy
+from infusion.policy import Policy, with_rota
 from infusion.policy_file import read_policy
+from infusion.service.guide import Guide, read_guide
+from infusion.service.rota import read_rota
+from infusion.service.visits import CarePlan, read_care_plan
 from infusion.thresholds import DEFAULTS
 from monitor.zones import offsets
 
+# Files of config/care and config/guides.
+CARE_PLAN = "home-heparin"
+GUIDE = "home-pump"
+
 
 class References(Struct, frozen=True, kw_only=True):
-    """`alerts` is the file that the policy came from; empty for what the code has by itself."""
+    """`alerts` is the file that the policy came from; empty for what the code has by itself.
+
+    `care` is what the service does when, `guide` what is done at home; None shows neither.
+    """
 
     policy: Policy = Policy()
     alerts: str = ""
     nomograms: Mapping[str, Nomogram] = {}
+    care: CarePlan | None = None
+    guide: Guide | None = None
 
 
 def read_references(alerts: str) -> References:
@@ -33,6 +45,11 @@ def read_references(alerts: str) -> References:
     """
     data, name = read_named(alerts, "")
     policy = read_policy(data, name, offsets)
+    if policy.rota:
+        try:
+            policy = with_rota(policy, read_rota(*read_named(policy.rota, "rotas")))
+        except ConfigError as error:
+            raise ConfigError(f"{name}: key 'rota': {error}") from None
     nomograms: dict[str, Nomogram] = {}
     for place, nomogram in _nomograms(policy):
         if nomogram in nomograms:
@@ -41,7 +58,13 @@ def read_references(alerts: str) -> References:
             nomograms[nomogram] = read_nomogram(*read_named(nomogram, "nomograms"))
         except ConfigError as error:
             raise ConfigError(f"{name}: {place}: key 'nomogram': {error}") from None
-    return References(policy=policy, alerts=name, nomograms=nomograms)
+    return References(
+        policy=policy,
+        alerts=name,
+        nomograms=nomograms,
+        care=read_care_plan(*read_named(CARE_PLAN, "care")),
+        guide=read_guide(*read_named(GUIDE, "guides")),
+    )
 
 
 def _nomograms(policy: Policy) -> Iterator[tuple[str, str]]:

@@ -29,7 +29,7 @@ from infusion.messages import AlertChange, Audit
 from infusion.monitor import Clock, PumpState
 from infusion.record import Record
 from infusion.units import MS_PER_DAY
-from monitor.database import BUSY_TIMEOUT_S, named_errors, open_database, transaction
+from monitor.database import BUSY_TIMEOUT_S, NEWEST, named_errors, open_database, transaction
 from monitor.ports import AGAIN_MAX, Commit, Entry, LogQuery, Numbered, Refused, Snapshot, Stored
 from monitor.samples import Sample
 
@@ -50,11 +50,6 @@ ROWS_MAX = 1_000
 POINTS_MAX = 2_000
 
 _STATES = ("pump_state", "record_state")
-# Of each key the newest row: those of a snapshot that is not whole were deleted.
-_NEWEST = (
-    "SELECT key, state FROM {0} AS one WHERE position ="
-    " (SELECT MAX(position) FROM {0} WHERE key = one.key)"
-)
 # Into the place that the snapshot that holds, up to ?2, does not need.
 _REPLACE = (
     "INSERT INTO {0} (key, slot, position, state) SELECT ?1, COALESCE((SELECT 1 - slot FROM {0}"
@@ -178,11 +173,11 @@ class SqliteStore:
             position=position,
             clock=_CLOCK.decode(clock[0]) if clock else Clock(),
             pumps=[
-                _PUMP.decode(state) for _, state in database.execute(_NEWEST.format("pump_state"))
+                _PUMP.decode(state) for _, state in database.execute(NEWEST.format("pump_state"))
             ],
             records={
                 key: _RECORD.decode(state)
-                for key, state in database.execute(_NEWEST.format("record_state"))
+                for key, state in database.execute(NEWEST.format("record_state"))
             },
             batches=[(at, entries) for at, entries in batches if at > position],
             newest=[entry for _, entries in batches for entry in entries][-AGAIN_MAX:],

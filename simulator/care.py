@@ -6,9 +6,10 @@ or what she takes for it.
 """
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from infusion.clinical import LabResult, Report
@@ -39,9 +40,11 @@ from simulator.programming import Bolus
 from simulator.pump import Happened
 from simulator.rig import Rig
 from simulator.story.entries import NOBODY, Entry, Patient
+from simulator.story.patient_events import Says
 from simulator.stream import Outgoing
 from simulator.unit import Unit
 
+T = TypeVar("T")
 MINUTE_MS = MS_PER_MINUTE
 NURSE, SECOND_NURSE = "nurse-1", "nurse-2"
 
@@ -115,7 +118,10 @@ class Care:
             self._clinic.order_changed(unit.index, unit.order)
 
     def befall(self, unit: Unit, entry: Entry) -> None:
-        """Something befalls a patient or the laboratory."""
+        """Something befalls a patient or the laboratory, or is reported by somebody."""
+        if isinstance(entry, Says):
+            self._report(unit, entry)
+            return
         perform(self.patients, self._clinic, unit.index, entry, self.patients.start_ms)
 
     # --- what the clinic makes happen ------------------------------------------------------------
@@ -125,13 +131,8 @@ class Care:
             case Resulted():
                 self._say(Kind.LAB, happening.therapy, _lab_result(happening))
             case Reported():
-                self._reports += 1
-                report = Report(
-                    therapy=happening.therapy,
-                    report=f"R{self._reports}",
-                    what=happening.what,
-                    by="patient",
-                    time_ms=happening.at_ms,
+                report = self._new_report(
+                    happening.therapy, happening.what, "patient", happening.at_ms
                 )
                 self._say(Kind.REPORT, happening.therapy, report)
             case Ordered():
@@ -139,6 +140,26 @@ class Care:
                 self._say_order(unit)
             case Applied():
                 self._apply(unit, happening)
+
+    def _new_report(self, therapy: str, what: str, by: str, at_ms: int) -> Report:
+        self._reports += 1
+        name = f"R{self._reports}"
+        return Report(therapy=therapy, report=name, what=what, by=by, time_ms=at_ms)
+
+    def _report(self, unit: Unit, says: Says) -> None:
+        """Somebody says something of a therapy, and nothing else happens by it."""
+        therapy = unit.order.prescription.therapy
+        at_ms = self.patients.start_ms + says.at.ms
+        due_ms = None if says.due is None else self.patients.start_ms + says.due.ms
+        report = replace(
+            self._new_report(therapy, says.what, says.by, at_ms),
+            lasted_min=_or_unset(says.lasted_min),
+            item=_or_unset(says.item),
+            amount=_or_unset(says.amount),
+            lot=_or_unset(says.lot),
+            due_ms=_or_unset(due_ms),
+        )
+        self._say(Kind.REPORT, therapy, report)
 
     def _say(self, kind: Kind, therapy: str, message: Message) -> None:
         topic = str(Topic(kind, self._rig.site, therapy))
@@ -188,6 +209,11 @@ class Care:
         is_taken = unit.pump.settings.rate_ml_h == typed.rate_ml_h
         if not is_taken and act.rate_ml_h != act.intended_ml_h and self._clinic is not None:
             self._clinic.correct(unit.index)
+
+
+def _or_unset(value: T | None) -> T | UnsetType:
+    """What a report leaves out where it does not apply."""
+    return UNSET if value is None else value
 
 
 def _lab_result(happening: Resulted) -> LabResult:

@@ -1,7 +1,7 @@
 """What people report, and what of the care of a patient is overdue."""
 
 from infusion.alarms import Priority
-from infusion.care_calendar import Due, level_due, platelets_due, visit_due
+from infusion.care_calendar import Due, level_due, planned_due, platelets_due, visit_due
 from infusion.clinical import Report
 from infusion.messages import Evidence
 from infusion.record import newest_said
@@ -10,7 +10,7 @@ from infusion.rules.results import order_now_ms, pump_ms
 from infusion.situation import Situation, Verdict
 from infusion.units import MS_PER_HOUR
 
-_SAME_TOPIC = ("bleeding", "bruising")
+_SAME_TOPIC = ("bleeding", "bruising", "hospital")
 
 
 def bleeding(now: Situation) -> Verdict | None:
@@ -28,12 +28,13 @@ def bleeding(now: Situation) -> Verdict | None:
 
 
 def complication_reported(now: Situation) -> Verdict | None:
-    """Fever, a red or swollen site, pain, a leak, and whatever nobody here has a word for [A].
+    """Fever, a red or swollen site, pain, a leak, a stay in hospital, and whatever nobody here has
+    a word for [A].
 
     Signs of a clot, a stroke or an allergy are urgent. It stands until a report says that it is
     over, or for 72 h.
     """
-    open_ = _open_complaints(now, ("complication", "other"))
+    open_ = _open_complaints(now, ("complication", "hospital", "other"))
     if not open_:
         return None
     report, said = max(open_, key=lambda pair: (_rank(pair[1]), -pair[0].time_ms))
@@ -71,13 +72,29 @@ def platelets_overdue(now: Situation) -> Verdict | None:
 
 
 def visit_overdue(now: Situation) -> Verdict | None:
-    """L05: more than a week since the last visit (weekly: Option Care/ASHP [V])."""
+    """L05: more than a week since the last visit (weekly: Option Care/ASHP [V]), or a planned one
+    that nobody told of within 4 h [A]."""
     record = now.record
-    due = visit_due(record, now.limits) if record is not None else None
-    if due is None or order_now_ms(now) < due.overdue_ms:
+    if record is None:
+        return None
+    planned, weekly = planned_due(record, "visit", now.limits), visit_due(record, now.limits)
+    if planned is not None and order_now_ms(now) >= planned.overdue_ms:
+        limit = f"{now.limits.visit_late_h:g} h after it was planned"
+        return _overdue(now, planned, limit, "a planned visit that nobody told of")
+    if weekly is None or order_now_ms(now) < weekly.overdue_ms:
         return None
     limit = f"every {now.limits.visit_every_h:g} h"
-    return _overdue(now, due, limit, "dressing, laboratory, assessment")
+    return _overdue(now, weekly, limit, "dressing, laboratory, assessment")
+
+
+def delivery_overdue(now: Situation) -> Verdict | None:
+    """A delivery of supplies was planned, and nobody told within 4 h that it came [A]."""
+    record = now.record
+    due = planned_due(record, "supplies", now.limits) if record is not None else None
+    if due is None or order_now_ms(now) < due.overdue_ms:
+        return None
+    limit = f"{now.limits.delivery_late_h:g} h after it was planned"
+    return _overdue(now, due, limit, "ask the courier, and what is left at home")
 
 
 def supplies_low(now: Situation) -> Verdict | None:

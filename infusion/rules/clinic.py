@@ -80,5 +80,12 @@ CARE = (
     Rule("level-overdue", "care", levels((0, MEDIUM)), care.level_overdue, told=True),
     Rule("platelets-due", "care", levels((0, LOW)), care.platelets_overdue, told=True),
     Rule("visit-overdue", "care", levels((0, LOW)), care.visit_overdue, told=True),
+    Rule(
+        "delivery-overdue",
+        "care",
+        levels((0, LOW), (24 * 60, MEDIUM)),
+        care.delivery_overdue,
+        told=True,
+    ),
     Rule("supplies-low", "care", levels((0, LOW)), care.supplies_low, told=True),
 )

@@ -3,6 +3,7 @@
 Counts are compared with the highest one before, not only with the first (ASH 2018 [V]).
 """
 
+from infusion import four_ts
 from infusion.clinical import LabResult
 from infusion.messages import Evidence
 from infusion.record import Record, peak_of, results_of
@@ -12,12 +13,6 @@ from infusion.situation import Situation, Verdict
 from infusion.units import MS_PER_HOUR
 
 _DAY_MS = 24 * MS_PER_HOUR
-# 4Ts, ASH 2018 [V]: a fall over 50 % with a nadir of at least 20 scores 2, one of 30 to 50 % or a
-# nadir of 10 to 19 scores 1. Onset on day 5 to 10 scores 2, later 1.
-_NADIR_FULL_G_L, _NADIR_HALF_G_L = 20.0, 10.0
-_FIRST_DAY, _LAST_DAY = 5, 10
-# From this score on a test for antibodies is asked for [M: ASH 2018].
-_SUSPECTED = 4
 
 
 def hit_suspected(now: Situation) -> Verdict | None:
@@ -34,22 +29,24 @@ def hit_suspected(now: Situation) -> Verdict | None:
     if _is_excluded(record, newest.drawn_ms):
         return None
     fall = 1.0 - nadir / peak
-    points = 0
-    if fall >= now.limits.platelets_fall_medium and nadir >= _NADIR_HALF_G_L:
-        is_full = fall > now.limits.platelets_fall_high and nadir >= _NADIR_FULL_G_L
-        points = 2 if is_full else 1
     start_ms = record.order.timeline.times_ms[0] if record.order is not None else onset_ms
     day = (onset_ms - start_ms) // _DAY_MS
-    timing = 0 if day < _FIRST_DAY else 2 if day <= _LAST_DAY else 1
-    clots = 2 if any(read_words(each.what).clots for each in record.reports) else 0
-    if points + timing + clots < _SUSPECTED:
+    ts = four_ts.score(
+        fall=fall,
+        nadir_g_l=nadir,
+        day=day,
+        clot="new" if any(read_words(each.what).clots for each in record.reports) else "none",
+        fall_half=now.limits.platelets_fall_medium,
+        fall_full=now.limits.platelets_fall_high,
+    )
+    if ts.points < four_ts.SUSPECTED:
         return None
     detail = (
         f"platelets down by {fall:.0%} from {peak:g}, first seen on day {day}; 4Ts:"
-        f" {points + timing + clots} points (fall {points}, timing {timing}, clot {clots}),"
-        " up to 2 more if nothing else explains it"
+        f" {ts.points} points (fall {ts.fall}, timing {ts.timing}, clot {ts.clot}),"
+        f" up to {ts.open_points} more if nothing else explains it"
     )
-    verdict = result_verdict(now, newest, f"4Ts ≥{_SUSPECTED}", "")
+    verdict = result_verdict(now, newest, f"4Ts ≥{four_ts.SUSPECTED}", "")
     return Verdict(_with(verdict.evidence, peak, detail), since_ms=verdict.since_ms)
 
 

@@ -12,6 +12,7 @@ UNITS = {
     "platelets": "×10⁹/L",
     "haemoglobin": "g/dL",
     "inr": "INR",
+    "pt": "s",
 }
 NAMES = {
     "anti-xa": "anti-Xa",
@@ -19,6 +20,7 @@ NAMES = {
     "platelets": "platelets",
     "haemoglobin": "haemoglobin",
     "inr": "INR",
+    "pt": "PT",
 }
 _BOUNDS = {"": "", "below": " (or less)", "above": " (or more)"}
 

@@ -19,7 +19,7 @@ from monitor.web.problems import problem
 FOLDER = Path(__file__).parent / "static"
 MAX_AGE_S = 60
 # The paths of views: the page's own router tells them apart, so each is the same document.
-VIEWS = ("/", "/wall", "/history", "/handover", "/rules", "/system", "/people")
+VIEWS = ("/", "/wall", "/history", "/handover", "/care", "/rules", "/system", "/people")
 PUMP_VIEW = "/pump/{site}/{pump}"
 # Below this a packed file is no smaller.
 PACK_BYTES = 512

@@ -1,12 +1,13 @@
 """What can befall a patient or the laboratory: one Struct for each word after `do`.
 
-What each does is in simulator/patient_effects.py.
+What each does is in simulator/patient_effects.py; a report is said by simulator/care.py.
 """
 
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from infusion.prescription import Name
 from simulator.story.entries import Entry
 from simulator.story.reading import Offset
 
@@ -52,6 +53,22 @@ class LaboratoryClosed(Entry, frozen=True, kw_only=True):
     until: Offset
 
 
+class Says(Entry, frozen=True, kw_only=True):
+    """Somebody of the service or the family reports something: a visit, a stay, supplies, a sign.
+
+    `what` is a word or a few, as infusion/report_words.py reads them. `due` is when what is planned
+    should happen; the rest is left out where it does not apply.
+    """
+
+    what: Annotated[str, Meta(min_length=1, max_length=64)]
+    by: Annotated[str, Meta(min_length=1, max_length=64)] = "patient"
+    due: Offset | None = None
+    lasted_min: Annotated[float, Meta(ge=0, le=1_440)] | None = None
+    item: Name | None = None
+    amount: Annotated[float, Meta(ge=0, le=100_000)] | None = None
+    lot: Name | None = None
+
+
 # What the word after `do` may be, and which keys go with it.
 PATIENT_EVENTS: dict[str, type[Entry]] = {
     "bleeding": Bleeding,
@@ -60,5 +77,6 @@ PATIENT_EVENTS: dict[str, type[Entry]] = {
     "clearance-rises": ClearanceRises,
     "spoil-specimen": SpoilSpecimen,
     "laboratory-closed": LaboratoryClosed,
+    "report": Says,
 }
 BEFALLS = frozenset(PATIENT_EVENTS.values())

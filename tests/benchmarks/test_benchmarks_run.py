@@ -55,6 +55,16 @@ def test_intake(broker: str, tmp_path: Path) -> None:
         assert peer["cpu_ratio"] > 0
 
 
+def test_service_month(tmp_path: Path) -> None:
+    """Few patients and few days: all that was planted is told, and nothing else; days agree."""
+    options = ("--patients", "8", "--days", "11", "--seed", "5")
+    said, result = bench("service_month", tmp_path, *options)
+    assert "8 patients, 11 days" in said
+    assert result["planted"] > 3
+    assert (result["missed"], result["false"], result["wrong_days"]) == ([], [], [])
+    assert result["patient_days"] >= 8 * 9
+
+
 def test_page(tmp_path: Path) -> None:
     options = ("--pumps", "50", "--viewers", "3", "--for", "3", "--broker", "embedded")
     said, result = bench("page", tmp_path, *options)

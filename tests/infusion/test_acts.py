@@ -12,9 +12,10 @@ from infusion.alarms import Priority
 from infusion.alert import NOTES_MAX, Act, Alert, AlertChange, Evidence, What
 from infusion.alerts import open_alerts, shift, update
 from infusion.board import ACTS_MAX, Board, Look
-from infusion.handling import DEFAULT, Hours, chains
+from infusion.handling import DEFAULT, WEEKDAYS, Hours, chains
 from infusion.next_look import next_look_ms
 from infusion.rules import RULES, Level
+from infusion.service.rota import Rota, Shift
 from infusion.situation import Verdict
 from tests.infusion.bench import SITE, T0
 from tests.infusion.test_alerts import shown_diagrams
@@ -339,6 +340,30 @@ def test_level_outside_its_hours_gives_its_place_to_the_next() -> None:
     by_day.pass_to(20 * MINUTE)
     # The night level has no place by day, so all are called in its stead.
     assert calls(by_day) == [(0, "raised", "day"), (4, "called", "all")]
+
+
+def test_a_call_names_who_is_on_call_then() -> None:
+    """By the rota, in its local time; a level that is no role of it is called by its name alone."""
+    offset_min = (7 * 60 + 53) - (T0 // MINUTE) % 1_440
+    hours = Hours(offsets=((0, offset_min),))
+    night = Shift(role="nurse on call", who="n-1", days=WEEKDAYS, begins="20:00", ends="08:00")
+    day = Shift(role="nurse on call", who="n-2", days=WEEKDAYS, begins="08:00", ends="20:00")
+    rota = Rota(name="r", shift=(night, day))
+    bench = Bench(handling=replace(DEFAULT, hours=hours, rota=rota))
+    assert named(bench) == ("nurse on duty",)
+    bench.pass_to(5 * MINUTE)
+    assert named(bench) == ("nurse on call", "n-1")
+    # Taken, and lapsed in the next shift: who is called again is who is on call now.
+    bench.do("take", for_ms=20 * MINUTE)
+    bench.pass_to(25 * MINUTE)
+    assert named(bench) == ("nurse on call", "n-2")
+
+
+def named(bench: Bench) -> tuple[str, ...]:
+    """The level that is called, and who of it."""
+    called = bench.alert.called
+    assert called is not None
+    return (called.name, *called.who)
 
 
 def test_rise_in_priority_calls_again_at_the_new_pace() -> None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from infusion.advice import next_care_ms
 from infusion.care_calendar import (
     level_due,
+    planned_due,
     platelets_due,
     protocol_test,
     side_of,
@@ -257,6 +258,60 @@ def test_a_visit_is_missed_a_day_after_its_week() -> None:
         "194:00:00 raised visit-overdue low",
         "196:00:00 cleared visit-overdue low",
     ]
+
+
+def planned(what: str, at: str, due: str) -> Any:
+    return replace(report(what, at, by="coordinator"), due_ms=T0 + clock(due))
+
+
+def test_a_planned_visit_is_missed_after_four_hours() -> None:
+    """An earlier visit is another one, and a plan is no visit."""
+    friends = (planned("visit-planned", "01:00", "20:00"), report("visit", "02:00"))
+    came = infusing("26:00", *friends, report("nurse visit done", "24:30"))
+    assert clinical(came) == [
+        "24:00:00 raised visit-overdue low",
+        "24:30:00 cleared visit-overdue low",
+    ]
+    in_time = infusing("26:00", *friends, report("nurse visit done", "23:59"))
+    assert clinical(in_time) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "at"),
+    [
+        ("supplies-delivered", "09:30"),
+        ("delivery-arrived", "13:59"),
+        ("delivery-cancelled", "13:00"),
+    ],
+)
+def test_a_delivery_that_came_or_was_cancelled_is_not_missed(what: str, at: str) -> None:
+    paper = infusing("20:00", planned("delivery-planned", "01:00", "10:00"), report(what, at))
+    assert clinical(paper) == []
+
+
+def test_a_missed_delivery_is_told_and_gets_more_urgent_after_a_day() -> None:
+    """Four hours after it was due; a newer plan is another delivery."""
+    paper = infusing("39:00", planned("supplies-sent", "01:00", "10:00"))
+    assert clinical(paper) == [
+        "14:00:00 raised delivery-overdue low",
+        "38:00:00 escalated delivery-overdue medium",
+    ]
+    again = infusing(
+        "20:00",
+        planned("supplies-sent", "01:00", "10:00"),
+        planned("supplies-sent", "15:00", "30:00"),
+    )
+    assert clinical(again) == [
+        "14:00:00 raised delivery-overdue low",
+        "15:00:00 cleared delivery-overdue low",
+    ]
+
+
+def test_a_plan_without_a_time_awaits_nothing() -> None:
+    assert clinical(infusing("48:00", report("visit-planned", "01:00"))) == []
+    kept = record(report("visit-planned", "01:00"), report("supplies-sent", "02:00"))
+    assert planned_due(kept, "visit", DEFAULTS) is None
+    assert planned_due(kept, "supplies", DEFAULTS) is None
 
 
 def test_without_a_first_visit_nobody_waits_for_the_next() -> None:

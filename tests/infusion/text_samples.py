@@ -164,5 +164,6 @@ SAMPLES: dict[str, list[Sample]] = {
     "level-overdue": [Sample(seen(4.5, unit="h since due", span_s=4.5 * H), 10 * MIN)],
     "platelets-due": [Sample(seen(13, unit="h since due", span_s=13 * H), 3 * H)],
     "visit-overdue": [Sample(seen(30, unit="h since due", span_s=30 * H), 12 * H)],
+    "delivery-overdue": [Sample(seen(6, unit="h since due", span_s=6 * H), 2 * H)],
     "supplies-low": [Sample(seen(detail="supplies low, said by patient; two bags"), 10 * MIN)],
 }

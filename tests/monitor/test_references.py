@@ -9,6 +9,7 @@ from infusion.errors import ConfigError
 from infusion.handling import DEFAULT
 from infusion.monitor import Monitor, MonitorSettings
 from infusion.policy import Policy
+from infusion.policy_words import describe
 from monitor.ports import Entry
 from monitor.references import read_references
 from monitor.runner import step
@@ -49,6 +50,22 @@ def test_a_policy_of_a_file_reaches_the_engine(tmp_path: Path) -> None:
     assert before - after == {"counter-frozen", "rate-not-as-ordered", "level-off-course"}
 
 
+def test_a_rota_reaches_every_handling(tmp_path: Path) -> None:
+    """Its roles are levels of the policy; a therapy with thresholds of its own has it too."""
+    file = tmp_path / "own.toml"
+    file.write_text(
+        'zone = "Europe/Berlin"\nrota = "example"\n'
+        "[therapy.T-02.thresholds]\nrate_tolerance = 1.0\n"
+    )
+    policy = read_references(str(file)).policy
+    for therapy in (None, "T-02"):
+        rota = policy.handling("home", therapy, 0).rota
+        assert rota is not None
+        assert rota.roles() == ["nurse on call", "pharmacist"]
+    sentence = "The rota example says who is on call as nurse on call and pharmacist."
+    assert sentence in describe(policy)
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [
@@ -85,6 +102,19 @@ def test_a_policy_of_a_file_reaches_the_engine(tmp_path: Path) -> None:
                 "own.toml: [rules.free-flow-seen]: the rule can be HIGH and is switched off; give a reason"
             ),
         ),
+        (
+            'rota = "nights"',
+            snapshot(
+                "own.toml: key 'rota': 'nights' is not in config/rotas; known: example; a file of your own ends in .toml"
+            ),
+        ),
+        (
+            'rota = "example"\n[[call]]\nname = "nurse on call"\nhigh_min = 0',
+            snapshot(
+                "own.toml: key 'rota': the role 'pharmacist' is no level of escalation; known are everybody, nurse on call"
+            ),
+        ),
+        ("rota = 1", snapshot("own.toml: key 'rota': 1 is not text; give a name like 'example'")),
         ("= 1", snapshot("own.toml: line 1, column 1: Invalid statement")),
     ],
 )

@@ -37,7 +37,7 @@ from simulator.patient_effects import PERFORM, perform
 from simulator.patients import Patients, draw_patients
 from simulator.story import patient_events as event
 from simulator.story.entries import Patient
-from simulator.story.patient_events import PATIENT_EVENTS
+from simulator.story.patient_events import PATIENT_EVENTS, Says
 from simulator.story.plan import next_version
 from simulator.story.reading import Offset
 from simulator.story.scenario import read_scenario
@@ -699,7 +699,7 @@ def test_a_clinic_comes_after_its_patients() -> None:
 
 
 def test_every_event_has_a_word_and_a_performer() -> None:
-    assert set(PATIENT_EVENTS.values()) == set(PERFORM)
+    assert set(PATIENT_EVENTS.values()) == {*PERFORM, Says}
 
 
 def test_events_do_what_they_say() -> None:

@@ -6,6 +6,7 @@ from monitor.web import openapi
 from monitor.web.api import (
     acts,
     alerts,
+    care,
     elsewhere,
     forms,
     handover,
@@ -32,6 +33,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *proposals.OPERATIONS,
     *forms.OPERATIONS,
     *rules.OPERATIONS,
+    *care.OPERATIONS,
     *system.OPERATIONS,
 )
 DESCRIBED: tuple[Operation, ...] = (*OPERATIONS, openapi.DOCUMENT, *elsewhere.OPERATIONS)

@@ -98,6 +98,7 @@ _TESTS: dict[LabTest, tuple[str, str]] = {
     "platelets": ("platelets", "·10⁹/L"),
     "haemoglobin": ("haemoglobin", "g/dL"),
     "inr": ("INR", ""),
+    "pt": ("PT", "s"),
 }
 _RESULT = Form(
     "Enter the result",

@@ -16,6 +16,7 @@ const VIEWS = [
   [/^\/wall$/, "/wall", "Wall", () => import("./wall.js")],
   [/^\/history$/, "/history", "History", () => view("history")],
   [/^\/handover$/, "/handover", "Hand-over", () => view("handover")],
+  [/^\/care$/, "/care", "Care", () => view("care")],
   [/^\/rules$/, "/rules", "Rules", () => view("rules")],
   [/^\/system$/, "/system", "System", () => view("system")],
   [/^\/people$/, "/people", "People", () => view("people")],

@@ -22,6 +22,9 @@ const MISSING = 2.5;
 const AGAIN_MS = 15_000;
 const WORDS = { delivering: "Running", transitioning: "Changing", kvo: "Keeping the vein open" };
 
+/** Rules that the guide has a page for, besides the pump's own alarms. */
+const GUIDED = new Set(["bleeding"]);
+
 /** @param {Alert} alert @param {any} app */
 function card(alert, app) {
   const past = alert.state === "cleared";
@@ -41,6 +44,7 @@ function card(alert, app) {
   return el("li", { class: `alert ${alert.priority}${loud}` }, el("p", { class: "headline" }, mark, el("span", { class: "title", text: `${alert.title}${past ? " (over, seen by nobody)" : alert.state === "latched" ? " (over, but not yet acknowledged)" : ""}` })),
     el("p", { text: [alert.what, detail && detail !== alert.what ? detail : ""].filter(Boolean).join(" · ") }), el("p", { class: "quiet", text: alert.first ? `First: ${alert.first}` : "" }),
     el("p", { class: "quiet", text: [`since ${clock(state.onMonitor(alert, alert.onset_ms), false)}`, iu == null ? "" : `${amount(Math.abs(iu), "IU")} ${iu > 0 ? "too much" : "too little"}`, ...who(alert), app.answers.get(alert.id)?.sentence].filter(Boolean).join(" · ") }),
+    (alert.category === "device" && alert.rule !== "unknown-device-alarm") || GUIDED.has(alert.rule) ? el("p", {}, el("a", { href: `/care?q=${encodeURIComponent(alert.rule)}`, text: "What to do at home", "aria-label": `What to do at home: ${alert.title}` })) : "",
     el("p", { class: "acts" }, ...acts));
 }
 

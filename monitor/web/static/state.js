@@ -8,7 +8,7 @@ import { ago } from "./dom.js";
  *  priority: Priority, state: "raised" | "latched" | "cleared", version: number, onset_ms: number, raised_ms: number,
  *  changed_ms: number, cleared_ms?: number, evidence: Record<string, any>, suppresses?: string[], what?: string, first?: string,
  *  advice?: string, facts?: {taken?: Deed, offered?: Deed, declined?: Deed, acknowledged?: Deed, audio_paused?: Deed,
- *  snoozed?: Deed, notes?: Deed[]}, called?: {number: number, name: string, since_ms: number, failsafe?: boolean},
+ *  snoozed?: Deed, notes?: Deed[]}, called?: {number: number, name: string, since_ms: number, failsafe?: boolean, who?: string[]},
  *  flaps?: number, latched?: boolean, unseen?: boolean}} Alert */
 /** @typedef {{key: string, site: string, pump: string, therapy?: string, clock_ms?: number, heard_ms?: number, online?: boolean | null,
  *  silent?: boolean, status?: string, delivery?: string, reason?: string, rate_ml_h?: number, dose?: {from_ms: number, to_ms: number,

@@ -13,7 +13,7 @@ const HOUR = 3_600_000;
 /** The share by which delivery may differ from the order: the Generic Infusion Pump requirements. */
 export const BAND = 0.1;
 const UNITS = { "[iU]/mL": "IU/mL", "10*9/L": "·10⁹/L", "{INR}": "" };
-const TESTS = { "anti-xa": "anti-Xa", aptt: "aPTT", platelets: "platelets", haemoglobin: "haemoglobin", inr: "INR" };
+const TESTS = { "anti-xa": "anti-Xa", aptt: "aPTT", platelets: "platelets", haemoglobin: "haemoglobin", inr: "INR", pt: "PT" };
 const LANES = /** @type {const} */ (["high", "medium", "low"]);
 
 /** A laboratory result in words. @param {any} result */

@@ -39,7 +39,7 @@ export function who(alert) {
   const until = (/** @type {import("./state.js").Deed} */ deed) => (deed.until_ms ? ` until ${clock(state.onMonitor(alert, deed.until_ms), false)}` : "");
   const lines = taken ? [`${name(taken.by)}${until(taken)}`] : alert.priority === "notice" || alert.state === "cleared" ? [] : ["Nobody has it"];
   if (offered) lines.push(`asked: ${name(offered.to ?? "", "you")}`);
-  if (!taken && alert.called && !snoozed && alert.state !== "cleared") lines.push(alert.called.failsafe ? "everybody is called" : `called: ${alert.called.name}`);
+  if (!taken && alert.called && !snoozed && alert.state !== "cleared") lines.push(alert.called.failsafe ? "everybody is called" : `called: ${alert.called.name}${alert.called.who ? ` (${alert.called.who.join(", ")})` : ""}`);
   if (!taken && declined) lines.push(`${name(declined.by)} cannot come`);
   if (acknowledged) lines.push(`seen by ${name(acknowledged.by, "you")}`);
   if (snoozed) lines.push(`snoozed${until(snoozed)}`);

@@ -14,7 +14,7 @@ from infusion.errors import MessageError
 from infusion.messages import Act, AlertChange, Audit, Message, PumpMessage
 from infusion.monitor import Monitor
 from infusion.prescription import Prescription
-from monitor.references import References
+from monitor.references import References, read_references
 from monitor.runner import Totals
 from monitor.samples import Sample, Sampler
 from monitor.web.ward import Link, LogQuery, Row, Watcher
@@ -24,13 +24,19 @@ from tests.infusion.bench import SITE, T0, Paper, beat, begin, spoken
 ANYONE = "nurse-1"
 
 
+def shipped() -> References:
+    """The policy that the code has by itself, with the care plan and the guide that ship."""
+    files = read_references("alerts")
+    return References(care=files.care, guide=files.guide)
+
+
 @dataclass
 class ScriptedWard:
     """The `Ward` port on paper pumps. `link` may be set to what a test wants to be seen."""
 
     instance: str = "scripted"
     speed: float = 1.0
-    references: References = field(default_factory=References)
+    references: References = field(default_factory=shipped)
     monitor: Monitor = field(default_factory=Monitor)
     totals: Totals = field(default_factory=Totals)
     is_ready: bool = True

@@ -299,6 +299,26 @@ async def test_rules_and_policy_are_told_in_words(ann: httpx.AsyncClient, house:
     assert policy["sentences"] == describe(house.ward.references.policy)
 
 
+async def test_work_and_guide(ann: httpx.AsyncClient, house: ApiHouse) -> None:
+    """The work of all therapies, the missed first; a page for each alarm and complaint."""
+    work = told(await ann.get("/work", params={"hours": 200}))
+    assert work["is_whole"]
+    therapies = {(each["site"], each["task"]["therapy"]) for each in work["items"]}
+    assert therapies == {("home", f"T-{number:02}") for number in range(1, 15)}
+    assert all(each["pump"] for each in work["items"])
+    missed = [each["state"] == "overdue" for each in work["items"]]
+    assert missed == sorted(missed, reverse=True)
+    near = told(await ann.get("/work", params={"hours": 0}))
+    assert all(each["state"] != "coming" for each in near["items"])
+    assert len(near["items"]) < len(work["items"])
+    assert told(await ann.get("/work", params={"site": "elsewhere"}))["items"] == []
+    guide = told(await ann.get("/guide"))
+    shown = house.ward.references.guide
+    assert shown is not None
+    assert [each["key"] for each in guide["items"]] == [*shown.alarm, *shown.complaint]
+    assert guide["emergency"] == shown.emergency
+
+
 async def test_the_system_tells_how_it_is(house: ApiHouse, ann: httpx.AsyncClient) -> None:
     system = told(await ann.get("/system"))
     assert system["pumps"] == system["therapies"] == 14

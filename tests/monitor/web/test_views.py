@@ -21,7 +21,16 @@ pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
 
 PUMP = "/pump/home/P-01"
 THERAPY = "/therapies/home/T-01"
-VIEWS = (PUMP, f"{PUMP}?table=yes", "/history", "/handover", "/rules", "/system", "/people")
+VIEWS = (
+    PUMP,
+    f"{PUMP}?table=yes",
+    "/history",
+    "/handover",
+    "/care",
+    "/rules",
+    "/system",
+    "/people",
+)
 FOLDER = Path(__file__).resolve().parents[3] / "build" / "screenshots"
 BYTES_MIN = 15_000
 
@@ -386,6 +395,24 @@ async def test_rules_and_policy_are_those_of_the_api(duty: Shift) -> None:
     await page.get_by_label("Search the rules").fill("free-flow")
     await expect(page.get_by_role("status")).to_have_text(re.compile(rf"^\d\d? of {len(rules)} rules$"))  # fmt: skip
     await expect(page).to_have_url(re.compile(r"\?q=free-flow$"))
+
+
+async def test_care_shows_the_work_and_what_to_do_at_home(duty: Shift) -> None:
+    """From the worklist to the steps for an occlusion in two clicks; the work is that of the API."""
+    page = await duty.page("/care")
+    work = await duty.api(page, "/work")
+    rows = page.get_by_role("table", name="Work, the missed first").locator("tbody tr")
+    await expect(rows).to_have_count(len(work["items"]))
+    assert work["items"]
+    await expect(rows.first).to_contain_text(work["items"][0]["task"]["name"])
+    guide = page.get_by_role("table", name="What to do at home").locator("tbody tr:visible")
+    await expect(guide).to_have_count(len((await duty.api(page, "/guide"))["items"]))
+    await page.get_by_label("Search the guide").fill("bubble")
+    await expect(guide).to_have_count(1)
+    page = await duty.page(PUMP)
+    await page.get_by_role("link", name="What to do at home").first.click()
+    await expect(page).to_have_url(re.compile(r"/care\?q="))
+    await expect(guide).to_have_count(1)
 
 
 async def test_system_says_what_is_not_well(duty: Shift) -> None:
