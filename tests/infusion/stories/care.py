@@ -1,5 +1,7 @@
 """Reports and the calendar: each hazard comes and goes, and beside it what looks like it."""
 
+from msgspec.structs import replace
+
 from infusion.prescription import Stop
 from tests.infusion.bench import T0, begin, clock
 from tests.infusion.clinic_bench import lab, report
@@ -121,3 +123,22 @@ def _() -> Course:
 def _() -> Course:
     """The nurse comes eight hours later in the day than a week before."""
     return visited("178:00")
+
+
+@BOOK.edge("delivery-overdue", quiet="05:59", told="06:01")
+def planned(delivered: str) -> Course:
+    """A delivery is planned for the second hour, and supplies come then."""
+    plan = replace(report("delivery planned", "01:00", by="courier"), due_ms=T0 + clock("02:00"))
+    return infusing("10:00", plan, report("supplies delivered", delivered))
+
+
+@BOOK.story("delivery-overdue")
+def _() -> Course:
+    """The courier, planned for the second hour, comes seven hours late."""
+    return planned("09:00")
+
+
+@BOOK.friend("delivery-overdue")
+def _() -> Course:
+    """The courier comes half an hour before he was planned."""
+    return planned("01:30")
