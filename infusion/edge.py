@@ -24,8 +24,13 @@ LATE_MS_MAX = 2 * MS_PER_MINUTE
 # After this long at a constant age, old messages are live: the pump's clock is simply another.
 RELIVE_MS = 2 * MS_PER_MINUTE
 RELIVE_DRIFT_MS = MS_PER_MINUTE // 2
-# A clock was set forward when it leaps by more than this beyond what the numbers explain.
-LEAP_MS = 5 * MS_PER_MINUTE
+# A clock was set forward when it leaps by more than this beyond what the numbers explain: by as
+# much as a clock that is set back. It must lie well below the time until a pump is missed, or the
+# leap would be taken for a silence.
+LEAP_MS = LATE_MS_MAX
+# A pump's pace is its interval to within this share, so over a long absence of the monitor the
+# numbers explain the time only so well. [A]
+PACE_SHARE = 0.1
 # A bag was changed when the reservoir rises by more than a gauge errs. [A]
 NEW_BAG_ML = 5.0
 OCCLUSIONS_KEPT = 16
@@ -83,7 +88,7 @@ def leaps(state: PumpState, message: PumpMessage, key: int, clock_ms: int) -> bo
     if not same_boot(key, state.edge_key):
         return False
     interval_s = state.presence.interval_s if state.presence is not None else DEFAULT_INTERVAL_S
-    told_ms = round((key - state.edge_key) * interval_s * MS_PER_SECOND)
+    told_ms = round((key - state.edge_key) * interval_s * (1 + PACE_SHARE) * MS_PER_SECOND)
     passed_ms = max(told_ms, clock_ms - state.heard_clock_ms)
     return message.time_ms - edge.time_ms - passed_ms > LEAP_MS
 

@@ -129,7 +129,7 @@ def _() -> Course:
 # --- clocks ---------------------------------------------------------------------------------------
 
 
-@BOOK.edge("clock-step", quiet=(-130, 280), told=(-131, 301))
+@BOOK.edge("clock-step", quiet=(-130, 121), told=(-131, 122, 295))
 def set_by(by_s: int) -> Course:
     """A pump whose clock is set by so many seconds at 00:30, ahead or back."""
     paper = begin(Start(at_ms=T0 - clock("24:00"), rate_iu_kg_h=ORDERED_IU_KG_H)).run("01:00")
