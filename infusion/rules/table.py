@@ -116,16 +116,14 @@ _THERAPY = (
         told=True,
     ),
     Rule("unknown-therapy", "therapy", levels((1, MEDIUM)), therapy.unknown_therapy, told=True),
-    Rule(
-        "wrong-concentration", "therapy", levels((0, HIGH)), therapy.wrong_concentration, told=True
-    ),
+    # Of these two the wait for an order that is on its way ends by time alone.
+    Rule("wrong-concentration", "therapy", levels((0, HIGH)), therapy.wrong_concentration),
     Rule(
         "wrong-weight",
         "therapy",
         levels((0, HIGH)),
         therapy.wrong_weight,
         suppressed_by=("rate-not-as-ordered",),
-        told=True,
     ),
     # Any message can tell that a pump delivers, so it is asked at each look.
     Rule("delivering-on-hold", "therapy", levels((0, HIGH)), therapy.delivering_on_hold),

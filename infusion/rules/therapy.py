@@ -16,8 +16,18 @@ from infusion.units import (
 HOUR_24_MS = 24 * MS_PER_HOUR
 # A bolus may take so much longer than ordered, by the limit of a motor. [A]
 BOLUS_STRETCH = 1.25
-# An order that the pump knows and the monitor does not is waited for. [A]
-ORDER_WAIT_MS = 2 * MS_PER_MINUTE
+# An order that the pump knows and the monitor does not is waited for: two minutes on its way are
+# nothing odd, and three of double strength are a tenth of an hour's dose. [A]
+ORDER_WAIT_MS = 3 * MS_PER_MINUTE
+
+
+def _awaits_order(now: Situation) -> bool:
+    """Whether the pump was programmed just now by a newer order than the one that is known."""
+    edge, prescription, keypad = now.edge, now.prescription, now.state.keypad
+    if edge is None or prescription is None or edge.order_version <= prescription.version:
+        return False
+    changed_ms = max(keypad.rate_ms, keypad.changed_ms or 0)
+    return now.at_ms - changed_ms < ORDER_WAIT_MS
 
 
 def _is_wrong(now: Situation) -> float | None:
@@ -37,11 +47,7 @@ def _is_wrong(now: Situation) -> float | None:
         # In a silence nobody knows whether it went on.
         if now.heard_ms - now.state.keypad.rate_ms <= longest_ms:
             return None
-    if edge.order_version > now.prescription.version and (
-        now.at_ms - now.state.keypad.rate_ms < ORDER_WAIT_MS
-    ):
-        return None
-    return programmed
+    return None if _awaits_order(now) else programmed
 
 
 def _misgiven_iu(now: Situation, programmed_iu_h: float) -> float:
@@ -179,7 +185,9 @@ def wrong_concentration(now: Situation) -> Verdict | None:
     """The pump counts with another concentration than the order: every IU is wrong by it (H08 [A]).
 
     100 for 50 IU/mL is the classic mix-up, exactly a factor of two (heparin.md §1.5 [S]). Of a pump
-    that stands it is not told anew: an order of another strength comes before its bag is hung.
+    that stands it is not told anew: an order of another strength comes before its bag is hung. An
+    order that the pump names and that is still on its way is waited for; without it there is
+    nothing to wait for.
     """
     edge, prescription = now.edge, now.prescription
     if edge is None or prescription is None:
@@ -187,7 +195,7 @@ def wrong_concentration(now: Situation) -> Verdict | None:
     if not now.delivering and "wrong-concentration" not in now.state.board.tracks:
         return None
     observed, ordered = edge.concentration_iu_ml, prescription.concentration_iu_ml
-    if near(observed, ordered, now.limits.concentration_tolerance):
+    if near(observed, ordered, now.limits.concentration_tolerance) or _awaits_order(now):
         return None
     evidence = Evidence(
         observed=observed,
@@ -203,7 +211,8 @@ def wrong_weight(now: Situation) -> Verdict | None:
     edge, prescription = now.telemetry, now.prescription
     if edge is None or prescription is None or not now.delivering:
         return None
-    if near(edge.weight_kg, prescription.weight_kg, now.limits.weight_tolerance):
+    is_right = near(edge.weight_kg, prescription.weight_kg, now.limits.weight_tolerance)
+    if is_right or _awaits_order(now):
         return None
     evidence = Evidence(
         observed=edge.weight_kg,

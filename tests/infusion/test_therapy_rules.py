@@ -90,6 +90,47 @@ def test_a_wrong_strength_of_a_pump_that_stands_is_told_with_its_start() -> None
     ]
 
 
+def hung(known_at: str | None, *, names: int = 2, weight_kg: float = 80.0) -> list[str]:
+    """A bag of 50 IU/mL is hung at 00:10 by version 2 of the order, which is heard of later."""
+    twice = 2 * RATE_ML_H
+    paper = pump(interval_ms=10_000).run("00:10").stop().run("00:10:30")
+    paper.start(
+        twice,
+        rate_ml_h=twice,
+        concentration_iu_ml=50.0,
+        order_version=names,
+        weight_kg=weight_kg,
+        dose_rate_iu_kg_h=ORDERED_IU_KG_H * 80 / weight_kg,
+    )
+    if known_at is not None:
+        step = Start(at_ms=T0, rate_iu_h=1_440.0)
+        newer = replace(order(step, version=2), concentration_iu_ml=50.0, weight_kg=weight_kg)
+        paper.stream.append((T0 + clock(known_at), newer))
+    return says(paper.run("00:20"))
+
+
+def test_an_order_that_comes_two_minutes_after_its_bag_is_no_mix_up() -> None:
+    """The pump names it, so it is on its way; with it comes the patient's new weight."""
+    assert hung("00:12:30") == []
+    assert hung("00:13:29") == []
+    assert hung("00:12:30", weight_kg=100.0) == []
+
+
+def test_a_strength_that_no_order_explains_is_told() -> None:
+    """At once where the pump names no newer order; else when three minutes have brought none."""
+    assert hung("00:12:30", names=1) == [
+        "00:10:30 raised wrong-concentration high",
+        "00:12:30 cleared wrong-concentration high",
+    ]
+    assert hung(None) == ["00:14:00 raised wrong-concentration high"]
+    assert hung("00:15", weight_kg=100.0) == [
+        "00:14:00 raised wrong-concentration high",
+        "00:14:00 raised wrong-weight high",
+        "00:15:00 cleared wrong-concentration high",
+        "00:15:00 cleared wrong-weight high",
+    ]
+
+
 @pytest.mark.parametrize(
     ("weight_kg", "is_told"),
     [(71.9, True), (72.0, False), (88.0, False), (88.1, True), (176.4, True)],
@@ -178,10 +219,10 @@ def follows(known_at: str | None) -> list[str]:
 
 
 def test_an_order_that_the_pump_knows_first_is_waited_for() -> None:
-    """Two minutes for the order to arrive; then the rate is one that nobody ordered."""
-    assert follows("00:11:59") == []
-    assert follows("00:12:01")[0] == "00:12:00 raised rate-not-as-ordered medium"
-    assert follows(None) == ["00:12:00 raised rate-not-as-ordered medium"]
+    """Three minutes for the order to arrive; then the rate is one that nobody ordered."""
+    assert follows("00:12:59") == []
+    assert follows("00:13:01")[0] == "00:13:00 raised rate-not-as-ordered medium"
+    assert follows(None) == ["00:13:00 raised rate-not-as-ordered medium"]
     # A version that is known already excuses nothing.
     assert follows("00:09:59")[0] == "00:10:05 raised rate-not-as-ordered medium"
 
