@@ -12,6 +12,7 @@ from infusion import alerts, excess, pressure
 from infusion.account import begin_therapy, shift_times
 from infusion.allowed import Bolus
 from infusion.counter import same_boot
+from infusion.errors import MessageError
 from infusion.level_grid import LevelWatch
 from infusion.messages import Event, PumpMessage, Telemetry
 from infusion.pacing import is_delivering
@@ -40,6 +41,7 @@ DEFAULT_INTERVAL_S = 10.0
 # Messages are counted at instants so far apart, and so many of them are kept.
 TALLY_MS = 15 * MS_PER_MINUTE
 TALLIES_KEPT = 7
+DETAIL_LENGTH_MAX = 200
 
 
 def note(state: PumpState, kind: str, at_ms: int, detail: str = "") -> None:
@@ -50,6 +52,12 @@ def note(state: PumpState, kind: str, at_ms: int, detail: str = "") -> None:
     sign.count += 1
     sign.last_ms = max(sign.last_ms, at_ms)
     sign.detail = detail
+
+
+def note_refused(state: PumpState, error: MessageError, at_ms: int) -> None:
+    """A message under a pump's name was refused: it was another pump's, or could not be read."""
+    kind = "identity" if error.kind == "identity" else "malformed"
+    note(state, kind, at_ms, str(error)[:DETAIL_LENGTH_MAX])
 
 
 def is_live(state: PumpState, message: PumpMessage, pump_ms: int, clock_ms: int) -> bool:

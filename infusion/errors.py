@@ -16,13 +16,24 @@ class MessageError(DripwatchError):
     """A peer published something that contract v1 does not allow.
 
     `kind` is a short, stable name to count by; `pump` is the pump that the *topic* names, where
-    the topic could be read.
+    the topic could be read. Of an order `therapy` is whose it is, `version` which one it was, where
+    that could be read (else 0), and `pump` the one that it names.
     """
 
-    def __init__(self, kind: str, text: str, *, pump: str | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        text: str,
+        *,
+        pump: str | None = None,
+        therapy: str | None = None,
+        version: int = 0,
+    ) -> None:
         super().__init__(text)
         self.kind = kind
         self.pump = pump
+        self.therapy = therapy
+        self.version = version
 
 
 class LinkError(DripwatchError):

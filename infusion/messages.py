@@ -340,4 +340,6 @@ def decode(topic: Topic, payload: bytes, *, contract: str | None = None) -> Mess
 
 def _error(kind: str, topic: Topic, text: str) -> MessageError:
     is_pump = topic.kind in (Kind.TELEMETRY, Kind.EVENT, Kind.PRESENCE)
-    return MessageError(kind, f"{topic}: {text}", pump=topic.name if is_pump else None)
+    therapy = topic.name if topic.kind is Kind.ORDER else None
+    pump = topic.name if is_pump else None
+    return MessageError(kind, f"{topic}: {text}", pump=pump, therapy=therapy)

@@ -38,7 +38,7 @@ from infusion.blood import carry_on, fill_in
 from infusion.board import Board, Look
 from infusion.clinical import LabResult, Report
 from infusion.counter import sample_key
-from infusion.edge import count_messages, is_live, leaps, note, set_clock, take
+from infusion.edge import count_messages, is_live, leaps, note_refused, set_clock, take
 from infusion.errors import MessageError
 from infusion.handling import Handling
 from infusion.handlings import Handlings
@@ -117,17 +117,17 @@ class Monitor:
         return self.tick(now_ms)
 
     def refuse(self, error: MessageError, site: str | None, now_ms: int) -> list[AlertChange]:
-        """Count a message that was refused; one that spoke for another pump is itself a hazard."""
+        """Count a message that was refused; what it says of its sender, or of an order, is told."""
         changes = self.tick(now_ms)
         self.refused[error.kind] = self.refused.get(error.kind, 0) + 1
-        if error.pump is not None and site is not None:
-            state = self.pumps.get(f"{site}/{error.pump}")
-            if state is not None:
-                kind = "identity" if error.kind == "identity" else "malformed"
-                self.before_change(f"{site}/{error.pump}")
-                note(state, kind, self.pump_ms(state), str(error)[:200])
-                changes += self._evaluate(state, self.pump_ms(state))
-        return changes
+        pump = self.therapies.refuse(error, site) if error.therapy and site else error.pump
+        state = self.pumps.get(f"{site}/{pump}") if pump is not None else None
+        if state is None:
+            return changes
+        if error.therapy is None:
+            self.before_change(f"{site}/{pump}")
+            note_refused(state, error, self.pump_ms(state))
+        return changes + self._evaluate(state, self.pump_ms(state))
 
     def tick(self, now_ms: int) -> list[AlertChange]:
         """Let time pass up to a time of receipt; every deadline before it fires at its instant."""

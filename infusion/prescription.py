@@ -206,7 +206,13 @@ def _step_rate_iu_h(prescription: Prescription, number: int, step: Start | RateC
 
 def _refusal(prescription: Prescription, number: int, what: str) -> MessageError:
     place = f"order {prescription.therapy} version {prescription.version}, step {number}"
-    return MessageError("order", f"{place}: {what}", pump=prescription.pump)
+    return MessageError(
+        "order",
+        f"{place}: {what}",
+        pump=prescription.pump,
+        therapy=prescription.therapy,
+        version=prescription.version,
+    )
 
 
 def _assemble(

@@ -24,12 +24,20 @@ class Order(Struct, frozen=True, gc=False):
     timeline: Timeline
 
 
+class Refusal(Struct, frozen=True, gc=False):
+    """An order that was refused: why, its version (0 where that could not be read), its pump."""
+
+    text: str
+    version: int = 0
+    pump: str | None = None
+
+
 class Record(Struct, gc=False):
     """One therapy. Results and reports are in order of `drawn_ms` and `time_ms`, oldest first;
     both are other lists after each change, so that who has looked at one knows it again.
 
     `peaks` are the highest values of results that are no longer kept, by test; `first_drawn_ms` is
-    of the first specimen ever heard of.
+    of the first specimen ever heard of. `refusal` stands until a newer order is taken.
     """
 
     therapy: str
@@ -38,6 +46,7 @@ class Record(Struct, gc=False):
     reports: list[Report] = field(default_factory=list)
     peaks: dict[str, float] = field(default_factory=dict)
     first_drawn_ms: int | None = None
+    refusal: Refusal | None = None
 
 
 def add_result(record: Record, result: LabResult) -> bool:

@@ -291,6 +291,16 @@ _TECHNICAL = {
     ),
 }
 _THERAPY = {
+    "order-refused": Text(
+        title="order was refused",
+        what="An order for this therapy came[ {lasted} ago] and could not be used[: {detail}]. "
+        "Until a good one comes, the pump is watched by the order before it, or by none.",
+        first="Ask the prescriber or pharmacist which order holds, and compare pump and bag with "
+        "it. Have them send the order again, corrected.",
+        why="The pump may follow an order that is not known here, or miss one that is wanted.",
+        source="An order that makes no sense changes nothing, and is told (contract v1 [A]).",
+        clears="When a newer order of the therapy has been taken.",
+    ),
     "unknown-therapy": Text(
         title="unknown therapy",
         what="What the pump runs does not belong to an order for this pump[: {detail}].",

@@ -11,13 +11,14 @@ from infusion.clinical import LabResult, Report
 from infusion.errors import MessageError
 from infusion.pacing import is_delivering
 from infusion.prescription import Prescription, Timeline, compile_timeline
-from infusion.record import Order, Record, add_report, add_result
+from infusion.record import Order, Record, Refusal, add_report, add_result
 from infusion.state import PumpState, unheeded
 from infusion.thresholds import Thresholds
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
 
 RECORDS_MAX = 400_000
 BOLUSES_KEPT = 8
+REFUSAL_LENGTH_MAX = 200
 # What came late is a bolus when it adds up to so much of one. [A]
 UNSEEN_SHARES = (0.8, 1.25)
 
@@ -47,12 +48,17 @@ class Therapies:
         self.before_change: Callable[[str], None] = unheeded
         self._of_pump: dict[str, set[str]] = {}
         self._ordered: dict[str, Ordered] = {}
+        # The therapy whose first order was refused, by the pump that it was for.
+        self._refused_of: dict[str, str] = {}
 
     def restore(self, key: str, record: Record) -> None:
         """Take a stored record back."""
         self.records[key] = record
+        site = key.split("/")[0]
         if record.order is not None:
-            self._assign(key.split("/")[0], record.order.prescription)
+            self._assign(site, record.order.prescription)
+        elif record.refusal is not None and record.refusal.pump is not None:
+            self._refused_of[f"{site}/{record.refusal.pump}"] = record.therapy
 
     def admit(self, key: str, pump: str | None) -> None:
         """Raises MessageError for a new therapy for which there is no room."""
@@ -76,10 +82,33 @@ class Therapies:
             pumps.append(known.pump)
             self._of_pump[f"{site}/{known.pump}"].discard(known.therapy)
         record.order = order
+        if record.refusal is not None:
+            self._refused_of.pop(f"{site}/{record.refusal.pump}", None)
+            record.refusal = None
         self._assign(site, prescription)
         for pump in pumps:
             self._ordered.pop(f"{site}/{pump}", None)
         return pumps
+
+    def refuse(self, error: MessageError, site: str) -> str | None:
+        """Keep that an order was refused; the pump that is judged by it, None where nothing is new.
+
+        One that is older than the order in force would have changed nothing.
+        """
+        therapy = error.therapy
+        assert therapy is not None, "an order is of a therapy"
+        if f"{site}/{therapy}" not in self.records and len(self.records) >= RECORDS_MAX:
+            return None
+        record = self._record(site, therapy)
+        known = record.order.prescription if record.order is not None else None
+        if known is not None and 0 < error.version <= known.version:
+            return None
+        record.refusal = Refusal(str(error)[:REFUSAL_LENGTH_MAX], error.version, error.pump)
+        if known is not None:
+            return known.pump
+        if error.pump is not None:
+            self._refused_of[f"{site}/{error.pump}"] = therapy
+        return error.pump
 
     def note(self, message: LabResult | Report, site: str) -> str | None:
         """Keep a result or a report; the pump that is judged by it, None where nothing is new."""
@@ -97,6 +126,8 @@ class Therapies:
     def therapy_of(self, name: str, state: PumpState) -> str | None:
         """The therapy that a pump names, last named, or that alone is ordered for it."""
         therapies = self._of_pump.get(name)
+        if state.therapy is None and not therapies:
+            return self._refused_of.get(name)
         if state.therapy is None and therapies is not None and len(therapies) == 1:
             (therapy,) = therapies
             return therapy

@@ -100,6 +100,8 @@ _TECHNICAL = (
     ),
 )
 _THERAPY = (
+    # What the pump runs may be the order that was refused.
+    Rule("order-refused", "therapy", levels((0, MEDIUM)), therapy.order_refused, told=True),
     Rule(
         "therapy-on-two-pumps",
         "therapy",
@@ -112,10 +114,17 @@ _THERAPY = (
         "technical",
         levels((1, MEDIUM)),
         technical.unknown_pump,
-        suppressed_by=("therapy-on-two-pumps",),
+        suppressed_by=("therapy-on-two-pumps", "order-refused"),
         told=True,
     ),
-    Rule("unknown-therapy", "therapy", levels((1, MEDIUM)), therapy.unknown_therapy, told=True),
+    Rule(
+        "unknown-therapy",
+        "therapy",
+        levels((1, MEDIUM)),
+        therapy.unknown_therapy,
+        suppressed_by=("order-refused",),
+        told=True,
+    ),
     # Of these two the wait for an order that is on its way ends by time alone.
     Rule("wrong-concentration", "therapy", levels((0, HIGH)), therapy.wrong_concentration),
     Rule(

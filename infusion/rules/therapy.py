@@ -181,6 +181,15 @@ def _is_wrong_in_hold(now: Situation) -> float | None:
     return edge.rate_ml_h * edge.concentration_iu_ml
 
 
+def order_refused(now: Situation) -> Verdict | None:
+    """An order of the therapy was refused, and no newer one was taken since (contract v1 [A]).
+
+    Until then the pump is held against the order before it, or against none.
+    """
+    refusal = now.record.refusal if now.record is not None else None
+    return Verdict(Evidence(detail=refusal.text)) if refusal is not None else None
+
+
 def wrong_concentration(now: Situation) -> Verdict | None:
     """The pump counts with another concentration than the order: every IU is wrong by it (H08 [A]).
 

@@ -28,6 +28,7 @@ BORDERLESS = {
     **dict.fromkeys(DEVICE_RULES, "the pump says it or does not"),
     "unknown-device-alarm": "the pump says it or does not",
     "identity-mismatch": "one message is enough",
+    "order-refused": "one order is enough",
     "therapy-on-two-pumps": "the order names this pump or another one",
     "bleeding": "one report is enough",
     "complication-reported": "one report is enough",

@@ -244,7 +244,10 @@ def test_refused_message_loses_no_alert_that_was_due() -> None:
     with pytest.raises(MessageError) as caught:
         monitor.receive(bad, SITE, at_ms)
     assert changes == []
-    assert told(monitor.refuse(caught.value, SITE, at_ms)) == ["00:15:00 raised no-telemetry low"]
+    assert told(monitor.refuse(caught.value, SITE, at_ms)) == [
+        "00:15:00 raised no-telemetry low",
+        "00:15:00 raised order-refused medium",
+    ]
     assert monitor.refused == {"order": 1}
     assert order_of(monitor, f"{SITE}/T-01").prescription.version == 1
 

@@ -9,19 +9,24 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from infusion.messages import Panel
+from infusion.errors import MessageError
+from infusion.messages import Panel, decode, parse_topic
 from infusion.monitor import Monitor
 from infusion.policy import Layer, policy_of
-from infusion.prescription import Bolus, Hold, Start, Step
+from infusion.prescription import Bolus, Hold, Prescription, Start, Step
 from tests.infusion.bench import (
     ORDERED_IU_KG_H,
+    PUMP,
     RATE_ML_H,
+    SITE,
     T0,
     Paper,
+    beat,
     begin,
     clock,
     feed,
     order,
+    order_of,
     rate_change,
     told,
 )
@@ -56,6 +61,81 @@ def ordered_at(rate_iu_kg_h: float) -> Paper:
     rate_ml_h = rate_iu_kg_h * 80 / 100
     start = Start(at_ms=T0, rate_iu_kg_h=rate_iu_kg_h)
     return begin(start, flow_ml_h=rate_ml_h, state={"rate_ml_h": rate_ml_h})
+
+
+# --- orders that are refused ----------------------------------------------------------------------
+
+
+def refused(monitor: Monitor, message: Prescription, at: str) -> list[str]:
+    """What is said when an order that makes no sense comes at a time."""
+    at_ms = T0 + clock(at)
+    beat(monitor, at_ms)
+    with pytest.raises(MessageError) as caught:
+        monitor.receive(message, SITE, at_ms)
+    return told(monitor.refuse(caught.value, SITE, at_ms))
+
+
+def bad_order(version: int, **more: Any) -> Prescription:
+    """An order with a hold that ends before it begins."""
+    return order(START, replace(HOLD, until_ms=HOLD.at_ms), version=version, **more)
+
+
+def test_a_refused_order_is_told_once_and_ends_with_a_good_one() -> None:
+    """The alert names the order and what is wrong; the order before it stays in force."""
+    monitor, _ = feed(pump(interval_ms=10_000).run("00:10").stream)
+    assert refused(monitor, bad_order(3), "00:10") == ["00:10:00 raised order-refused medium"]
+    (alert,) = monitor.open_alerts(f"{SITE}/{PUMP}").alerts
+    assert alert.evidence.detail == (
+        "order T-01 version 3, step 2: ends before it begins; until_ms > at_ms"
+    )
+    assert order_of(monitor, f"{SITE}/T-01").prescription.version == 1
+    assert refused(monitor, bad_order(3), "00:11") == []
+    assert monitor.refused == {"order": 2}
+    beat(monitor, T0 + clock("00:12"))
+    # Neither one that is not newer nor another therapy's says anything of it.
+    for other in (order(START), order(START, pump="P-02", therapy="T-02")):
+        monitor.receive(other, SITE, T0 + clock("00:12"))
+    assert "order-refused" in monitor.pumps[f"{SITE}/{PUMP}"].board.tracks
+    assert told(monitor.receive(order(START, version=3), SITE, T0 + clock("00:12"))) == [
+        "00:12:00 cleared order-refused medium"
+    ]
+    assert refused(monitor, bad_order(2), "00:13") == []
+
+
+def test_an_order_that_cannot_be_read_is_refused_for_its_therapy() -> None:
+    """Its topic names the therapy: also where the rest of it is not even JSON."""
+    monitor, _ = feed(pump(interval_ms=10_000).run("00:10").stream)
+    topic = parse_topic(f"infusion/v1/{SITE}/T-01/order")
+    with pytest.raises(MessageError) as caught:
+        decode(topic, b"{")
+    at_ms = T0 + clock("00:10")
+    assert told(monitor.refuse(caught.value, SITE, at_ms)) == [
+        "00:10:00 raised order-refused medium"
+    ]
+    # Of a therapy that nobody knows there is no pump to tell it of; it is counted.
+    with pytest.raises(MessageError) as caught:
+        decode(parse_topic(f"infusion/v1/{SITE}/T-77/order"), b"{")
+    assert monitor.refuse(caught.value, SITE, at_ms) == []
+    assert monitor.refused == {"payload": 2}
+
+
+@pytest.mark.parametrize("therapy", [None, "T-01"])
+def test_a_first_order_that_is_refused_is_told_when_its_pump_is_heard(therapy: str | None) -> None:
+    """Also of a pump that stands and names no therapy yet, and after a restart of the monitor."""
+    monitor = Monitor()
+    monitor.tick(T0)
+    assert refused(monitor, bad_order(1), "00:00") == []
+    later = Monitor()
+    later.restore(monitor.clock, monitor.therapies.records)
+    paper = Paper(therapy=therapy).stop()
+    _, changes = feed(paper.stream, monitor=later)
+    assert told(changes) == ["00:00:00 raised order-refused medium"]
+    _, changes = feed(paper.run("00:03").stream[1:], monitor=later)
+    assert {change.change for change in changes if change.change != "called"} <= {"updated"}
+    good = order(Start(at_ms=T0 + clock("01:00"), rate_iu_kg_h=ORDERED_IU_KG_H))
+    assert told(later.receive(good, SITE, T0 + clock("00:03"))) == [
+        "00:03:00 cleared order-refused medium"
+    ]
 
 
 # --- H08: concentration and weight ----------------------------------------------------------------

@@ -80,6 +80,11 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
     "messages-missing": [Sample(seen(12, unit="messages", span_s=10 * MIN), 10 * MIN)],
     "malformed-messages": [Sample(seen(5, unit="messages"), 2 * MIN)],
+    "order-refused": [
+        Sample(
+            seen(detail="order T-01 version 3, step 2: comes after a stop; begin with a start"), 240
+        )
+    ],
     "unknown-therapy": [Sample(seen(detail="no order for therapy T-99"), 70)],
     "therapy-on-two-pumps": [Sample(seen(detail="therapy T-01 is ordered for pump P-02"), 2 * MIN)],
     "wrong-concentration": [Sample(seen(50, 100, "IU/mL", limit="±1%", dose_iu=720), 30 * MIN)],

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
+from infusion.errors import MessageError
 from infusion.messages import Panel
-from infusion.prescription import Bolus, Hold, Start, Step
+from infusion.prescription import Bolus, Hold, Start, Step, compile_timeline
 from tests.infusion.bench import (
     ORDERED_IU_KG_H,
     RATE_ML_H,
@@ -46,6 +48,30 @@ def _() -> Course:
     """The therapy is handed over to another pump: this one still names it, and stands."""
     paper = pump().run("00:10").stop().say(order(version=2, pump="P-02"))
     return Course(paper.run("00:14"))
+
+
+BAD = Hold(at_ms=T0 + clock("00:20"), until_ms=T0 + clock("00:10"))
+
+
+def ordered_badly(at: str, therapy: str = "T-01", version: int = 2) -> tuple[str, MessageError]:
+    """The refusal of an order with a hold that ends before it begins."""
+    with pytest.raises(MessageError) as caught:
+        compile_timeline(order(START, BAD, version=version, therapy=therapy))
+    return at, caught.value
+
+
+@BOOK.story("order-refused")
+def _() -> Course:
+    """Two orders make no sense; ten minutes later a corrected one comes."""
+    paper = pump().run("00:20").say(order(START, version=3)).run("00:22")
+    return Course(paper, [ordered_badly("00:10"), ordered_badly("00:12", version=3)])
+
+
+@BOOK.friend("order-refused")
+def _() -> Course:
+    """A broker sends an old version again that was refused before a newer one was taken."""
+    paper = pump().run("00:05").say(order(START, version=3)).run("00:20")
+    return Course(paper, [ordered_badly("00:10"), ordered_badly("00:11", "T-09", 9)])
 
 
 @BOOK.edge("unknown-pump", quiet="00:00:59", told="00:01:01")
