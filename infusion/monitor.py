@@ -327,7 +327,7 @@ class Monitor:
         at_ms = state.evaluated_ms = max(at_ms, state.evaluated_ms)
         heard_ms = edge.time_ms if edge is not None else state.awaited_ms
         therapy = therapies.therapy_of(name, state)
-        handling = self.handlings.now(name, state.site, therapy, at_ms)
+        handling = self.handlings.now(name, state, therapy, at_ms, self.clock.received_ms)
         limits = handling.thresholds
         ordered = therapies.ordered(name)
         if ordered is None or at_ms >= ordered.allowed.until_ms:
@@ -363,13 +363,13 @@ class Monitor:
             looks.settle(name, found, state.board.tracks, handling)
         state.is_restless = is_restless(state.board)
         until_ms = ordered.allowed.until_ms if ordered is not None else FOREVER_MS
-        self._plan(name, state, min(until_ms, handling.until_ms or FOREVER_MS), handling)
+        self._plan(name, state, min(until_ms, self.handlings.ends_ms(name, at_ms)), handling)
         return changes
 
     def _handling(self, name: str, state: PumpState, at_ms: int) -> Handling:
         """What the policy says of a pump now."""
         therapy = self.therapies.therapy_of(name, state)
-        return self.handlings.now(name, state.site, therapy, at_ms)
+        return self.handlings.now(name, state, therapy, at_ms, self.clock.received_ms)
 
     def _plan(self, name: str, state: PumpState, until_ms: int, handling: Handling) -> None:
         """When the pump is looked at next though nothing comes, at the latest its silence."""
