@@ -84,7 +84,7 @@ def count_messages(state: PumpState, at_ms: int) -> None:
     """Note how many messages were counted up and accepted, every quarter of an hour."""
     tally = state.tally
     if state.edge is not None and (not tally or at_ms - tally[-1][0] >= TALLY_MS):
-        tally.append((at_ms, state.edge_key, state.account.accepted))
+        tally.append((at_ms, state.edge_key, state.edge_accepted))
         del tally[:-TALLIES_KEPT]
 
 

@@ -136,7 +136,8 @@ class PumpState(Struct, array_like=True, gc=False):
     lag_ms: int = 0
     lag_clock_ms: int | None = None
     backfilled: int = 0
-    # Messages at some instants, about a quarter of an hour apart: (time, key, accepted).
+    # Messages at some instants, about a quarter of an hour apart: time, key of the edge, and how
+    # many were accepted up to it.
     tally: list[tuple[int, int, int]] = field(default_factory=list)
     # What late messages told of since the level in the blood was begun, in IU.
     late_iu: float = 0.0
@@ -147,6 +148,15 @@ class PumpState(Struct, array_like=True, gc=False):
     def edge(self) -> PumpMessage | None:
         """The newest live message."""
         return self.telemetry if self.event is None else self.event
+
+    @property
+    def edge_accepted(self) -> int:
+        """How many messages were accepted up to the edge.
+
+        The account is ahead of it while the deadlines before its next message fire.
+        """
+        ahead = sum(mark.key > self.edge_key for mark in self.account.recent)
+        return self.account.accepted - ahead
 
 
 class Clock(Struct):

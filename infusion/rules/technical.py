@@ -211,7 +211,7 @@ def messages_missing(now: Situation) -> Verdict | None:
         least /= 2
     if missing < least:
         return None
-    edge_key, accepted = now.state.edge_key, now.state.account.accepted
+    edge_key, accepted = now.state.edge_key, now.state.edge_accepted
     if same_boot(from_key, edge_key):
         # What came since then, late, is not missing.
         missing = min(missing, edge_key - from_key - (accepted - before))

@@ -5,13 +5,14 @@ tests/infusion/test_silence.py, more on clocks that are set in tests/infusion/te
 """
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from msgspec.structs import replace
 
 from infusion.errors import MessageError
 from infusion.messages import AlertChange, Message, PumpMessage
-from infusion.monitor import Monitor
+from infusion.monitor import Monitor, MonitorSettings
 from infusion.policy import Layer, RuleChange, policy_of
 from infusion.prescription import Start
 from tests.infusion.bench import (
@@ -375,6 +376,23 @@ def lossy(
     if late is not None:
         kept += [(T0 + clock(late), message) for _, message in gone]
     return says(kept)
+
+
+@pytest.mark.parametrize("pace", [0.0, 0.5, 1.0])
+def test_of_messages_that_all_come_none_is_counted_as_missing(pace: float) -> None:
+    """As they are sent, in a burst, and first the one and then the other.
+
+    In a burst a quarter of an hour is noted with the message after it: the account is then already
+    ahead of the newest message that was looked at.
+    """
+    monitor = Monitor(MonitorSettings(stall_ms=60_000))
+    tallies: set[tuple[int, int, int]] = set()
+    for at_ms, message in begin(interval_ms=7_000).run("02:40").stream:
+        monitor.receive(message, SITE, T0 + max(0, round(at_ms - T0 - (1 - pace) * clock("02:40"))))
+        tallies.update(monitor.pumps[f"{SITE}/{PUMP}"].tally)
+    assert len(tallies) == 11
+    for (_, key, accepted), (_, next_key, next_accepted) in pairwise(sorted(tallies)):
+        assert next_key - key == next_accepted - accepted
 
 
 @pytest.mark.parametrize(
