@@ -7,8 +7,11 @@ what it knows depends only on which samples it has seen, never on the order in w
 * Samples form **runs** that are joined to one another (infusion/counter.py). In an undisturbed
   infusion there is one run for the whole therapy; a gap, a new concentration or a restart of the
   pump begins another. The dose never changes because of a counter that cannot be right.
-* When there are more than `RUNS_MAX` runs, the oldest is folded into the **floor**: its volume is
-  kept, but samples older than the floor are refused as too late.
+* When there are more than `RUNS_MAX` runs, the shortest gap between two of them that has nothing to
+  explain is **closed**: the counter has told what was pumped in it, so a sample that comes later
+  from there is accepted and changes nothing. A long gap stays open for its back-fill. Where every
+  gap has something to explain, the oldest run is folded into the **floor**: its volume is kept, but
+  samples older than the floor are refused as too late.
 * A **mark** is the account as it stood at one sample. Marks are kept a minute, five minutes and
   an hour apart, as far back as the windows reach. A window begins at a sample that really exists,
   and the expected dose is taken over exactly the same interval, so nothing is interpolated.
@@ -27,6 +30,7 @@ from infusion.counter import (
     CounterFault,
     Run,
     Sample,
+    close_gap,
     extends,
     join,
     merge,
@@ -104,6 +108,9 @@ class Account(Struct, array_like=True, gc=False):
     duplicates: int = 0
     late: int = 0
     too_late: int = 0
+    # Gaps that were closed, and runs that were folded, because there were more than are kept.
+    closed: int = 0
+    folded: int = 0
 
     @property
     def pumped_nl(self) -> int:
@@ -137,10 +144,14 @@ def book(account: Account, sample: Sample, rate_max_ml_h: float) -> bool:
         account.too_late += 1
         return False
     if runs and key <= runs[-1].last_key:
-        if any(run.first_key <= key <= run.last_key for run in runs):
+        run = next((each for each in runs if each.first_key <= key <= each.last_key), None)
+        if run is None:
+            _book_late(account, sample, rate_max_ml_h)
+        elif run.missing:
+            run.missing -= 1
+        else:
             account.duplicates += 1
             return False
-        _book_late(account, sample, rate_max_ml_h)
         account.late += 1
     else:
         if runs and extends(runs[-1], sample, rate_max_ml_h):
@@ -245,29 +256,6 @@ def begin_therapy(account: Account) -> None:
     account.origin = account.edge
 
 
-def shift_times(account: Account, delta_ms: int, last_key: int) -> None:
-    """Move the times of all samples up to `last_key`: the pump's clock was set by so much."""
-
-    def moved(mark: Mark) -> Mark:
-        return replace(mark, time_ms=mark.time_ms + delta_ms) if mark.key <= last_key else mark
-
-    for run in account.runs:
-        if run.last_key <= last_key:
-            run.first_ms += delta_ms
-            run.last_ms += delta_ms
-    for (spacing_ms, _), ring in zip(RINGS, account.rings, strict=True):
-        marks = sorted(map(moved, ring.values()), reverse=True)
-        ring.clear()
-        ring.update((mark.time_ms // spacing_ms, mark) for mark in marks)
-    account.recent = [moved(mark) for mark in account.recent]
-    if account.origin is not None:
-        account.origin = moved(account.origin)
-    if account.still is not None:
-        account.still = moved(account.still)
-    if account.fault is not None and account.fault.key <= last_key:
-        account.fault = account.fault._replace(time_ms=account.fault.time_ms + delta_ms)
-
-
 def _book_apart(account: Account, sample: Sample, rate_max_ml_h: float) -> None:
     """Begin a new run with the newest sample."""
     before = account.runs[-1] if account.runs else account.floor
@@ -293,8 +281,12 @@ def _find(account: Account, key: int, rate_max_ml_h: float) -> None:
 
 
 def _fold(account: Account, rate_max_ml_h: float) -> None:
-    """Fold the oldest runs into the floor."""
+    """Keep the number of runs: close gaps, or fold the oldest runs into the floor."""
     while len(account.runs) > RUNS_MAX:
+        if close_gap(account.runs, rate_max_ml_h):
+            account.closed += 1
+            continue
+        account.folded += 1
         oldest = account.runs.pop(0)
         volume_nl, dose = join(account.floor, oldest, rate_max_ml_h)
         # Added one by one, as in `sum_before`, so that folding never changes a total.

@@ -52,6 +52,8 @@ class CounterFault(NamedTuple):
 class Run(Struct, gc=False, array_like=True):
     """Samples in unbroken sequence at one concentration. `cleared` as in the first sample.
 
+    `missing` counts the numbers in it that never came: those of gaps that were closed.
+
     Like an array, because up to sixteen of them are stored with each pump.
     """
 
@@ -63,6 +65,7 @@ class Run(Struct, gc=False, array_like=True):
     last_nl: int
     concentration_iu_ml: float
     cleared: bool
+    missing: int = 0
 
 
 def new_run(sample: Sample) -> Run:
@@ -142,15 +145,42 @@ def join(before: Run | None, after: Run, rate_max_ml_h: float) -> tuple[int, flo
     return gained_nl, dose_iu(gained_nl, concentration)
 
 
+def _is_plain(run: Run, after: Run, rate_max_ml_h: float) -> bool:
+    """Whether two runs that follow one another differ by nothing but the samples between them."""
+    return (
+        same_boot(run.last_key, after.first_key)
+        and after.concentration_iu_ml == run.concentration_iu_ml
+        and not after.cleared
+        and doubt(run, after, rate_max_ml_h) is None
+    )
+
+
+def _make_one(runs: list[Run], index: int) -> None:
+    """Make a run and its follower one."""
+    run, after = runs[index], runs[index + 1]
+    run.missing += after.missing + after.first_key - run.last_key - 1
+    run.last_key, run.last_ms, run.last_nl = after.last_key, after.last_ms, after.last_nl
+    del runs[index + 1]
+
+
 def merge(runs: list[Run], index: int, rate_max_ml_h: float) -> None:
     """Make a run and its follower one when nothing is missing or in doubt between them."""
     run, after = runs[index], runs[index + 1]
-    if (
-        after.first_key != run.last_key + 1
-        or after.concentration_iu_ml != run.concentration_iu_ml
-        or after.cleared
-        or doubt(run, after, rate_max_ml_h) is not None
-    ):
-        return
-    run.last_key, run.last_ms, run.last_nl = after.last_key, after.last_ms, after.last_nl
-    del runs[index + 1]
+    if after.first_key == run.last_key + 1 and _is_plain(run, after, rate_max_ml_h):
+        _make_one(runs, index)
+
+
+def close_gap(runs: list[Run], rate_max_ml_h: float) -> bool:
+    """Close the shortest gap that has nothing to explain, the oldest of equals; False without one.
+
+    The newest gap stays open: what is missing in it may still be on its way.
+    """
+    plain = [
+        (after.first_key - run.last_key, index)
+        for index, (run, after) in enumerate(pairwise(runs[:-1]))
+        if _is_plain(run, after, rate_max_ml_h)
+    ]
+    if not plain:
+        return False
+    _make_one(runs, min(plain)[1])
+    return True

@@ -8,8 +8,10 @@ the messages: a pump that was silent for an hour has left out an hour's numbers,
 clock has seen the hour go by.
 """
 
+from msgspec.structs import replace
+
 from infusion import alerts, excess, pressure
-from infusion.account import begin_therapy, shift_times
+from infusion.account import RINGS, Account, Mark, begin_therapy
 from infusion.allowed import Bolus
 from infusion.counter import same_boot
 from infusion.errors import MessageError
@@ -99,6 +101,29 @@ def leaps(state: PumpState, message: PumpMessage, key: int, clock_ms: int) -> bo
     told_ms = round((key - state.edge_key) * interval_s * (1 + PACE_SHARE) * MS_PER_SECOND)
     passed_ms = max(told_ms, clock_ms - state.heard_clock_ms)
     return message.time_ms - edge.time_ms - passed_ms > LEAP_MS
+
+
+def shift_times(account: Account, delta_ms: int, last_key: int) -> None:
+    """Move the times of all samples up to `last_key`: the pump's clock was set by so much."""
+
+    def moved(mark: Mark) -> Mark:
+        return replace(mark, time_ms=mark.time_ms + delta_ms) if mark.key <= last_key else mark
+
+    for run in account.runs:
+        if run.last_key <= last_key:
+            run.first_ms += delta_ms
+            run.last_ms += delta_ms
+    for (spacing_ms, _), ring in zip(RINGS, account.rings, strict=True):
+        marks = sorted(map(moved, ring.values()), reverse=True)
+        ring.clear()
+        ring.update((mark.time_ms // spacing_ms, mark) for mark in marks)
+    account.recent = [moved(mark) for mark in account.recent]
+    if account.origin is not None:
+        account.origin = moved(account.origin)
+    if account.still is not None:
+        account.still = moved(account.still)
+    if account.fault is not None and account.fault.key <= last_key:
+        account.fault = account.fault._replace(time_ms=account.fault.time_ms + delta_ms)
 
 
 def set_clock(state: PumpState, time_ms: int, pump_ms: int, received_ms: int) -> None:

@@ -160,7 +160,7 @@ def test_late_message_heals_a_fault_that_it_explains() -> None:
 def test_fault_outlives_the_run_that_showed_it() -> None:
     """A fault is still known after its run was folded away."""
     samples = [sample(0, 900_000), sample(1, 40_000)]
-    samples += [sample(seq, 40_000 + seq) for seq in range(3, 3 + 4 * RUNS_MAX, 2)]
+    samples += [sample(0, seq, boot=seq, at_s=60 * seq) for seq in range(2, 2 + 2 * RUNS_MAX)]
     account = booked(samples)
     assert account.floor is not None
     assert account.fault is not None
@@ -169,14 +169,56 @@ def test_fault_outlives_the_run_that_showed_it() -> None:
 
 def test_late_and_too_late() -> None:
     """A late sample fills its gap; one older than the floor is refused, counted, and harmless."""
-    odd = [sample(seq, seq * 40_000) for seq in range(1, 4 * RUNS_MAX, 2)]
-    account = booked(odd)
+    boots = [sample(1, 40_000, boot=boot, at_s=60 * boot) for boot in range(1, 2 * RUNS_MAX + 1)]
+    account = booked(boots)
     total_nl = account.pumped_nl
+    assert total_nl == 2 * RUNS_MAX * 40_000
+    assert account.folded == RUNS_MAX
     assert not book(account, sample(0, 0), RATE_MAX_ML_H)
     assert account.too_late == 1
-    assert book(account, sample(4 * RUNS_MAX - 2, (4 * RUNS_MAX - 2) * 40_000), RATE_MAX_ML_H)
+    assert book(account, sample(0, 0, boot=2 * RUNS_MAX, at_s=120 * RUNS_MAX - 10), RATE_MAX_ML_H)
     assert account.late == 1
     assert account.pumped_nl == total_nl
+
+
+def test_back_fill_behind_more_gaps_than_are_kept_loses_and_doubles_nothing() -> None:
+    """Five hours without a connection, with a new bag and a restart in them, told late.
+
+    Meanwhile the newest messages came with many gaps: those are closed, the long one stays open.
+    """
+    before = [sample(seq, seq * 40_000) for seq in range(100)]
+    outage = [sample(seq, seq * 40_000) for seq in range(100, 1_000)]
+    strong = [
+        sample(seq, seq * 40_000)._replace(concentration_iu_ml=200.0) for seq in range(1_000, 1_400)
+    ]
+    restarted = [sample(seq, seq * 40_000, boot=2, at_s=15_000 + 10 * seq) for seq in range(500)]
+    newest = [sample(seq, seq * 40_000, boot=3, at_s=21_000 + 10 * seq) for seq in range(1, 200, 3)]
+    account = booked([*before, *newest])
+    assert len(account.runs) <= RUNS_MAX
+    assert account.closed > RUNS_MAX
+    for late in (*outage, *strong, *restarted):
+        assert book(account, late, RATE_MAX_ML_H)
+    assert (account.late, account.too_late, account.folded) == (1_800, 0, 0)
+    assert account.pumped_nl == (1_399 + 499 + 199) * 40_000
+    # The new bag is told by its first sample: what was pumped up to it was from the old one.
+    iu = (1_000 * 100 + 399 * 200 + 499 * 100 + 199 * 100) * 0.04
+    assert account.pumped_iu == pytest.approx(iu)
+    # What comes again is known, and what lies in a closed gap comes once.
+    assert not any(book(account, known, RATE_MAX_ML_H) for known in (*before, *outage))
+    gone = sample(2, 80_000, boot=3, at_s=21_020)
+    assert book(account, gone, RATE_MAX_ML_H)
+    assert account.pumped_nl == (1_399 + 499 + 199) * 40_000
+
+
+def test_numbers_of_closed_gaps_come_once() -> None:
+    """Each number that never came is accepted late; when all have come, the rest is known."""
+    account = booked([sample(seq, seq * 40_000) for seq in range(0, 200, 2)])
+    late = [sample(seq, seq * 40_000) for seq in range(1, 199, 2)]
+    assert all(book(account, each, RATE_MAX_ML_H) for each in late)
+    assert account.accepted == 199
+    assert not any(book(account, each, RATE_MAX_ML_H) for each in late)
+    assert (account.duplicates, account.pumped_nl) == (99, 198 * 40_000)
+    assert len(account.runs) == 1
 
 
 def test_late_bag_change_corrects_the_dose_after_it() -> None:

@@ -244,6 +244,21 @@ def test_messages_that_come_twice_at_once_are_no_replay() -> None:
     assert about("replayed-messages", repeated(120, behind="00:02:11")) != []
 
 
+def test_back_fill_behind_many_gaps_is_no_replay() -> None:
+    """A wire that lost every third message for an hour gives them all back later, and once."""
+    paper = begin().run("02:00")
+    first, last = T0 + clock("00:10"), T0 + clock("01:10")
+    gone = [item for index, item in enumerate(paper.stream) if not index % 3]
+    gone = [item for item in gone if first < item[0] < last]
+    kept = [item for item in paper.stream if item not in gone]
+    late = [(T0 + clock("01:30:01"), message) for _, message in gone]
+    monitor, changes = feed(sorted([*kept, *late], key=lambda item: item[0]))
+    assert about("replayed-messages", told(changes)) == []
+    account = monitor.pumps[f"{SITE}/{PUMP}"].account
+    assert (account.late, account.too_late, account.duplicates) == (len(gone), 0, 0)
+    assert account.pumped_nl == paper.volume_nl
+
+
 def test_a_replay_by_a_second_pump_is_one_alert() -> None:
     """Two pumps under one name explain all that comes again."""
     paper = begin(seq=1_000).run("00:30")
