@@ -15,6 +15,7 @@ from infusion.handling import Handling
 from infusion.hiding import hides
 from infusion.rules import RULES
 from infusion.texts import tell, title
+from infusion.words import flap_sentence
 
 
 class Moment(Struct):
@@ -185,6 +186,8 @@ def _alert(
     )
     is_latched = track.phase is Phase.LATCHED
     is_open = cleared_ms is None
+    flaps = track.flaps if is_open and not is_latched else 0
+    held_open = flap_sentence(flaps, now.handling.flapping.quiet_ms)
     return Alert(
         id=f"{board.site}/{board.pump}/{key}/{track.onset_ms}",
         site=board.site,
@@ -203,7 +206,7 @@ def _alert(
         evidence=track.evidence,
         # A latched alert hides nothing: its hazard is gone.
         suppresses=() if is_latched else hides(board, now.handling.rules, key),
-        what=words.what,
+        what=f"{words.what} {held_open}".rstrip(),
         first=words.first,
         advice=track.advice,
         facts=track.facts,

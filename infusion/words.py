@@ -255,6 +255,16 @@ def dose_sentence(dose_iu: float | None, ordered_iu_h: float | None) -> str:
     return sentence + "."
 
 
+def flap_sentence(flaps: int, quiet_ms: int) -> str:
+    """That an alert came and went so often that it is held open; empty where it did not."""
+    if not flaps:
+        return ""
+    return (
+        f"It keeps coming and going, {flaps} times so far, and stays open until it has been gone"
+        f" for {span(quiet_ms)}."
+    )
+
+
 def amount(value: float, unit: str) -> str:
     """A number with its unit; many minutes become hours, and parts of an IU do not matter."""
     if unit == "min" and value >= 0:

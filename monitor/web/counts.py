@@ -10,9 +10,11 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from infusion.alarms import Priority
+from infusion.board import Counts as RuleCounts
 from infusion.state import PumpState
 from monitor.web.rows import is_silent
 from monitor.web.ward import Row, Ward
@@ -25,7 +27,8 @@ AGAIN = 2_000
 
 class Counts(Struct):
     """Of one pump, or of all together. `open` is by priority, in the order of the enum; the others
-    are those of `AlertTotals` and `System` in monitor/web/api/system.py."""
+    are those of `AlertTotals` and `System` in monitor/web/api/system.py, and `rules` the same by
+    rule. `too_late` messages were older than what is kept, `closed` gaps had to make room."""
 
     open: list[int]
     unseen: int = 0
@@ -34,6 +37,9 @@ class Counts(Struct):
     dropped: int = 0
     duplicates: int = 0
     late: int = 0
+    too_late: int = 0
+    closed: int = 0
+    rules: dict[str, RuleCounts] = field(default_factory=dict)
 
     def add(self, other: "Counts", sign: int) -> None:
         """Add those of a pump, or take them away."""
@@ -45,6 +51,13 @@ class Counts(Struct):
         self.dropped += sign * other.dropped
         self.duplicates += sign * other.duplicates
         self.late += sign * other.late
+        self.too_late += sign * other.too_late
+        self.closed += sign * other.closed
+        for key, its in other.rules.items():
+            mine = self.rules.setdefault(key, RuleCounts())
+            mine.raised += sign * its.raised
+            mine.damped += sign * its.damped
+            mine.dropped += sign * its.dropped
 
 
 _PLACES = {priority: index for index, priority in enumerate(Priority)}
@@ -59,6 +72,9 @@ def counts_of(state: PumpState) -> Counts:
         unseen=len(board.unseen),
         duplicates=account.duplicates,
         late=account.late,
+        too_late=account.too_late,
+        closed=account.closed,
+        rules={key: replace(count) for key, count in board.counts.items()},
     )
     for track in board.tracks.values():
         if track.alert is not None:

@@ -74,6 +74,13 @@ def _open(sources: Sources) -> Values:
     return {priority.value: count for priority, count in zip(Priority, open_, strict=True)}
 
 
+def _by_rule(which: Literal["raised", "damped", "dropped"]) -> Callable[[Sources], Values]:
+    """How often it happened to alerts, by their rule."""
+    return lambda sources: {
+        key: getattr(count, which) for key, count in sorted(sources.counts.total.rules.items())
+    }
+
+
 def _commit_age(sources: Sources) -> Values:
     ward = sources.ward
     committed_ms = ward.link.committed_ms
@@ -114,6 +121,30 @@ MEASURES: tuple[Measure, ...] = (
         lambda s: s.ward.totals.again,
     ),
     Measure(
+        "messages_known",
+        "counter",
+        "Messages of pumps that came once more, and count once.",
+        lambda s: s.counts.total.duplicates,
+    ),
+    Measure(
+        "messages_late",
+        "counter",
+        "Messages of pumps that came after a later one, and were filled in.",
+        lambda s: s.counts.total.late,
+    ),
+    Measure(
+        "messages_too_late",
+        "counter",
+        "Messages that were older than what is kept of their pump; its counter told their volume.",
+        lambda s: s.counts.total.too_late,
+    ),
+    Measure(
+        "gaps_closed",
+        "counter",
+        "Gaps between messages, closed because their pump had more than 16; no volume is lost.",
+        lambda s: s.counts.total.closed,
+    ),
+    Measure(
         "batches",
         "counter",
         "Batches: each is one step of the core and one durable commit.",
@@ -133,6 +164,21 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure("acts", "counter", "What people did, by what became of it.", _acts, "outcome"),
     Measure("alerts_open", "gauge", "Open alerts.", _open, "priority"),
+    Measure("alerts_raised", "counter", "Alerts that were said.", _by_rule("raised"), "rule"),
+    Measure(
+        "alerts_damped",
+        "counter",
+        "Times that an alert came back while it was held open because it flaps.",
+        _by_rule("damped"),
+        "rule",
+    ),
+    Measure(
+        "alerts_dropped",
+        "counter",
+        "Alerts not said because 16 of their pump were open, and unseen ones beyond 8 of a pump.",
+        _by_rule("dropped"),
+        "rule",
+    ),
     Measure(
         "alerts_unseen",
         "gauge",

@@ -599,10 +599,14 @@ def test_flapping_alert_stays_until_it_was_quiet() -> None:
     for at_s in (0, 60, 120):
         (raised,) = update(board, look(at_s), [(rule, verdict(at_s))])
         assert raised.alert.flaps == 0
+        assert "keeps coming" not in raised.alert.what
         (cleared,) = update(board, look(at_s + 10), [])
         assert cleared.change == "cleared"
     (fourth,) = update(board, look(180), [(rule, verdict(180))])
     assert (fourth.change, fourth.alert.flaps) == ("raised", 4)
+    assert fourth.alert.what.endswith(
+        "It keeps coming and going, 4 times so far, and stays open until it has been gone for 15 min."
+    )
     for at_s in (240, 300):
         assert update(board, look(at_s - 1), []) == []
         assert update(board, look(at_s), [(rule, verdict(at_s))]) == []
@@ -610,6 +614,7 @@ def test_flapping_alert_stays_until_it_was_quiet() -> None:
     assert update(board, look(301 + 15 * MINUTE - 1), []) == []
     (cleared,) = update(board, look(301 + 15 * MINUTE), [])
     assert (cleared.change, cleared.alert.flaps) == ("cleared", 6)
+    assert "stays open" not in cleared.alert.what
     counts = board.counts["battery-low"]
     assert (counts.raised, counts.damped) == (4, 2)
 

@@ -1,14 +1,16 @@
 """The metrics: what is scraped is what stands, and what is written in docs/metrics.md."""
 
+from collections import Counter
 from pathlib import Path
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from infusion.board import Counts as RuleCounts
 from monitor.runner import Totals
 from monitor.web.metrics import MEASURES
 from tests.monitor.web.listening import Service, served
-from tests.monitor.web.scripted import ScriptedWard, fleet, night
+from tests.monitor.web.scripted import ScriptedWard, night
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
 
@@ -35,6 +37,17 @@ async def test_what_is_scraped_is_what_stands() -> None:
     ward.totals = Totals(messages=7, batches=3, changes=5, again=2, acts_done=4, acts_late=1)
     ward.monitor.refused = {"payload": 2}
     ward.monitor.clock.stalled_ms = 5_000
+    first, second = list(ward.monitor.pumps.values())[:2]
+    first.account.duplicates, first.account.late, first.account.too_late = 3, 5, 7
+    second.account.late, second.account.closed = 1, 2
+    first.board.counts["battery-low"] = RuleCounts(raised=4, damped=2)
+    second.board.counts["near-end"] = RuleCounts(raised=1, dropped=6)
+    said = Counter(
+        key
+        for each in ward.monitor.pumps.values()
+        for key in each.board.counts
+        for _ in range(each.board.counts[key].raised)
+    )
     async with served(ward) as service, service.listen() as events:
         await anext(events)
         found = await scraped(service)
@@ -44,6 +57,13 @@ async def test_what_is_scraped_is_what_stands() -> None:
         ("dripwatch_alert_changes_total", "", 5),
         ("dripwatch_messages_repeated_total", "", 2),
         ("dripwatch_messages_refused_total", "payload", 2),
+        ("dripwatch_messages_known_total", "", 3),
+        ("dripwatch_messages_late_total", "", 6),
+        ("dripwatch_messages_too_late_total", "", 7),
+        ("dripwatch_gaps_closed_total", "", 2),
+        ("dripwatch_alerts_raised_total", "battery-low", said["battery-low"]),
+        ("dripwatch_alerts_damped_total", "battery-low", 2),
+        ("dripwatch_alerts_dropped_total", "near-end", 6),
         ("dripwatch_acts_total", "done", 4),
         ("dripwatch_acts_total", "late", 1),
         ("dripwatch_acts_total", "refused", 0),
@@ -78,7 +98,7 @@ async def test_the_document_holds_what_is_exposed_and_nothing_else() -> None:
     ]
     assert lines == [[each.full_name, each.kind, each.label, each.words] for each in MEASURES]
     ward = ScriptedWard()
-    fleet(ward, 1)
+    night(ward)
     ward.monitor.refused = {"payload": 1}
     async with served(ward) as service:
         names = {name for name, _ in await scraped(service)}
