@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from infusion.account import window
 from infusion.alarms import Priority
 from infusion.messages import AlertChange, Panel
 from infusion.prescription import Bolus, Hold, Start
 from tests.infusion.bench import (
     CONCENTRATION,
     ORDERED_IU_KG_H,
+    PUMP,
     RATE_ML_H,
+    SITE,
     T0,
     WEIGHT_KG,
     Paper,
@@ -157,6 +160,20 @@ def test_a_vein_that_is_kept_open_in_a_hold(
 ) -> None:
     """False friend of GIP 1.2.2: 0.1 mL/h are more than nothing, and as the pump says."""
     assert open_vein(kvo_ml_h, flow_ml_h) == rules
+
+
+def test_what_keeps_a_vein_open_is_counted() -> None:
+    """1 mL/h of 100 IU/mL in a hold: nothing is said of it, and 100 IU an hour reach the patient."""
+    hold = Hold(at_ms=T0 + clock("03:00"), until_ms=T0 + clock("05:00"))
+    paper = begin(START, hold, state={"reservoir_ml": 900.0, "vtbi_ml": 0.0}).run("03:00")
+    monitor, changes = feed(paper.set(1.0, delivery="kvo", rate_ml_h=1.0).run("05:00").stream)
+    assert told(changes) == []
+    state = monitor.pumps[f"{SITE}/{PUMP}"]
+    hour = window(state.account, clock("01:00"))
+    assert hour is not None
+    assert hour.delivered_iu == pytest.approx(100 * (hour.to_ms - hour.from_ms) / clock("01:00"))
+    assert state.account.pumped_iu == pytest.approx(3 * 1_440 + 200, rel=1e-4)
+    assert state.level.delivered_iu_ml > 1.05 * state.level.ordered_iu_ml > 0
 
 
 # --- H03, M02: a pump that stands -----------------------------------------------------------------
