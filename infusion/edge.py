@@ -18,7 +18,7 @@ from infusion.errors import MessageError
 from infusion.level_grid import LevelWatch
 from infusion.messages import Event, PumpMessage, Telemetry
 from infusion.pacing import is_delivering
-from infusion.state import PumpState, Sign
+from infusion.state import Keypad, PumpState, Sign
 from infusion.thresholds import SEEN_MS
 from infusion.units import MS_PER_MINUTE, MS_PER_SECOND
 
@@ -237,7 +237,7 @@ def _note_changes(state: PumpState, edge: PumpMessage | None, message: PumpMessa
         edge.rate_ml_h != message.rate_ml_h
         or edge.concentration_iu_ml != message.concentration_iu_ml
     ):
-        keypad.changed_ms = at_ms
+        _note_dose(keypad, edge, message)
         # What the flow was before belongs to the rate before.
         excess.begin(state.flow, state.account)
     if delivers and (
@@ -251,6 +251,20 @@ def _note_changes(state: PumpState, edge: PumpMessage | None, message: PumpMessa
             del state.supply.occluded_ms[:-OCCLUSIONS_KEPT]
     if isinstance(message, Event):
         _note_event(state, message)
+
+
+def _note_dose(keypad: Keypad, edge: PumpMessage, message: PumpMessage) -> None:
+    """Another rate or strength than before; one that is as it was before nobody has changed.
+
+    A bolus, a vein that is kept open, and a pump that shows no rate while it stands come back to
+    what was checked, and need no new check.
+    """
+    checked_ms = keypad.checked_ms or 0
+    is_checked = keypad.changed_ms is None or checked_ms >= keypad.changed_ms
+    if is_checked and edge.rate_ml_h:
+        keypad.settled = edge.rate_ml_h, edge.concentration_iu_ml
+    is_as_before = (message.rate_ml_h, message.concentration_iu_ml) == keypad.settled
+    keypad.changed_ms = None if is_as_before else message.time_ms
 
 
 def _note_event(state: PumpState, event: Event) -> None:

@@ -71,14 +71,16 @@ class Supply(Struct, array_like=True, gc=False):
 class Keypad(Struct, array_like=True, gc=False):
     """What people did at the pump: times on its clock.
 
-    `rate_ms` is since when it is programmed to the rate that it has, `changed_ms` when rate,
-    concentration or weight last changed, `checked_ms` when two people last checked.
+    `rate_ms` is since when it is programmed to the rate that it has, `changed_ms` when rate or
+    concentration last became others than those that are `settled` (mL/h, IU/mL), `checked_ms` when
+    two people last checked.
     """
 
     rate_ms: int = 0
     changed_ms: int | None = None
     checked_ms: int | None = None
     overridden_ms: list[int] = field(default_factory=list)
+    settled: tuple[float, float] | None = None
 
 
 class PumpState(Struct, array_like=True, gc=False):

@@ -284,8 +284,11 @@ def library_bypassed(now: Situation) -> Verdict | None:
 def double_check_missing(now: Situation) -> Verdict | None:
     """A changed rate or strength without two people who checked it independently (M12 [A]).
 
-    Only where the site has its pumps ask for it; ten minutes are allowed. A start or a bag that
-    changes neither is left to the pump, which asks for the check itself.
+    Only where the site has its pumps ask for it; ten minutes are allowed. Two nurses check a start
+    and each change of the rate (Conway, heparin.md §1.6 [S]); M12 names bags too. A start, or a bag
+    of the same strength at the same rate, changes neither and is left to the pump, which asks for
+    the check itself: at home whoever is there hangs the daily bag, and an alert a day that nobody
+    can answer would be one that nobody reads [A].
     """
     keypad = now.state.keypad
     if not now.limits.double_check_required or keypad.changed_ms is None or not now.delivering:

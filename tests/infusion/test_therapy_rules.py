@@ -480,6 +480,50 @@ def test_a_site_that_does_not_ask_for_a_double_check_misses_none() -> None:
     assert says(pump(interval_ms=10_000).run("02:00"), double_check_required=True) == []
 
 
+def untouched(*fields: dict[str, Any], between: str | None = None) -> list[str]:
+    """A pump whose dose is another for a while, one state each five minutes, and then as it was."""
+    paper = pump(START, BOLUS, interval_ms=10_000).run("01:00")
+    usual = {"status": "infusing", "delivery": "delivering", "rate_ml_h": RATE_ML_H}
+    for number, state in enumerate(fields, start=1):
+        paper.set(state.get("rate_ml_h", 0.0), **state).run(f"01:{5 * number:02}")
+    if between is not None:
+        paper.event(between)
+    said = says(paper.set(RATE_ML_H, **usual).run("01:45"), double_check_required=True)
+    return about("double-check-missing", said)
+
+
+STOPPED = {"status": "not-infusing", "delivery": "not-delivering", "rate_ml_h": 0.0}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param([{"rate_ml_h": BOLUS_ML_H}], id="a bolus as ordered"),
+        pytest.param([STOPPED], id="a pause in which the pump shows no rate"),
+        pytest.param([{"delivery": "kvo", "rate_ml_h": 1.0}], id="a vein kept open"),
+        pytest.param([{"rate_ml_h": 15.0}], id="typed and taken back"),
+    ],
+)
+def test_a_dose_that_is_as_it_was_needs_no_double_check(fields: list[dict[str, Any]]) -> None:
+    """M12: whoever starts again at the rate that two people checked has changed nothing."""
+    assert untouched(*fields) == []
+
+
+def test_a_check_in_a_pause_before_an_equal_rate_is_a_check() -> None:
+    """A new bag of the same strength, looked at by two while the pump stands and shows no rate."""
+    assert untouched(STOPPED, between="DRIPWATCH_EVT_DOUBLE_CHECK") == []
+
+
+def test_another_rate_after_a_pause_needs_one() -> None:
+    """The rate that was checked is remembered through the pause, and the new one is another."""
+    other = {"status": "infusing", "delivery": "delivering", "rate_ml_h": 14.7}
+    assert untouched(STOPPED, other, other, other) == [
+        "01:15:00 raised double-check-missing medium",
+        # At 01:20 it runs at the rate of before again.
+        "01:20:00 cleared double-check-missing medium",
+    ]
+
+
 def overridden(*times: str, event: str = "DRIPWATCH_EVT_OVERRIDE", until: str) -> list[str]:
     """A pump at which somebody passes a soft limit at some times."""
     paper = pump(interval_ms=600_000)
