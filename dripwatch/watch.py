@@ -15,7 +15,7 @@ from rich.console import Console
 import monitor.process
 from dripwatch.view import NOTICE, audit_line, told_whole
 from host.process import EXIT_OK, read_text, report, run, until_signal
-from infusion.errors import DripwatchError, MessageError
+from infusion.errors import DripwatchError, LinkError, MessageError
 from infusion.messages import (
     AlertChange,
     Audit,
@@ -50,18 +50,29 @@ class Watch:
         self._known: dict[tuple[str, int], None] = {}
         # Messages that contract v1 does not allow; they are passed over.
         self.refused = 0
+        # Whether the broker was there when listening ended.
+        self.heard_to_the_end = False
 
-    async def said(self, on_ready: Callable[[], object] | None = None) -> AsyncIterator[Said]:
+    async def said(
+        self,
+        on_ready: Callable[[], object] | None = None,
+        *,
+        connect_s: float = CONNECT_TIMEOUT_S,
+    ) -> AsyncIterator[Said]:
         """All that is said from now on; an alert that is open already comes as `raised` first.
 
-        `on_ready` is called once the broker has taken the subscription. Raises LinkError.
+        `on_ready` is called once the broker has taken the subscription, which it has so many
+        seconds for. Raises LinkError.
         """
         async with open_link(self._settings, subscriptions=self._subscriptions) as link:
-            await link.subscribed(CONNECT_TIMEOUT_S)
+            await link.subscribed(connect_s)
             if on_ready is not None:
                 on_ready()
-            async for said in self._said(link):
-                yield said
+            try:
+                async for said in self._said(link):
+                    yield said
+            finally:
+                self.heard_to_the_end = link.is_connected
 
     async def _said(self, link: Link) -> AsyncIterator[Said]:
         while True:
@@ -111,10 +122,12 @@ async def watch(
     for_s: float | None = None,
     with_open: bool = True,
     on_ready: Callable[[], object] | None = None,
+    connect_s: float = CONNECT_TIMEOUT_S,
 ) -> None:
     """Say all that is said until cancelled, or for some seconds once the broker listens.
 
-    Raises LinkError.
+    Raises LinkError where the broker cannot be reached, and where those seconds end without it:
+    nobody may take silence for quiet.
     """
     stream = Watch(link, site=site, with_open=with_open)
     with suppress(TimeoutError):
@@ -126,8 +139,10 @@ async def watch(
                 if on_ready is not None:
                     on_ready()
 
-            async for said in stream.said(begin):
+            async for said in stream.said(begin, connect_s=connect_s):
                 say(said)
+    if for_s is not None and not stream.heard_to_the_end:
+        raise LinkError(f"the broker {link.address} was lost and did not come back in {for_s:g} s")
 
 
 @click.command("watch", epilog=NOTICE)
@@ -146,7 +161,7 @@ def command(
     except DripwatchError as error:
         sys.exit(report(error))
     say = say_json if as_json else say_line(Console())
-    sys.exit(run(_watch(link, say, site, for_s)))
+    sys.exit(run(watch_until_signal(link, say, site, for_s)))
 
 
 def broker_link(config: Path | None, **flags: str | None) -> LinkSettings:
@@ -155,10 +170,16 @@ def broker_link(config: Path | None, **flags: str | None) -> LinkSettings:
     return link_settings(process.broker, process.mqtt, process.link, read_text)
 
 
-async def _watch(
-    link: LinkSettings, say: Callable[[Said], object], site: str, for_s: float | None
+async def watch_until_signal(
+    link: LinkSettings,
+    say: Callable[[Said], object],
+    site: str,
+    for_s: float | None,
+    connect_s: float = CONNECT_TIMEOUT_S,
 ) -> int:
-    await until_cancelled(asyncio.create_task(watch(link, say, site=site, for_s=for_s)))
+    """The whole command, but for its flags: its exit code. Raises LinkError as `watch` does."""
+    watching = watch(link, say, site=site, for_s=for_s, connect_s=connect_s)
+    await until_cancelled(asyncio.create_task(watching))
     return EXIT_OK
 
 
