@@ -1,4 +1,5 @@
-"""What the monitor looks for, rule by rule: made of the table of rules, the texts, the thresholds.
+"""What the monitor looks for, rule by rule: made of the table of rules, the texts, the thresholds,
+as they are by themselves or as a policy has them.
 
 A terminal, JSON, the page and docs/alarms.md therefore tell the same.
 """
@@ -8,12 +9,14 @@ import re
 from functools import cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from infusion.errors import ConfigError
+from infusion.handling import DEFAULT, Handling
 from infusion.rules import RULES
 from infusion.tables import nearest
 from infusion.texts import TEXTS
-from infusion.thresholds import DEFAULTS, Thresholds
+from infusion.thresholds import Thresholds
 
 # The classes of rules in the order in which they are told, and what each is about.
 CLASSES = {
@@ -45,7 +48,7 @@ class LevelRow(Struct, frozen=True):
 
 
 class RuleRow(Struct, frozen=True, kw_only=True):
-    """All that is to be told of one rule, by its defaults."""
+    """All that is to be told of one rule. One that a policy switches off has no levels."""
 
     key: str
     title: str
@@ -63,19 +66,19 @@ class RuleRow(Struct, frozen=True, kw_only=True):
     limits: tuple[RuleLimit, ...]
 
 
-def catalogue() -> list[RuleRow]:
-    """Every rule, class by class, in the order of the table."""
-    known = [row(key) for key in RULES]
+def catalogue(handling: Handling = DEFAULT) -> list[RuleRow]:
+    """Every rule, class by class, in the order of the table; by the defaults, or by a policy."""
+    known = [row(key, handling) for key in RULES]
     order = list(CLASSES)
     return sorted(known, key=lambda each: order.index(each.category))
 
 
-def row(key: str) -> RuleRow:
+def row(key: str, handling: Handling = DEFAULT) -> RuleRow:
     """One rule. Raises ConfigError where there is none of that name."""
-    rule = RULES.get(key)
-    if rule is None:
+    if key not in RULES:
         raise ConfigError(f"there is no rule {key!r}; {nearest(key, RULES)}")
-    text = TEXTS[key]
+    rule = handling.rules.get(key) or replace(RULES[key], levels=())
+    text, limits = TEXTS[key], handling.thresholds
     sources = limit_sources()
     return RuleRow(
         key=key,
@@ -93,9 +96,7 @@ def row(key: str) -> RuleRow:
         why=text.why,
         clears=text.clears,
         source=text.source,
-        limits=tuple(
-            RuleLimit(name, getattr(DEFAULTS, name), sources[name]) for name in text.limits
-        ),
+        limits=tuple(RuleLimit(name, getattr(limits, name), sources[name]) for name in text.limits),
     )
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -9,7 +10,7 @@ from inline_snapshot import snapshot
 from msgspec import structs
 from rich.console import Console
 
-from dripwatch.rules import blanked, command, levels_text, page, show, told
+from dripwatch.rules import blanked, command, exact_span, levels_text, page, show, told
 from host.process import EXIT_USAGE
 from infusion.errors import ConfigError
 from infusion.rules import RULES
@@ -104,7 +105,7 @@ def test_an_unknown_rule_is_refused_with_the_nearest() -> None:
         row("over-deliver")
 
 
-@pytest.mark.parametrize("more", ["--json", "over-delivery"])
+@pytest.mark.parametrize("more", ["--json", "over-delivery", "--site=home"])
 def test_markdown_stands_alone(more: str) -> None:
     done = rules("--markdown", more)
     assert done.exit_code == EXIT_USAGE
@@ -114,6 +115,104 @@ def test_markdown_stands_alone(more: str) -> None:
 def test_levels_are_told_in_words() -> None:
     levels = (LevelRow(0, "notice"), LevelRow(20, "low"), LevelRow(3_600, "high"))
     assert levels_text(levels) == "notice at once, low after 20 s, high after 1 h"
+
+
+@pytest.mark.parametrize(
+    ("length_s", "words"),
+    [
+        (0.5, "0.5 s"),
+        (90, "90 s"),
+        (119.5, "119.5 s"),
+        (120, "2 min"),
+        (150, "2 min 30 s"),
+        (5_400, "1 h 30 min"),
+        (5_430.5, "1 h 30 min 30.5 s"),
+    ],
+)
+def test_a_delay_is_told_as_it_was_set(length_s: float, words: str) -> None:
+    """A minute and a half is not two."""
+    assert exact_span(length_s) == words
+
+
+def test_a_minute_and_a_half_is_no_two_minutes() -> None:
+    assert "medium after 90 s" in rules("occlusion-forming").stdout
+
+
+POLICY = """
+[rules.battery-low]
+enabled = false
+[site.home.rules.over-delivery]
+levels = { medium = 2.5 }
+[therapy.T-0007.thresholds]
+flow_tolerance = 0.2
+[[override]]
+therapy = "T-0007"
+until = 2099-12-31
+by = "pharmacist-2"
+reason = "the line kinks at night"
+[override.rules.over-delivery]
+levels = { low = 60 }
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> list[str]:
+    """A monitor's settings with a policy of its own."""
+    (tmp_path / "own.toml").write_text(POLICY)
+    file = tmp_path / "monitor.toml"
+    file.write_text(f'[monitor]\nalerts = "{tmp_path / "own.toml"}"\n')
+    return ["--config", str(file)]
+
+
+@pytest.mark.parametrize(
+    ("where", "levels", "tolerance"),
+    [
+        ([], "medium after 15 min", "0.1"),
+        (["--site", "home"], "medium after 2 min 30 s (default: medium after 15 min)", "0.1"),
+        (["--therapy", "T-0007"], "medium after 15 min", "0.2 (default: 0.1)"),
+        (
+            ["--patient", "T-0007"],
+            "low after 1 h (default: medium after 15 min)",
+            "0.2 (default: 0.1)",
+        ),
+        (
+            ["--site", "home", "--therapy", "T-0007"],
+            "medium after 2 min 30 s (default: medium after 15 min)",
+            "0.2 (default: 0.1)",
+        ),
+    ],
+)
+def test_the_policy_that_holds_there_is_shown(
+    config: list[str], where: list[str], levels: str, tolerance: str
+) -> None:
+    done = rules("over-delivery", *config, *where)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert f"  priority    {levels}\n" in done.stdout
+    assert f"    flow_tolerance = {tolerance}\n" in done.stdout
+    lines = [line.split("\t") for line in rules(*config, *where).stdout.splitlines()]
+    assert [line[3] for line in lines if line[0] == "over-delivery"] == [levels]
+    assert [line[3] for line in lines if line[0] == "battery-low"] == [
+        "switched off (default: medium at once)"
+    ]
+
+
+def test_a_rule_that_is_switched_off_has_no_levels_for_programs(config: list[str]) -> None:
+    assert json.loads(rules("--json", "battery-low", *config).stdout)["levels"] == []
+
+
+def test_a_name_that_the_policy_does_not_know_is_told(config: list[str]) -> None:
+    """It may be a slip of the pen; what holds for all holds there too."""
+    done = rules("over-delivery", *config, "--site", "hmoe", "--patient", "T-7")
+    assert done.exit_code == 0
+    assert "names no site 'hmoe': what holds for all is shown" in done.stderr
+    assert "names no therapy or override 'T-7'" in done.stderr
+    assert "medium after 15 min\n" in done.stdout
+
+
+def test_one_of_therapy_and_patient_is_given() -> None:
+    done = rules("--therapy", "T-1", "--patient", "T-1")
+    assert done.exit_code == EXIT_USAGE
+    assert "give one of them" in done.stderr
 
 
 def test_a_template_is_shown_with_gaps() -> None:
