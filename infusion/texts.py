@@ -130,7 +130,8 @@ _DEVICE = {
     ),
     "standby-expired": Text(
         title="standby expired",
-        what="The pump's standby ended[ {lasted} ago], and it waits for somebody.",
+        what="The pump's standby ended[ {lasted} ago]; it waits for somebody, and delivers "
+        "nothing until then.",
         first="Look at the order: is the infusion to run now? If it is, restart the pump and read "
         "its rate; if not, tell the prescriber that it stands.",
         why="A hold that nobody ends is one of the most frequent ways to lose doses.",
@@ -140,7 +141,8 @@ _DEVICE = {
     ),
     "near-end": Text(
         title="VTBI nearly infused",
-        what="The pump has nearly given the volume that it was set to give (VTBI).",
+        what="The pump has nearly given the volume that it was set to give (VTBI)[; it has said "
+        "so for {lasted}].",
         first="See that the next bag is there, and look at the order for what comes next.",
         why="When the volume is used up, the pump stops.",
         source="Medfusion 3500 manual [V].",
@@ -167,7 +169,8 @@ _DEVICE = {
     ),
     "unknown-device-alarm": Text(
         title="device alarm",
-        what="The pump raises an alarm that this monitor has no words for[: {detail}].",
+        what="The pump raises an alarm that this monitor has no words for[: {detail}][; it began "
+        "{lasted} ago]. Whether it stops the dose is not known.",
         first="Read the pump's display and do what its manual says. Then see whether it runs.",
         why="An alarm that nobody understands may still mean that nothing is delivered.",
         source="What is unknown is shown and not dropped [A].",
@@ -177,7 +180,8 @@ _DEVICE = {
 _TECHNICAL = {
     "pump-offline": Text(
         title="pump offline",
-        what="The pump lost its connection[ {lasted} ago]; whether it runs is not known.",
+        what="The pump lost its connection[ {lasted} ago]; whether it runs, and what it has given "
+        "since, is not known.",
         first="Call the patient or carer: does the pump run, and does it show an alarm? Then look "
         "at its power and network.",
         why="While a pump is not heard, neither a stop nor a wrong rate is seen from here.",
@@ -187,7 +191,8 @@ _TECHNICAL = {
     ),
     "no-telemetry": Text(
         title="no telemetry",
-        what="Nothing has been heard from the pump[ for {span}]; whether it runs is not known.",
+        what="Nothing has been heard from the pump[ for {span}]; whether it runs, and what it has "
+        "given since, is not known.",
         first="Call the patient or carer: does the pump run, and does it show an alarm? Then look "
         "at its power and network.",
         why="While a pump is not heard, neither a stop nor a wrong rate is seen from here.",
@@ -198,7 +203,7 @@ _TECHNICAL = {
     "counter-frozen": Text(
         title="volume counter frozen while delivering",
         what="The pump says that it delivers, but its volume counter has not moved[ for {span}][; "
-        "{expected} was due].",
+        "{expected} was due]. Whether that was given is not known.",
         first="Look whether the pump really moves fluid: drip chamber, bag, catheter. If nothing "
         "moves, look for closed clamps; if it does, call the pump supplier.",
         why="Either nothing is delivered, or it is delivered and not counted.",
@@ -208,10 +213,10 @@ _TECHNICAL = {
     ),
     "counter-fault": Text(
         title="volume counter fault",
-        what="The pump's volume counter made a leap[ of {observed}] that no pumping explains; the "
-        "dose since then is uncertain.",
-        less="The pump's volume counter ran backwards[: {observed}]; the dose since then is "
-        "uncertain.",
+        what="The pump's volume counter made a leap[ of {observed}][ {lasted} ago] that no "
+        "pumping explains; the dose since then is uncertain.",
+        less="The pump's volume counter ran backwards[ {lasted} ago][: {observed}]; the dose "
+        "since then is uncertain.",
         first="Compare the volume on the pump's display with what is left in the bag. Tell the "
         "pharmacist if the two do not agree.",
         why="The dose is counted from this counter; a leap may hide too much or too little.",
@@ -220,8 +225,9 @@ _TECHNICAL = {
         clears="When the pump has told believable counts for 15 minutes.",
     ),
     "identity-mismatch": Text(
-        title="another pump speaks on this topic",
-        what="A message under this pump's name came from another pump and was refused.",
+        title="message of another pump",
+        what="A message under this pump's name came[ {lasted} ago] from another pump and was "
+        "refused. It is in nobody's dose.",
         first="Read the name on the pump at the bedside and compare it with the order. Ask "
         "technical support which pump uses this connection.",
         why="The dose of one patient must not be counted for another.",
@@ -230,7 +236,8 @@ _TECHNICAL = {
     ),
     "unknown-pump": Text(
         title="unknown pump",
-        what="A pump that no order names has been sending[ for {lasted}].",
+        what="A pump that no order names has been sending[ for {lasted}]; whether its dose is "
+        "right is not known.",
         first="Find out where this pump is and whether it is connected to a patient. If it is, "
         "compare it with that patient's order.",
         why="Without an order nothing tells whether its dose is right.",
@@ -239,7 +246,8 @@ _TECHNICAL = {
     ),
     "two-pumps-one-name": Text(
         title="two pumps with one name",
-        what="Two pumps send under the same name, so their doses cannot be told apart.",
+        what="Two pumps have been sending under the same name[ for {lasted}], so their doses "
+        "cannot be told apart.",
         first="Watch the pump at the bedside itself, and read its name and serial number. Ask "
         "technical support to give the other pump a name of its own.",
         why="What is shown may be the rate and dose of another patient.",
@@ -248,7 +256,8 @@ _TECHNICAL = {
     ),
     "replayed-messages": Text(
         title="old messages come again",
-        what="Old messages of this pump came again as if they were new[: {observed}].",
+        what="Old messages of this pump have come again as if they were new[ for {lasted}][: "
+        "{observed}]. Each is counted once, so the dose is not changed.",
         first="Look at the pump itself before you rely on what is shown here. Then tell technical "
         "support.",
         why="An old message can make a pump that stands look as if it runs.",
@@ -257,11 +266,12 @@ _TECHNICAL = {
     ),
     "clock-step": Text(
         title="pump's clock was set",
-        what="The pump's clock was set to another time[ ({detail})]; the times that are shown may "
-        "be wrong.",
-        more="The pump's clock was set forward[ by {length}]; the times that are shown may be "
-        "wrong.",
-        less="The pump's clock was set back[ by {length}]; the times that are shown may be wrong.",
+        what="The pump's clock was set to another time[ ({detail})][; that was {lasted} ago]. The "
+        "times that are shown may be wrong; the dose is counted on.",
+        more="The pump's clock was set forward[ by {length}][; that was {lasted} ago]. The times "
+        "that are shown may be wrong; the dose is counted on.",
+        less="The pump's clock was set back[ by {length}][; that was {lasted} ago]. The times "
+        "that are shown may be wrong; the dose is counted on.",
         first="Compare the clock on the pump with your watch. Ask technical support to set it if "
         "it is wrong.",
         why="Doses are held against the order by the pump's own clock.",
@@ -281,7 +291,8 @@ _TECHNICAL = {
     ),
     "malformed-messages": Text(
         title="messages cannot be read",
-        what="Messages under this pump's name have been unreadable[ for {lasted}][: {observed}].",
+        what="Messages under this pump's name have been unreadable[ for {lasted}][: {observed}]. "
+        "The next one that can be read tells the dose.",
         first="Look at the pump itself: does it run, and at which rate? Then tell technical "
         "support.",
         why="What cannot be read is not used, so something may be missed.",
@@ -303,7 +314,8 @@ _THERAPY = {
     ),
     "unknown-therapy": Text(
         title="unknown therapy",
-        what="What the pump runs does not belong to an order for this pump[: {detail}].",
+        what="What the pump has run[ for {lasted}] does not belong to an order for this pump[: "
+        "{detail}]. Whether its dose is right is not known.",
         first="Check at the bedside that patient, pump and order belong together. If they do not, "
         "call the prescriber or pharmacist now.",
         why="A dose for another patient may be running.",
@@ -312,8 +324,8 @@ _THERAPY = {
     ),
     "therapy-on-two-pumps": Text(
         title="therapy on two pumps",
-        what="The pump delivers what is ordered for another pump[: {detail}]. The patient may be "
-        "getting it twice.",
+        what="The pump has been delivering[ for {lasted}] what is ordered for another pump[: "
+        "{detail}]. The patient may be getting it twice: all that this pump gives may be too much.",
         first="Find out which of the pumps is connected to the patient. If both are, call the "
         "prescriber or pharmacist now.",
         why="Two pumps give twice the dose, and each of them looks right.",
@@ -324,7 +336,7 @@ _THERAPY = {
         title="concentration is not as ordered",
         what="The pump has been set to another concentration than ordered[ for {lasted}][: "
         "{observed}, ordered {expected}]. If the bag is as ordered, every dose is wrong by that "
-        "factor.",
+        "factor; what was given is known when its label is read.",
         first="Read the concentration on the label of the bag that hangs, and compare bag, pump "
         "and order. If the three are not the same, call the pharmacist now.",
         why="Bags of 50 and 100 IU/mL look alike, and mixing them up is a factor of two.",
@@ -336,7 +348,7 @@ _THERAPY = {
     "wrong-weight": Text(
         title="weight is not as ordered",
         what="The pump has been set to another weight than ordered[ for {lasted}][: {observed}, "
-        "ordered {expected}].",
+        "ordered {expected}]. What is reckoned by it is wrong by that factor.",
         first="Compare the weight on the pump with the order, and ask whether it was typed in "
         "pounds. Call the prescriber or pharmacist.",
         why="The dose is by weight: pounds typed as kilograms more than double it.",
@@ -392,11 +404,11 @@ _THERAPY = {
     "outside-limits": Text(
         title="dose outside the limits",
         what="The pump has been set outside the limits for this drug[ for {lasted}][: "
-        "{observed}][, allowed {range}].",
+        "{observed}][, allowed {range}]. It may be what is ordered.",
         more="The pump has been set above the highest dose that is allowed for this drug[ for "
-        "{lasted}][: {observed}][, allowed {range}].",
+        "{lasted}][: {observed}][, allowed {range}]. It may be what is ordered.",
         less="The pump has been set below the lowest dose that is allowed for this drug[ for "
-        "{lasted}][: {observed}][, allowed {range}].",
+        "{lasted}][: {observed}][, allowed {range}]. It may be what is ordered.",
         first="Compare rate, concentration and weight on the pump with the order, each on its "
         "own. Call the prescriber or pharmacist now, also if it is as ordered.",
         why="Heparin has no highest dose of its own; the limits are all that stops a tenfold "
@@ -500,11 +512,11 @@ _DELIVERY = {
     "level-off-course": Text(
         title="level is off course",
         what="By the dose delivered, the level in the blood is not what the order would make[: "
-        "about {share} of it].",
+        "about {share} of it][; it has been off for {lasted}].",
         more="By the dose delivered, the level in the blood is higher than the order would make[: "
-        "about {share} of it].",
+        "about {share} of it][; it has been off for {lasted}].",
         less="By the dose delivered, the level in the blood is lower than the order would make[: "
-        "about {share} of it].",
+        "about {share} of it][; it has been off for {lasted}].",
         first="Look at what the pump has delivered in the last hours and why. Call the prescriber, "
         "and ask whether a blood test is wanted.",
         why="It weighs every missed or extra dose by what it does in the blood, not by a fixed "
@@ -533,7 +545,7 @@ _DELIVERY = {
     "reservoir-unexplained": Text(
         title="bag emptier than counted",
         what="The bag holds less than the pump's counter explains[: {observed}, by the counter "
-        "{expected}].",
+        "{expected}][; first seen {lasted} ago]. Where the rest went is not known.",
         first="Look for a leak at the bag and every connection, and whether the bag runs by "
         "itself. If it does, close the clamp; if all is dry, call the prescriber now.",
         why="What is gone and was not counted may have run into the patient.",
@@ -544,7 +556,8 @@ _DELIVERY = {
     "occlusion-forming": Text(
         title="line is closing",
         what="The pressure in the line has been rising[ for {lasted}] as it does when a line "
-        "closes[: {observed}, before at most {expected}].",
+        "closes[: {observed}, before at most {expected}]. What the pump counts may not reach the "
+        "patient.",
         first="Look for clamps and kinks from the pump to the catheter, and how the arm lies. "
         "Before a closed line is opened, let the pressure off as you were taught: what is held "
         "back comes as a bolus.",
@@ -556,7 +569,8 @@ _DELIVERY = {
     "partial-occlusion": Text(
         title="line is narrow",
         what="The line has needed more pressure than this rate should[ for {lasted}][: "
-        "{observed}, usual {expected}]. It may be partly blocked.",
+        "{observed}, usual {expected}]. It may be partly blocked, and less may arrive than is "
+        "counted.",
         first="Look for kinks and a half-closed clamp from the pump to the catheter, and how the "
         "arm lies. Look at the catheter site for swelling.",
         why="A narrow line may close, and the pump's own limit is far above this pressure.",
@@ -612,7 +626,8 @@ _DELIVERY = {
 _LABORATORY = {
     "critical-result": Text(
         title="critical laboratory result",
-        what="A laboratory result is critical[: {test}][ {observed}][, limit {limit}].",
+        what="A laboratory result is critical[: {test}][ {observed}][, limit {limit}][; it came "
+        "{lasted} ago][; the blood was drawn {span} before].",
         first="Call the prescriber now with the result and the rate on the pump. Ask how the "
         "blood was drawn, and ask the patient about any bleeding.",
         why="At such a value bleeding is a danger, and somebody must decide at once.",
@@ -629,7 +644,7 @@ _LABORATORY = {
     "hit-suspected": Text(
         title="platelets fall as in HIT",
         what="Platelets have fallen[ to {observed}][, highest before {expected}], at a time when "
-        "heparin can be the cause.",
+        "heparin can be the cause[; the result came {lasted} ago].",
         first="Call the prescriber now with all platelet counts and the day of treatment. Ask "
         "about a swollen leg, chest pain, breathlessness and changes of the skin.",
         why="Heparin itself can make platelets fall and clots form (HIT), and going on may harm.",
@@ -640,7 +655,8 @@ _LABORATORY = {
     ),
     "platelets-falling": Text(
         title="platelets are falling",
-        what="Platelets have fallen[ to {observed}][, highest before {expected}].",
+        what="Platelets have fallen[ to {observed}][, highest before {expected}][; the result "
+        "came {lasted} ago].",
         first="Tell the prescriber the counts and the day of treatment. Ask the patient about "
         "bleeding, bruises and a swollen leg.",
         why="A fall may be the beginning of a complication of heparin.",
@@ -652,7 +668,7 @@ _LABORATORY = {
     "haemoglobin-falling": Text(
         title="haemoglobin is falling",
         what="Haemoglobin has fallen[ to {observed}][, highest before {expected}], which can be a "
-        "sign of bleeding.",
+        "sign of bleeding[; the result came {lasted} ago].",
         first="Ask the patient about dizziness, black stools and pain in belly or back, and look "
         "for bruises. Call the prescriber now.",
         why="Bleeding that nobody sees can show in the haemoglobin.",
@@ -663,7 +679,7 @@ _LABORATORY = {
     "levels-out-of-range": Text(
         title="levels out of range",
         what="Two levels in a row are out of range on the same side[: the newer is {observed}][, "
-        "{limit}].",
+        "{limit}][; it came {lasted} ago].",
         first="See that the pump runs as ordered and that the last change was applied. Call the "
         "prescriber with both results.",
         why="Once can be chance; twice, the dose does not suit the patient.",
@@ -683,11 +699,11 @@ _LABORATORY = {
     "result-disagrees": Text(
         title="result does not fit dose",
         what="A laboratory result does not fit the dose delivered[: {observed}, by the dose about "
-        "{expected}][, likely {range}].",
+        "{expected}][, likely {range}][; it came {lasted} ago].",
         more="A laboratory result is higher than the dose delivered explains[: {observed}, by the "
-        "dose about {expected}][, likely {range}].",
+        "dose about {expected}][, likely {range}][; it came {lasted} ago].",
         less="A laboratory result is lower than the dose delivered explains[: {observed}, by the "
-        "dose about {expected}][, likely {range}].",
+        "dose about {expected}][, likely {range}][; it came {lasted} ago].",
         first="Ask how the blood was drawn: from the heparin line, or from the other arm? Compare "
         "the label of the bag with pump and order, look for leaks, and tell the prescriber before "
         "anybody acts on the result.",
@@ -706,11 +722,14 @@ _LABORATORY = {
     "concentration-doubt": Text(
         title="doubt about the concentration",
         what="Two results in a row fit a bag of another strength than ordered[: about "
-        "{observed}]. It may also be that the patient clears heparin in another way than before.",
-        more="Two results in a row fit a bag that is stronger than ordered[: about {observed}]. "
-        "It may also be that the patient clears heparin more slowly than before.",
-        less="Two results in a row fit a bag that is weaker than ordered[: about {observed}]. It "
-        "may also be that the patient clears heparin faster than before.",
+        "{observed}][; the newer came {lasted} ago]. It may also be that the patient clears "
+        "heparin in another way than before.",
+        more="Two results in a row fit a bag that is stronger than ordered[: about {observed}][; "
+        "the newer came {lasted} ago]. It may also be that the patient clears heparin more slowly "
+        "than before.",
+        less="Two results in a row fit a bag that is weaker than ordered[: about {observed}][; "
+        "the newer came {lasted} ago]. It may also be that the patient clears heparin faster than "
+        "before.",
         first="Read the label of the bag that hangs, and compare bag, pump and order. Keep the "
         "bag, and call the pharmacist now.",
         why="Pump, counter and bag all look right when the wrong strength was mixed or hung; only "
@@ -723,7 +742,7 @@ _LABORATORY = {
     "not-therapeutic": Text(
         title="not yet in range",
         what="No level has reached the range since the start[: the highest was {observed}][, the "
-        "range begins at {expected}].",
+        "range begins at {expected}][; that was due {lasted} ago].",
         first="See that the pump has run as ordered since the start. Call the prescriber with all "
         "results so far.",
         why="Without an effective level in the first day clots come back more often.",
@@ -734,7 +753,7 @@ _LABORATORY = {
     "discordance": Text(
         title="aPTT and anti-Xa disagree",
         what="aPTT and anti-Xa disagree twice in a row: one is in range and the other is not[; "
-        "aPTT {observed}, range {limit}].",
+        "aPTT {observed}, range {limit}][; the newer pair came {lasted} ago].",
         first_notice="Nothing to do at once. Keep to the protocol, and tell the prescriber with "
         "the next call.",
         first="Tell the prescriber both results. Ask the laboratory which test is the better guide "
@@ -852,7 +871,7 @@ _CARE = {
     ),
     "supplies-low": Text(
         title="supplies low",
-        what="Supplies at home are low[: {detail}].",
+        what="Supplies at home have been low[ for {lasted}][: {detail}].",
         first="Ask what is left and for how long. Order what is missing from the pharmacy today.",
         why="A missing bag, line or battery stops the infusion.",
         source="What somebody reports [A].",

@@ -223,11 +223,13 @@ def wrong_weight(now: Situation) -> Verdict | None:
     is_right = near(edge.weight_kg, prescription.weight_kg, now.limits.weight_tolerance)
     if is_right or _awaits_order(now):
         return None
+    programmed = _is_wrong(now)
     evidence = Evidence(
         observed=edge.weight_kg,
         expected=prescription.weight_kg,
         unit="kg",
         limit=f"±{now.limits.weight_tolerance:.0%}",
+        dose_iu=None if programmed is None else _misgiven_iu(now, programmed),
     )
     return Verdict(evidence)
 

@@ -71,7 +71,8 @@ def test_one_rule_is_told_whole() -> None:
 wrong-concentration: concentration is not as ordered
 
   says        The pump has been set to another concentration than ordered for …: …, ordered ….
-              If the bag is as ordered, every dose is wrong by that factor.
+              If the bag is as ordered, every dose is wrong by that factor; what was given is
+              known when its label is read.
   look first  Read the concentration on the label of the bag that hangs, and compare bag, pump
               and order. If the three are not the same, call the pharmacist now.
   why         Bags of 50 and 100 IU/mL look alike, and mixing them up is a factor of two.

@@ -230,6 +230,18 @@ def test_weight_at_its_edge(weight_kg: float, is_told: bool) -> None:
     )
 
 
+def test_a_wrong_weight_tells_what_the_rate_gave_wrong_by_it() -> None:
+    """Pounds for kilograms: 2.2 times the rate is 29 IU a minute too much, told by one alert."""
+    paper = pump().run("00:10").set(2.2 * RATE_ML_H, weight_kg=176.4, rate_ml_h=2.2 * RATE_ML_H)
+    _, changes = feed(paper.run("00:20").set(weight_kg=80.0).stream)
+    alerts = [each.alert for each in changes if each.alert.rule == "wrong-weight"]
+    assert alerts[-1].evidence.dose_iu == pytest.approx(288, abs=2)
+    assert "About 290 IU too much so far" in alerts[-1].what
+    right = pump().run("00:10").set(weight_kg=176.4).run("00:12")
+    (raised,) = [each.alert for each in feed(right.stream)[1] if each.change == "raised"]
+    assert raised.evidence.dose_iu is None
+
+
 def test_weight_of_a_pump_that_stands_is_nobody_s() -> None:
     """The last patient's weight is still in a pump that is not started yet."""
     paper = Paper(interval_ms=1_000).say(order(START)).stop(weight_kg=176.4).run("00:05")

@@ -69,7 +69,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "no-telemetry": [Sample(seen(5, unit="min without a message", span_s=5 * MIN), 5 * MIN)],
     "counter-frozen": [Sample(seen(0, 0.48, "mL", span_s=2 * MIN), 2 * MIN)],
     "counter-fault": [Sample(seen(-1.2, unit="mL", detail="the counter ran backwards"), 70)],
-    "identity-mismatch": [Sample(seen(detail="the payload says pump 'P-07'"), 0)],
+    "identity-mismatch": [Sample(seen(detail="the payload says pump 'P-07'"), 90)],
     "unknown-pump": [Sample(seen(detail="no order names pump P-99"), 65)],
     "two-pumps-one-name": [Sample(seen(detail="boots 4 and 9 take turns"), 3 * MIN)],
     "replayed-messages": [Sample(seen(42, unit="messages"), 30)],
@@ -87,8 +87,11 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
     "unknown-therapy": [Sample(seen(detail="no order for therapy T-99"), 70)],
     "therapy-on-two-pumps": [Sample(seen(detail="therapy T-01 is ordered for pump P-02"), 2 * MIN)],
-    "wrong-concentration": [Sample(seen(50, 100, "IU/mL", limit="±1%", dose_iu=720), 30 * MIN)],
-    "wrong-weight": [Sample(seen(176.4, 80, "kg", limit="±10%"), 10 * MIN)],
+    "wrong-concentration": [Sample(seen(50, 100, "IU/mL", limit="±1%"), 30 * MIN)],
+    "wrong-weight": [
+        Sample(seen(176.4, 80, "kg", limit="±10%"), 10 * MIN),
+        Sample(seen(176.4, 80, "kg", limit="±10%", dose_iu=289.0), 10 * MIN),
+    ],
     "rate-not-as-ordered": [
         Sample(seen(144, 14.4, "mL/h", limit="±5%", dose_iu=108.0), 30),
         Sample(seen(12, 14.4, "mL/h", limit="±5%", dose_iu=-120.0), 30 * MIN),
@@ -115,8 +118,8 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
     "hold-overrun": [Sample(seen(dose_iu=-288.0), 12 * MIN)],
     "level-off-course": [
-        Sample(seen(1.6, dose_iu=900.0), 20 * MIN),
-        Sample(seen(0.48, 1, dose_iu=-1_310.0), 55 * MIN),
+        Sample(seen(0.8, 0.5, "IU/mL"), 20 * MIN),
+        Sample(seen(0.24, 0.5, "IU/mL"), 55 * MIN),
     ],
     "deviation-24h": [
         Sample(seen(38_300, 34_560, "IU", span_s=DAY, dose_iu=3_740.0), DAY),
@@ -136,7 +139,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "repeat-occlusion": [Sample(seen(3, unit="occlusion alarms", span_s=5 * H), 0)],
     "bag-beyond-use": [Sample(seen(25.5, unit="h", limit="24 h"), 90 * MIN)],
     "critical-result": [
-        Sample(seen(128, unit="s", limit=">100", detail="aPTT"), 10 * MIN),
+        Sample(seen(128, unit="s", limit=">100", detail="aPTT", span_s=1.5 * H), 10 * MIN),
         Sample(seen(1.5, unit="IU/mL", limit="≥1", detail="anti-Xa (or more); likely 0.5"), 60),
     ],
     "hit-suspected": [Sample(seen(92, 240, "×10⁹/L", detail="platelets down by 62%"), 10 * MIN)],
