@@ -21,7 +21,7 @@ demo: $(VENV)/ready-to-run
 	$(BIN)/dripwatch up $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup \
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup \
 		--inline-snapshot disable $(ARGS)
 
 check: $(VENV)/ready-to-test

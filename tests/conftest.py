@@ -4,6 +4,7 @@ A broker, a monitor and pumps of one test are processes of their own. Two such t
 cores would make each other wait, and time is what they are about.
 """
 
+import os
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ WITHOUT_PROCESSES = (
     "tests/link/test_lean_packets.py",
     "tests/link/test_address.py",
 )
+# More would wait for one another.
+WORKERS_MAX = 4
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores: whoever waits for a process leaves its core to another."""
+    return min(WORKERS_MAX, (os.cpu_count() or 1) + 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
