@@ -10,12 +10,17 @@ those of the state and logs, a row of `part` those of each other part. A file is
 scripts that it has not seen, all of them or none.
 """
 
+import asyncio
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self, TypeVar
 
 from infusion.errors import StoreError
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 10.0
 # The first schema that was ever released, and the oldest that can be brought on.
@@ -159,6 +164,63 @@ def ensure_part(database: sqlite3.Connection, name: str, scripts: Sequence[str])
             for statement in _statements(script):
                 database.execute(statement)
         database.execute("REPLACE INTO part VALUES (?, ?)", (name, len(scripts)))
+
+
+def open_part(path: Path | None, name: str, scripts: Sequence[str]) -> sqlite3.Connection:
+    """Open a monitor's file with the tables of one part. Raises StoreError, and sqlite3's own."""
+    database = open_database(path)
+    try:
+        ensure_part(database, name, scripts)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+class Part:
+    """One part of a monitor's file, on a connection and a thread of its own.
+
+    Used as an async context manager; all errors come as StoreError that names file and part.
+    `path` None keeps it in memory.
+    """
+
+    def __init__(self, path: Path | None, name: str, scripts: Sequence[str]) -> None:
+        self._path = path
+        self._name = name
+        self._scripts = scripts
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._database: sqlite3.Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._database = await self._run(
+                lambda: open_part(self._path, self._name, self._scripts)
+            )
+        except BaseException:
+            self._thread.shutdown()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            await self._run(database.close)
+        self._thread.shutdown()
+
+    async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do something with the database, in the thread."""
+        return await self._run(lambda: work(self._opened()))
+
+    def _opened(self) -> sqlite3.Connection:
+        assert self._database is not None, "used outside of its context"
+        return self._database
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        def guarded() -> T:
+            with named_errors(self._path, self._name):
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
 
 
 def _bring_on(database: sqlite3.Connection, path: Path | None) -> None:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from infusion.errors import ConfigError
-from monitor.database import ensure_part, named_errors, open_database, transaction
+from monitor.database import named_errors, open_part, transaction
 from monitor.people import ALL_RIGHTS, ALL_ROLES, Person, Right, Role
 
 T = TypeVar("T", bound=str)
@@ -124,13 +124,8 @@ class PeopleDatabase:
     def __init__(self, path: Path | None, *, now_ms: Callable[[], int] = wall_ms) -> None:
         self.now_ms = now_ms
         self._path = path
-        self._database = open_database(path)
-        try:
-            with self.reading():
-                ensure_part(self._database, "people", (PEOPLE_TABLES,))
-        except BaseException:
-            self._database.close()
-            raise
+        with named_errors(path):
+            self._database = open_part(path, "people", (PEOPLE_TABLES,))
 
     def close(self) -> None:
         """Close the file."""

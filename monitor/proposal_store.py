@@ -5,19 +5,15 @@ to be seen. A proposal is moved on by compare-and-set on the number of its steps
 who decide at once one is refused.
 """
 
-import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 from msgspec import Struct, msgpack
 
-from monitor.database import ensure_part, named_errors, open_database, transaction
+from monitor.database import Part, transaction
 from monitor.proposals import Proposal, ProposalStep, State
-
-T = TypeVar("T")
 
 # Closed proposals that are kept; of more the oldest go. Their steps go with them.
 CLOSED_MAX = 100_000
@@ -72,36 +68,27 @@ class ProposalStore:
     """
 
     def __init__(self, path: Path | None, *, closed_max: int = CLOSED_MAX) -> None:
-        self._path = path
+        self._part = Part(path, "proposals", (PROPOSAL_TABLES,))
         self._closed_max = closed_max
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="proposals")
-        self._database: sqlite3.Connection | None = None
 
     async def __aenter__(self) -> Self:
-        try:
-            self._database = await self._call(self._open)
-        except BaseException:
-            self._thread.shutdown()
-            raise
+        await self._part.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        database, self._database = self._database, None
-        if database is not None:
-            await self._call(database.close)
-        self._thread.shutdown()
+        await self._part.__aexit__()
 
     async def add(self, proposal: Proposal) -> None:
         """Keep a new proposal. Raises StoreError, also where its id is taken."""
-        await self._call(lambda: self._add(proposal))
+        await self._part.call(lambda database: self._add(database, proposal))
 
     async def move(self, before: Proposal, after: Proposal) -> bool:
         """Put a proposal in the place of what it was; False where that is no more what is kept."""
-        return await self._call(lambda: self._move(before, after))
+        return await self._part.call(lambda database: _move(database, before, after))
 
     async def get(self, name: str) -> Proposal | None:
         """A proposal by its id."""
-        found = await self._call(lambda: self._select("id = ?", [name], 1))
+        found = await self._part.call(lambda database: _select(database, "id = ?", [name], 1))
         return found[0].proposal if found else None
 
     async def of_therapy(
@@ -112,7 +99,7 @@ class ProposalStore:
         if state is not None:
             where += " AND state = ?"
             values.append(state)
-        return await self._call(lambda: self._select(where, values, limit))
+        return await self._part.call(lambda database: _select(database, where, values, limit))
 
     async def newest(
         self,
@@ -131,7 +118,9 @@ class ProposalStore:
         if site:
             where.append("site = ?")
             values.append(site)
-        return await self._call(lambda: self._select(" AND ".join(where), values, limit))
+        return await self._part.call(
+            lambda database: _select(database, " AND ".join(where), values, limit)
+        )
 
     async def steps(
         self,
@@ -148,21 +137,11 @@ class ProposalStore:
         where = "step.at_ms >= ? AND step.number < ? AND step.number > ?"
         where += f" ORDER BY step.number {'DESC' if after is None else 'ASC'} LIMIT ?"
         values = (since_ms, _END if before is None else before, after or 0, min(limit, LIST_MAX))
-        return await self._call(lambda: self._select_steps(where, values))
+        return await self._part.call(lambda database: _select_steps(database, where, values))
 
     # --- in the thread ---------------------------------------------------------------------------
 
-    def _open(self) -> sqlite3.Connection:
-        database = open_database(self._path)
-        try:
-            ensure_part(database, "proposals", (PROPOSAL_TABLES,))
-        except BaseException:
-            database.close()
-            raise
-        return database
-
-    def _add(self, proposal: Proposal) -> None:
-        database = self._opened()
+    def _add(self, database: sqlite3.Connection, proposal: Proposal) -> None:
         with transaction(database):
             row = database.execute(
                 "INSERT INTO proposal (id, site, therapy, state, steps, proposal)"
@@ -172,38 +151,6 @@ class ProposalStore:
             assert row.lastrowid is not None
             _keep_steps(database, row.lastrowid, proposal, 0)
             self._make_room(database)
-
-    def _move(self, before: Proposal, after: Proposal) -> bool:
-        database = self._opened()
-        with transaction(database):
-            moved = database.execute(
-                "UPDATE proposal SET state = ?, steps = ?, proposal = ?"
-                " WHERE id = ? AND steps = ? RETURNING number",
-                (*_columns(after), before.id, len(before.steps)),
-            ).fetchone()
-            if moved is not None:
-                _keep_steps(database, moved[0], after, len(before.steps))
-        return moved is not None
-
-    def _select(
-        self, where: str, values: Sequence[int | str], limit: int
-    ) -> list[NumberedProposal]:
-        rows = self._opened().execute(
-            f"SELECT number, proposal FROM proposal WHERE {where} ORDER BY number DESC LIMIT ?",
-            (*values, min(limit, LIST_MAX)),
-        )
-        return [NumberedProposal(number, _PROPOSAL.decode(blob)) for number, blob in rows]
-
-    def _select_steps(self, where: str, values: Sequence[int]) -> list[NumberedStep]:
-        rows = self._opened().execute(
-            "SELECT step.number, step.step, proposal.proposal FROM proposal_step step"
-            f" JOIN proposal ON proposal.number = step.proposal WHERE {where}",
-            values,
-        )
-        return [
-            NumberedStep(number, _STEP.decode(step), _PROPOSAL.decode(blob))
-            for number, step, blob in rows
-        ]
 
     def _make_room(self, database: sqlite3.Connection) -> None:
         """Closed ones go first; what still waits is never dropped."""
@@ -219,17 +166,6 @@ class ProposalStore:
             ).fetchall()
             database.executemany("DELETE FROM proposal_step WHERE proposal = ?", doomed)
 
-    def _opened(self) -> sqlite3.Connection:
-        assert self._database is not None, "used outside of its context"
-        return self._database
-
-    async def _call(self, work: Callable[[], T]) -> T:
-        def guarded() -> T:
-            with named_errors(self._path, "proposals"):
-                return work()
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
-
 
 def _columns(proposal: Proposal) -> tuple[str, int, bytes]:
     return proposal.state, len(proposal.steps), msgpack.encode(proposal)
@@ -240,3 +176,39 @@ def _keep_steps(database: sqlite3.Connection, number: int, proposal: Proposal, k
         "INSERT INTO proposal_step (proposal, at_ms, step) VALUES (?, ?, ?)",
         [(number, step.at_ms, msgpack.encode(step)) for step in proposal.steps[known:]],
     )
+
+
+def _move(database: sqlite3.Connection, before: Proposal, after: Proposal) -> bool:
+    with transaction(database):
+        moved = database.execute(
+            "UPDATE proposal SET state = ?, steps = ?, proposal = ?"
+            " WHERE id = ? AND steps = ? RETURNING number",
+            (*_columns(after), before.id, len(before.steps)),
+        ).fetchone()
+        if moved is not None:
+            _keep_steps(database, moved[0], after, len(before.steps))
+    return moved is not None
+
+
+def _select(
+    database: sqlite3.Connection, where: str, values: Sequence[int | str], limit: int
+) -> list[NumberedProposal]:
+    rows = database.execute(
+        f"SELECT number, proposal FROM proposal WHERE {where} ORDER BY number DESC LIMIT ?",
+        (*values, min(limit, LIST_MAX)),
+    )
+    return [NumberedProposal(number, _PROPOSAL.decode(blob)) for number, blob in rows]
+
+
+def _select_steps(
+    database: sqlite3.Connection, where: str, values: Sequence[int]
+) -> list[NumberedStep]:
+    rows = database.execute(
+        "SELECT step.number, step.step, proposal.proposal FROM proposal_step step"
+        f" JOIN proposal ON proposal.number = step.proposal WHERE {where}",
+        values,
+    )
+    return [
+        NumberedStep(number, _STEP.decode(step), _PROPOSAL.decode(blob))
+        for number, step, blob in rows
+    ]

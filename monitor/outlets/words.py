@@ -12,9 +12,8 @@ hears all of it back.
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 import structlog
 from msgspec import Struct
@@ -33,9 +32,8 @@ from infusion.messages import (
 from infusion.prescription import Prescription
 from infusion.record import Record
 from link import Link
-from monitor.database import ensure_part, named_errors, open_database, transaction
+from monitor.database import Part, transaction
 
-T = TypeVar("T")
 Word = LabResult | Report | Prescription
 KINDS: dict[type[Word], Kind] = {
     LabResult: Kind.LAB,
@@ -86,26 +84,17 @@ class WordOutlet:
     """
 
     def __init__(self, path: Path | None, link: Link, *, waiting_max: int = WAITING_MAX) -> None:
-        self._path = path
+        self._part = Part(path, "outbox", (OUTBOX_TABLES,))
         self._link = link
         self._waiting_max = waiting_max
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
-        self._database: sqlite3.Connection | None = None
         self._ready: asyncio.Queue[Written] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
-        try:
-            self._database = await self._call(self._open)
-        except BaseException:
-            self._thread.shutdown()
-            raise
+        await self._part.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        database, self._database = self._database, None
-        if database is not None:
-            await self._call(database.close)
-        self._thread.shutdown()
+        await self._part.__aexit__()
 
     async def tell(
         self,
@@ -120,7 +109,8 @@ class WordOutlet:
         to nobody. Does not wait for the broker.
         """
         topic, payload = str(topic_of(site, word)), encode(word)
-        written = Written(await self._call(lambda: self._keep(topic, payload)), topic, payload)
+        number = await self._part.call(lambda database: self._keep(database, topic, payload))
+        written = Written(number, topic, payload)
         try:
             await store()
         except MessageError:
@@ -134,7 +124,7 @@ class WordOutlet:
 
     async def resume(self, records: dict[str, Record]) -> None:
         """Look at what an earlier run had not told; `records` are by `site/therapy`."""
-        for written in await self._call(self._all):
+        for written in await self._part.call(_all):
             topic = parse_topic(written.topic)
             if holds(records.get(f"{topic.site}/{topic.name}"), decode(topic, written.payload)):
                 self._ready.put_nowait(written)
@@ -162,21 +152,11 @@ class WordOutlet:
             await self._forget(written)
 
     async def _forget(self, written: Written) -> None:
-        await self._call(lambda: self._drop(written.number))
+        await self._part.call(lambda database: _drop(database, written.number))
 
     # --- in the thread ---------------------------------------------------------------------------
 
-    def _open(self) -> sqlite3.Connection:
-        database = open_database(self._path)
-        try:
-            ensure_part(database, "outbox", (OUTBOX_TABLES,))
-        except BaseException:
-            database.close()
-            raise
-        return database
-
-    def _keep(self, topic: str, payload: bytes) -> int:
-        database = self._opened()
+    def _keep(self, database: sqlite3.Connection, topic: str, payload: bytes) -> int:
         with transaction(database):
             number = database.execute(
                 "INSERT INTO outbox (topic, payload) VALUES (?, ?)", (topic, payload)
@@ -190,20 +170,11 @@ class WordOutlet:
             log.error("never told: too much waits for the broker", messages=dropped)
         return number
 
-    def _drop(self, number: int) -> None:
-        self._opened().execute("DELETE FROM outbox WHERE number = ?", (number,))
 
-    def _all(self) -> list[Written]:
-        rows = self._opened().execute("SELECT number, topic, payload FROM outbox ORDER BY number")
-        return [Written(*row) for row in rows]
+def _drop(database: sqlite3.Connection, number: int) -> None:
+    database.execute("DELETE FROM outbox WHERE number = ?", (number,))
 
-    def _opened(self) -> sqlite3.Connection:
-        assert self._database is not None, "used outside of its context"
-        return self._database
 
-    async def _call(self, work: Callable[[], T]) -> T:
-        def guarded() -> T:
-            with named_errors(self._path, "outbox"):
-                return work()
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
+def _all(database: sqlite3.Connection) -> list[Written]:
+    rows = database.execute("SELECT number, topic, payload FROM outbox ORDER BY number")
+    return [Written(*row) for row in rows]
