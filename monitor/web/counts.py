@@ -26,15 +26,13 @@ AGAIN = 2_000
 
 
 class Counts(Struct):
-    """Of one pump, or of all together. `open` is by priority, in the order of the enum; the others
-    are those of `AlertTotals` and `System` in monitor/web/api/system.py, and `rules` the same by
-    rule. `too_late` messages were older than what is kept, `closed` gaps had to make room."""
+    """Of one pump, or of all together. `open` is by priority, in the order of the enum; `rules` has
+    what was raised, damped and dropped, and the others are those of `AlertTotals` and `System` in
+    monitor/web/api/system.py. `too_late` messages were older than what is kept, `closed` gaps had
+    to make room."""
 
     open: list[int]
     unseen: int = 0
-    raised: int = 0
-    damped: int = 0
-    dropped: int = 0
     duplicates: int = 0
     late: int = 0
     too_late: int = 0
@@ -46,9 +44,6 @@ class Counts(Struct):
         for index, count in enumerate(other.open):
             self.open[index] += sign * count
         self.unseen += sign * other.unseen
-        self.raised += sign * other.raised
-        self.damped += sign * other.damped
-        self.dropped += sign * other.dropped
         self.duplicates += sign * other.duplicates
         self.late += sign * other.late
         self.too_late += sign * other.too_late
@@ -79,10 +74,6 @@ def counts_of(state: PumpState) -> Counts:
     for track in board.tracks.values():
         if track.alert is not None:
             found.open[_PLACES[track.alert.priority]] += 1
-    for count in board.counts.values():
-        found.raised += count.raised
-        found.damped += count.damped
-        found.dropped += count.dropped
     return found
 
 

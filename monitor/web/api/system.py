@@ -93,12 +93,13 @@ def version() -> str:
 
 
 def _alerts(total: Counts) -> AlertTotals:
+    rules = total.rules.values()
     return AlertTotals(
         open=dict(zip(Priority, total.open, strict=True)),
         unseen=total.unseen,
-        raised=total.raised,
-        damped=total.damped,
-        dropped=total.dropped,
+        raised=sum(each.raised for each in rules),
+        damped=sum(each.damped for each in rules),
+        dropped=sum(each.dropped for each in rules),
     )
 
 
