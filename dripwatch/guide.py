@@ -2,12 +2,11 @@
 
 import html
 import sys
-from pathlib import Path
 
 import click
 
 from dripwatch.view import NOTICE
-from host.process import read_named, report
+from host.process import read_named, report, write_text
 from infusion.errors import ConfigError, DripwatchError
 from infusion.service.guide import Guide, Page, read_guide
 from infusion.tables import nearest
@@ -38,7 +37,7 @@ def command(*, key: str | None, name: str, html_file: str | None) -> None:
     try:
         guide = read_guide(*read_named(name, "guides"))
         if html_file is not None:
-            _write(html_file, sheet(guide))
+            write_text(html_file, sheet(guide))
         elif key is None:
             click.echo("\n".join(listed(guide)))
         else:
@@ -86,13 +85,3 @@ def _section(page: Page) -> str:
         f"<section><h2>{html.escape(page.title)}</h2><p>{html.escape(page.means)}</p>"
         f"<ol>{steps}</ol>{never}<p>{CALLS[page.call]}</p></section>\n"
     )
-
-
-def _write(target: str, text: str) -> None:
-    if target == "-":
-        click.echo(text, nl=False)
-        return
-    try:
-        Path(target).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{target}: {error.strerror}; name a file that can be written") from None

@@ -17,7 +17,7 @@ from dripwatch.statement import (
     hours,
     statement_text,
 )
-from host.process import read_named, report
+from host.process import read_named, report, write_text
 from infusion.errors import ConfigError, DripwatchError, MessageError
 from infusion.messages import decode, parse_topic
 from infusion.service.evidence import Evidence
@@ -68,7 +68,7 @@ def command(
         accounts = told_accounts(file, payer, zone, therapy)
         for target, text in texts:
             if target is not None:
-                _write(target, text(accounts))
+                write_text(target, text(accounts))
     except DripwatchError as error:
         sys.exit(report(error))
     if all(target is None for target, _ in texts):
@@ -157,13 +157,3 @@ def _evidence(file: Path, only: frozenset[str]) -> list[Evidence]:
     except MessageError as error:
         raise ConfigError(f"{file}: {error}") from None
     return [evidence for evidence in each if evidence is not None]
-
-
-def _write(target: str, text: str) -> None:
-    if target == "-":
-        click.echo(text, nl=False)
-        return
-    try:
-        Path(target).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{target}: {error.strerror}; name a file that can be written") from None

@@ -97,6 +97,18 @@ def read_text(path: str) -> str:
     return Path(path).read_text(encoding="utf-8")
 
 
+def write_text(path: str, text: str) -> None:
+    """Write a file, or with `-` standard output. Raises ConfigError."""
+    if path == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; name a file that can be written") from None
+
+
 def configure_logs(level: LogLevel) -> None:
     """Logs go to stderr: lines with colours on a terminal, JSON elsewhere."""
     to_terminal = sys.stderr.isatty()
