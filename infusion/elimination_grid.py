@@ -171,14 +171,15 @@ def implied_logarithm(expected_iu_ml: float, weights: Sequence[float], level_iu_
     have only just changed, and whose level is still on its way.
     """
     here = quantile(LOGARITHMS, weights, 0.5)
-    return here + math.log(_loss(expected_iu_ml) / _loss(max(level_iu_ml, _ANTI_XA_FLOOR_IU_ML)))
+    return here + math.log(
+        loss_iu_kg_h(expected_iu_ml) / loss_iu_kg_h(max(level_iu_ml, _ANTI_XA_FLOOR_IU_ML))
+    )
 
 
-def _loss(level_iu_ml: float) -> float:
-    """What a typical patient's level loses, in IU/kg/h."""
+def loss_iu_kg_h(level_iu_ml: float) -> float:
+    """What a typical patient's level loses (heparin.md §5.1), in IU/kg/h."""
     typical = heparin.CLINICAL
-    ways = (typical.volume_ml_kg, typical.clearance_ml_h_kg, typical.vmax_iu_kg_h, typical.km_iu_ml)
-    k_h = float(heparin.elimination_rate_h(level_iu_ml, *ways))
+    k_h = float(heparin.elimination_rate_h(level_iu_ml, *typical.ways))
     return level_iu_ml * k_h * float(typical.volume_ml_kg)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from infusion.alarms import Priority
-from infusion.local_time import EPOCH_WEEKDAY, MINUTES_OF_DAY
+from infusion.local_time import EPOCH_WEEKDAY, MINUTES_OF_DAY, offset_min
 from infusion.local_time import WEEKDAYS as WEEKDAYS
 from infusion.local_time import Offset as Offset
 from infusion.rules import RULES, Rule
@@ -37,12 +37,7 @@ class Hours(Struct, frozen=True):
 
     def offset_min(self, at_ms: int) -> int:
         """Minutes that local time is ahead of UTC at an instant."""
-        found = self.offsets[0][1] if self.offsets else 0
-        for from_ms, minutes in self.offsets:
-            if from_ms > at_ms:
-                break
-            found = minutes
-        return found
+        return offset_min(at_ms, self.offsets)
 
     def covers(self, at_ms: int) -> bool:
         """Whether an instant is within working hours."""

@@ -53,6 +53,11 @@ class Parameters(Struct, frozen=True, kw_only=True):
     aptt_baseline_s: Quantity
     aptt_slope_ml_iu: Quantity
 
+    @property
+    def ways(self) -> tuple[Quantity, Quantity, Quantity, Quantity]:
+        """V, CL, Vm and Km, as the functions on the level take them."""
+        return self.volume_ml_kg, self.clearance_ml_h_kg, self.vmax_iu_kg_h, self.km_iu_ml
+
 
 # The volume is that of plasma (Al-Sallami 2016: 37.5, Jia 2015: 46 mL/kg); Vm and Km are rounded
 # from a fit to the half-life of 100 and 400 IU/kg and to 0.60 IU/mL at 18 IU/kg/h. The slope makes

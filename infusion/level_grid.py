@@ -26,12 +26,7 @@ _TELLING_IU_ML = 0.15
 # The middle 90 % of the weight lie between these.
 LOW_SHARE, HIGH_SHARE = 0.05, 0.95
 
-TYPICAL = (
-    heparin.CLINICAL.volume_ml_kg,
-    heparin.CLINICAL.clearance_ml_h_kg,
-    heparin.CLINICAL.vmax_iu_kg_h,
-    heparin.CLINICAL.km_iu_ml,
-)
+TYPICAL = heparin.CLINICAL.ways
 _GRID = struct.Struct(f"<{grid.POINTS}f")
 _DOSE = struct.Struct("<f")
 

@@ -9,9 +9,9 @@ import zoneinfo
 from datetime import UTC, datetime, timedelta
 
 from infusion.errors import ConfigError
+from infusion.local_time import Offset
 from infusion.units import MS_PER_SECOND
 
-Offset = tuple[int, int]
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 LAST = datetime(2060, 1, 1, tzinfo=UTC)
 # No zone changes its offset twice within so long, and back again.

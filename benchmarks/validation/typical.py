@@ -54,26 +54,16 @@ def aptt(level: float) -> float:
 
 def half_life_min(bolus_iu_kg: float, typical: Parameters = CLINICAL) -> float:
     """Minutes in which a bolus halves."""
-    ways = (
-        typical.volume_ml_kg,
-        typical.clearance_ml_h_kg,
-        typical.vmax_iu_kg_h,
-        typical.km_iu_ml,
-    )
-    return float(heparin.half_life_after_bolus_h(bolus_iu_kg, *ways)) * 60.0
+    return float(heparin.half_life_after_bolus_h(bolus_iu_kg, *typical.ways)) * 60.0
 
 
 def follow(begin: float, rate: Callable[[float], float], hours: float) -> tuple[list[float], ...]:
     """Hours and levels every half a minute."""
-    ways = (
-        CLINICAL.volume_ml_kg,
-        CLINICAL.clearance_ml_h_kg,
-        CLINICAL.vmax_iu_kg_h,
-        CLINICAL.km_iu_ml,
-    )
     times, levels = [0.0], [begin]
     for number in range(round(hours / STEP_H)):
-        levels.append(heparin.step(levels[-1], rate((number + 0.5) * STEP_H), STEP_H, *ways))
+        levels.append(
+            heparin.step(levels[-1], rate((number + 0.5) * STEP_H), STEP_H, *CLINICAL.ways)
+        )
         times.append((number + 1) * STEP_H)
     return times, levels
 

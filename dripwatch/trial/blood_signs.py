@@ -10,7 +10,8 @@ import numpy as np
 from dripwatch.trial.findings import HAEMOGLOBIN_FALL, PLATELETS_SHARE
 from dripwatch.trial.truth import Track
 from infusion.clinical import LabResult
-from infusion.heparin import CLINICAL, elimination_rate_h, individual, step
+from infusion.elimination_grid import loss_iu_kg_h
+from infusion.heparin import CLINICAL, individual, step
 from infusion.units import MS_PER_HOUR, MS_PER_MINUTE
 
 # Laboratory (5 % [V]) and the patient's own change from day to day (0.25, heparin.md §5.2 [A]);
@@ -71,7 +72,7 @@ def _differs(track: Track, result: LabResult, onset_ms: int) -> bool:
     if result.bound == "above":
         return True
     own = [
-        math.log(_loss(expected) / _loss(known))
+        math.log(loss_iu_kg_h(expected) / loss_iu_kg_h(known))
         for known, expected in _before_onset(track, onset_ms)
         if known > 0 and expected > 0
     ]
@@ -79,7 +80,8 @@ def _differs(track: Track, result: LabResult, onset_ms: int) -> bool:
     expected = expected_level_iu_ml(track, result.drawn_ms)
     if expected <= 0.05:
         return False
-    off = math.log(_loss(expected) / _loss(value)) - (sum(own) / len(own) if own else 0.0)
+    usual = sum(own) / len(own) if own else 0.0
+    off = math.log(loss_iu_kg_h(expected) / loss_iu_kg_h(value)) - usual
     return abs(off) > NORMAL_95 * spread
 
 
@@ -92,28 +94,12 @@ def _before_onset(track: Track, onset_ms: int) -> list[tuple[float, float]]:
     ]
 
 
-def _ways(weight_kg: float) -> tuple[float, float, float, float]:
-    typical = individual(CLINICAL, weight_kg)
-    return (
-        float(typical.volume_ml_kg),
-        float(typical.clearance_ml_h_kg),
-        float(typical.vmax_iu_kg_h),
-        float(typical.km_iu_ml),
-    )
-
-
-def _loss(level_iu_ml: float) -> float:
-    """What a level loses in a typical patient, but for a constant: the ratio of two such is the
-    ratio of the f that hold them at one dose (heparin.md §5.1 [D])."""
-    return level_iu_ml * float(elimination_rate_h(level_iu_ml, *_ways(70.0)))
-
-
 def expected_level_iu_ml(track: Track, at_ms: int) -> float:
     """The level that the counted dose makes in a typical patient (heparin.md §5), in IU/mL.
 
     Counted is what the pump moved, at the strength that it was told: more no monitor can know.
     """
-    ways = _ways(track.weight_kg)
+    ways = individual(CLINICAL, track.weight_kg).ways
     start_ms, level = int(track.times_ms[0]), 0.0
     marks = [*range(start_ms, at_ms, 5 * MS_PER_MINUTE), at_ms]
     doses_iu = np.diff(np.interp(marks, track.times_ms, _counted_iu(track)))

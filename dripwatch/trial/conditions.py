@@ -210,13 +210,7 @@ def _gain(sums: Any, samples: int) -> Any:
 
 def _rho(given: Any, ordered: Any, weight_kg: float) -> Any:
     """ρ = level by what was given ÷ level by what was ordered, of a typical patient (§4, §5)."""
-    typical = individual(CLINICAL, weight_kg)
-    ways = (
-        typical.volume_ml_kg,
-        typical.clearance_ml_h_kg,
-        typical.vmax_iu_kg_h,
-        typical.km_iu_ml,
-    )
+    ways = individual(CLINICAL, weight_kg).ways
     hours = SAMPLE_MS / MS_PER_HOUR
     rates = np.maximum(np.diff(np.stack((given, ordered)), axis=1), 0.0) / (hours * weight_kg)
     levels = [1.0]

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from infusion.local_time import Offset
+from infusion.local_time import Offset, offset_min
 from infusion.service.spans import Span
 from infusion.units import MS_PER_DAY, MS_PER_MINUTE, MS_PER_SECOND
 
@@ -76,10 +76,3 @@ def local_text(at_ms: int, offsets: Sequence[Offset] = ()) -> str:
     ahead_ms = offset_min(at_ms, offsets) * MS_PER_MINUTE
     moment = datetime.fromtimestamp((at_ms + ahead_ms) // MS_PER_SECOND, tz=UTC)
     return moment.strftime("%Y-%m-%d %H:%M")
-
-
-def offset_min(at_ms: int, offsets: Sequence[Offset]) -> int:
-    """Minutes that local time is ahead of UTC at an instant."""
-    if not offsets:
-        return 0
-    return offsets[max(0, bisect_right(offsets, at_ms, key=lambda each: each[0]) - 1)][1]

@@ -11,8 +11,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from infusion.errors import ConfigError
-from infusion.local_time import EPOCH_WEEKDAY, MINUTES_OF_DAY, WEEKDAYS, Offset
-from infusion.service.days import local_text, offset_min
+from infusion.local_time import EPOCH_WEEKDAY, MINUTES_OF_DAY, WEEKDAYS, Offset, offset_min
+from infusion.service.days import local_text
 from infusion.settings import load_toml
 from infusion.tables import read_table
 from infusion.units import MS_PER_MINUTE
